@@ -1,0 +1,1 @@
+//! LMTP server session as a state machine; no I/O.

@@ -1,0 +1,1 @@
+//! Sockets, TLS, timers and files for state machines that have none.

@@ -1,0 +1,1 @@
+//! Loft, a mail server.

@@ -1,0 +1,3 @@
+//! The `loft` command.
+
+fn main() {}
