@@ -1,0 +1,1 @@
+//! Dates and times of IMAP and of messages.

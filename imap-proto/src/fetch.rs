@@ -1,0 +1,1 @@
+//! What a FETCH asks for, and how a row of its answer is written.

@@ -1,0 +1,1 @@
+//! SEARCH as data and its evaluation.
