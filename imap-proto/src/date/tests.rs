@@ -3,7 +3,9 @@ use proptest::prelude::*;
 
 /// Days since 1970 by counting years and months one at a time; shares nothing with `from_civil`.
 fn counted(year: u32, month: u32, day: u32) -> i64 {
-    let leap = |year: u32| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let leap = |year: u32| {
+        (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400)
+    };
     let of_year = |year| if leap(year) { 366 } else { 365 };
     let years: i64 = if year >= 1970 {
         (1970..year).map(of_year).sum()
