@@ -6,3 +6,10 @@ pub mod date;
 pub mod fetch;
 pub mod mime;
 pub mod search;
+
+mod limits;
+mod parse;
+pub mod types;
+
+pub use limits::Limits;
+pub use types::*;

@@ -1,0 +1,71 @@
+//! Every bound of a session, its default, and why that number.
+
+/// Bounds of one session. Sizes are bytes, times milliseconds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// A command line before login, literals apart: no command allowed there needs more, and a stranger pays
+    /// nothing for what we hold.
+    pub line_before_login: usize,
+    /// A command line after login: RFC 7162 §4 asks for 8192 at least; clients send long UID sets.
+    pub line: usize,
+    /// All literals of a command before login together: a name and a password.
+    pub literals_before_login: usize,
+    /// All literals of a command after login together, APPEND's messages apart.
+    pub literals: usize,
+    /// How many literals a command may have.
+    pub literal_count: usize,
+    /// How deep brackets may nest before login.
+    pub nesting_before_login: u32,
+    /// How deep brackets may nest after login.
+    pub nesting: u32,
+    /// A tag: RFC 3501 sets no bound, clients use 4 to 10.
+    pub tag: usize,
+    /// A message given to APPEND.
+    pub append: u64,
+    /// Messages in one APPEND (RFC 3502).
+    pub append_count: u32,
+    /// A pattern of LIST or LSUB.
+    pub pattern: usize,
+    /// Patterns in one LIST (RFC 5258).
+    pub patterns: usize,
+    /// Keywords in one STORE or APPEND.
+    pub keywords: usize,
+    /// Output that may wait for a slow reader before no more is made.
+    pub unsent: usize,
+    /// Syntax errors in a row before the connection is dropped: not a client, or not IMAP.
+    pub syntax_errors: u32,
+    /// Failed log-ins before the connection is dropped.
+    pub login_failures: u32,
+    /// From the first byte to login, in all, so that a byte now and then gains nothing.
+    pub login_time: u64,
+    /// Without a command after login; RFC 3501 §5.4 asks for 30 minutes at least.
+    pub idle_time: u64,
+    /// Without progress while output waits.
+    pub stall_time: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line_before_login: 8 << 10,
+            line: 64 << 10,
+            literals_before_login: 8 << 10,
+            literals: 1 << 20,
+            literal_count: 1000,
+            nesting_before_login: 1,
+            nesting: 32,
+            tag: 64,
+            append: 64 << 20,
+            append_count: 1000,
+            pattern: 1 << 10,
+            patterns: 100,
+            keywords: 100,
+            unsent: 64 << 10,
+            syntax_errors: 10,
+            login_failures: 5,
+            login_time: 60_000,
+            idle_time: 30 * 60_000,
+            stall_time: 5 * 60_000,
+        }
+    }
+}
