@@ -1,0 +1,463 @@
+//! What a session asks of the store, and what it is answered.
+//!
+//! Everything here is data: the session has never seen a mailbox, the store has never seen a line of IMAP.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::date::DateTime;
+use crate::fetch::{FetchItems, Piece};
+use crate::search::Program;
+use crate::types::{
+    Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName, ModSeq, Position, Secret, Seq, SpecialUse, Uid, UidSet,
+    UidValidity,
+};
+
+/// A question to the store. One at a time is open, except [`Ask::AppendAbort`] and [`Ask::Unselect`], which are
+/// orders whose [`Answer::Done`] may be left out.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// Whether this user has this password; user names are bytes as they came, to be shown escaped only.
+    /// Answered by [`Answer::LoggedIn`].
+    Login {
+        /// The name to log in with.
+        user: Vec<u8>,
+        /// The password.
+        password: Secret,
+    },
+    /// All mailboxes and subscriptions. Answered by [`Answer::Names`].
+    Names,
+    /// Counters of a mailbox without selecting it. Answered by [`Answer::Status`].
+    Status {
+        /// Which mailbox.
+        mailbox: MailboxName,
+        /// Which counters are wanted; others may be left 0.
+        items: StatusItems,
+    },
+    /// Opens a mailbox; any other is closed first. Answered by [`Answer::Selected`].
+    Select {
+        /// Which mailbox.
+        mailbox: MailboxName,
+        /// For reading only (EXAMINE).
+        examine: bool,
+    },
+    /// Gives the view of the selected mailbox back, without expunging.
+    Unselect,
+    /// Makes a mailbox, parents as needed. Answered by [`Answer::Done`].
+    Create {
+        /// Its name.
+        mailbox: MailboxName,
+        /// What it is for (RFC 6154 §3).
+        special_use: Vec<SpecialUse>,
+    },
+    /// Deletes a mailbox and its mail, not its children. Answered by [`Answer::Done`].
+    Delete {
+        /// Its name.
+        mailbox: MailboxName,
+    },
+    /// Renames a mailbox with its children; INBOX is emptied into the new one instead (RFC 3501 §6.3.5).
+    /// Answered by [`Answer::Done`].
+    Rename {
+        /// The name it has.
+        from: MailboxName,
+        /// The name it gets.
+        to: MailboxName,
+    },
+    /// Subscribes or unsubscribes a name, whether or not the mailbox exists. Answered by [`Answer::Done`].
+    Subscribe {
+        /// The name.
+        mailbox: MailboxName,
+        /// `true` subscribes.
+        on: bool,
+    },
+    /// A message is about to be appended: asked before `+` is said. [`Answer::Proceed`] starts the
+    /// [`Output::Body`](crate::Output::Body) runs under this question's ticket; [`Answer::No`] refuses it, and may
+    /// also come later, while the body runs.
+    AppendOpen {
+        /// Where to.
+        mailbox: MailboxName,
+        /// The flags it gets.
+        flags: Flags,
+        /// Its internal date; `None` means now.
+        date: Option<DateTime>,
+        /// Its exact size in bytes.
+        size: u64,
+        /// It came as literal8 and may hold NUL (RFC 3516).
+        binary: bool,
+        /// The first message of its command; the next ones of a MULTIAPPEND (RFC 3502) say `false`.
+        first: bool,
+    },
+    /// All messages of the APPEND are complete: save all or none. Answered by [`Answer::Appended`].
+    AppendCommit,
+    /// Forget the messages of the APPEND that was begun. No answer is awaited.
+    AppendAbort,
+    /// The next rows of a FETCH. Answered by [`Answer::Rows`].
+    Fetch(FetchAsk),
+    /// Changes flags. Answered by [`Answer::Stored`].
+    Store {
+        /// Which messages; all in the view.
+        uids: UidSet,
+        /// What to do with `flags`.
+        action: StoreAction,
+        /// The flags named.
+        flags: Flags,
+        /// The client wants no rows: they may be left out of the answer.
+        silent: bool,
+        /// Leave alone what changed after this (RFC 7162 §3.1.3).
+        unchanged_since: Option<ModSeq>,
+    },
+    /// Copies or moves messages, all or none. Answered by [`Answer::Copied`].
+    Copy {
+        /// Which messages; all in the view.
+        uids: UidSet,
+        /// Where to.
+        mailbox: MailboxName,
+        /// MOVE (RFC 6851): they leave the selected mailbox in the same transaction.
+        moving: bool,
+    },
+    /// Expunges messages that are `\Deleted`. Answered by [`Answer::Done`]; the session then asks for
+    /// [`Ask::Changes`].
+    Expunge {
+        /// Only these (UID EXPUNGE, RFC 4315 §2.1); `None` means all in the mailbox.
+        uids: Option<UidSet>,
+    },
+    /// Finds messages in the session's view. Answered by [`Answer::Found`].
+    Search {
+        /// What to find; sequence numbers are already UIDs.
+        program: Arc<Program>,
+    },
+    /// What happened to the selected mailbox since `cursor`. Answered by [`Answer::Changes`].
+    Changes {
+        /// Where the last answer ended.
+        cursor: Cursor,
+        /// Whether expunged messages may be named now; if not they are named by a later answer.
+        may_shrink: bool,
+    },
+}
+
+/// What STORE does with the flags it names (RFC 3501 §6.4.6).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StoreAction {
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+    /// `FLAGS`
+    Replace,
+}
+
+/// The next rows of a FETCH.
+#[derive(Clone, Debug)]
+pub struct FetchAsk {
+    /// The next messages, at most [`FetchAsk::MAX`] of them, ascending.
+    pub runs: Vec<Run>,
+    /// What to show of each.
+    pub items: Arc<FetchItems>,
+    /// Rows that also show FLAGS, because `\Seen` was just set on them.
+    pub also_flags: UidSet,
+    /// Stop after the message whose row makes the answer reach this many bytes; large bodies count as nothing when
+    /// they are given as a blob.
+    pub budget: usize,
+    /// The command was UID FETCH: every row shows its UID.
+    pub by_uid: bool,
+    /// The command asked for IMAP4rev1: `\Recent` is shown.
+    pub recent: bool,
+}
+
+impl FetchAsk {
+    /// The most messages one question names.
+    pub const MAX: u32 = 1024;
+}
+
+/// Messages whose sequence numbers and UIDs both follow each other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Run {
+    /// The first one's sequence number.
+    pub seq: Seq,
+    /// The first one's UID.
+    pub uid: Uid,
+    /// How many; at least 1.
+    pub count: u32,
+}
+
+/// Which counters STATUS wants.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct StatusItems(pub u16);
+
+impl StatusItems {
+    /// MESSAGES
+    pub const MESSAGES: Self = Self(1);
+    /// RECENT
+    pub const RECENT: Self = Self(1 << 1);
+    /// UIDNEXT
+    pub const UIDNEXT: Self = Self(1 << 2);
+    /// UIDVALIDITY
+    pub const UIDVALIDITY: Self = Self(1 << 3);
+    /// UNSEEN
+    pub const UNSEEN: Self = Self(1 << 4);
+    /// DELETED (RFC 9051 §6.3.11)
+    pub const DELETED: Self = Self(1 << 5);
+    /// SIZE (RFC 8438)
+    pub const SIZE: Self = Self(1 << 6);
+    /// HIGHESTMODSEQ (RFC 7162)
+    pub const HIGHESTMODSEQ: Self = Self(1 << 7);
+    /// MAILBOXID (RFC 8474)
+    pub const MAILBOXID: Self = Self(1 << 8);
+
+    /// Whether `item` is wanted.
+    #[must_use]
+    pub const fn has(self, item: Self) -> bool {
+        self.0 & item.0 == item.0
+    }
+}
+
+/// A mailbox or a subscription, for LIST and LSUB.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NameEntry {
+    /// Its name.
+    pub name: MailboxName,
+    /// It can be selected; `false` for a subscription without a mailbox, or a parent without mail.
+    pub exists: bool,
+    /// Whether it is subscribed.
+    pub subscribed: bool,
+    /// What it is for.
+    pub special_use: Option<SpecialUse>,
+    /// Nothing can be created below it.
+    pub no_inferiors: bool,
+}
+
+/// A question's answer. [`Answer::No`] answers any question.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The password is right.
+    LoggedIn,
+    /// All mailboxes and subscriptions, sorted by name, each name once.
+    Names(Arc<[NameEntry]>),
+    /// A mailbox's counters.
+    Status(Status),
+    /// The mailbox is open.
+    Selected(Box<Selected>),
+    /// It is done, and may be told once `position` is durable.
+    Done {
+        /// Durable before the reply leaves.
+        position: Position,
+    },
+    /// The literal may come.
+    Proceed,
+    /// The messages are saved.
+    Appended {
+        /// The mailbox's UIDVALIDITY.
+        uidvalidity: UidValidity,
+        /// Their UIDs, in the order they came.
+        uids: UidSet,
+        /// Durable before the reply leaves.
+        position: Position,
+    },
+    /// Rows of a FETCH.
+    Rows {
+        /// The rows, whole lines.
+        pieces: Vec<Piece>,
+        /// How many messages of the runs these were, those that have no row included; at least 1.
+        served: u32,
+        /// Durable before they leave.
+        position: Position,
+    },
+    /// The flags are changed.
+    Stored(Stored),
+    /// The messages are copied or moved.
+    Copied {
+        /// The target's UIDVALIDITY.
+        uidvalidity: UidValidity,
+        /// What was copied.
+        from: UidSet,
+        /// The copies' UIDs, in the same order; as many as `from`.
+        to: UidSet,
+        /// Durable before the reply leaves.
+        position: Position,
+    },
+    /// What SEARCH found.
+    Found {
+        /// Every match; those not in the session's view are left out by it.
+        uids: UidSet,
+        /// The highest modification sequence among them (RFC 7162 §3.1.5); 0 when it wasn't asked for.
+        highest_modseq: ModSeq,
+    },
+    /// What happened to the selected mailbox.
+    Changes(Box<Changes>),
+    /// It can't be done.
+    No {
+        /// The response code, if one fits.
+        code: Option<Code>,
+        /// One line for a human; nothing the peer sent.
+        text: Cow<'static, str>,
+    },
+}
+
+/// A mailbox's counters.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Status {
+    /// Messages in it.
+    pub messages: u32,
+    /// Messages no session was told of as recent.
+    pub recent: u32,
+    /// The next message's UID, at least.
+    pub uidnext: Uid,
+    /// Its UIDVALIDITY.
+    pub uidvalidity: UidValidity,
+    /// Messages without `\Seen`.
+    pub unseen: u32,
+    /// Messages with `\Deleted`.
+    pub deleted: u32,
+    /// The sum of the messages' sizes, in bytes.
+    pub size: u64,
+    /// Its highest modification sequence.
+    pub highest_modseq: ModSeq,
+    /// Its GUID.
+    pub mailbox_id: MailboxId,
+}
+
+/// A mailbox that was opened.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Selected {
+    /// Its GUID.
+    pub mailbox_id: MailboxId,
+    /// Its UIDVALIDITY.
+    pub uidvalidity: UidValidity,
+    /// The next message's UID, at least.
+    pub uidnext: Uid,
+    /// Its highest modification sequence.
+    pub highest_modseq: ModSeq,
+    /// Every message.
+    pub uids: UidSet,
+    /// How many are recent to this session.
+    pub recent: u32,
+    /// The first message without `\Seen`.
+    pub first_unseen: Option<Uid>,
+    /// Keywords in use.
+    pub keywords: Vec<Keyword>,
+    /// No change is allowed, although SELECT asked for it.
+    pub read_only: bool,
+    /// Where [`Ask::Changes`] goes on.
+    pub cursor: Cursor,
+}
+
+/// Flags that were changed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Stored {
+    /// Durable before the reply leaves; 0 when nothing changed.
+    pub position: Position,
+    /// Messages whose flags are really different now.
+    pub changed: UidSet,
+    /// Messages left alone because of `unchanged_since`.
+    pub modified: UidSet,
+    /// Every named message's flags, ascending by UID; may be empty when the command was silent.
+    pub rows: Vec<FlagRow>,
+    /// The modification sequence of the change.
+    pub modseq: ModSeq,
+    /// All keywords of the mailbox, when the change made new ones.
+    pub keywords: Option<Vec<Keyword>>,
+}
+
+/// What happened to the selected mailbox.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Changes {
+    /// Where the next question goes on.
+    pub cursor: Cursor,
+    /// Messages that are gone; empty unless the question allowed it. UIDs the view never had do no harm.
+    pub expunged: UidSet,
+    /// New messages; all above those known.
+    pub added: UidSet,
+    /// How many of the new ones are recent to this session.
+    pub recent: u32,
+    /// Flags that another session changed, ascending by UID.
+    pub flags: Vec<FlagRow>,
+    /// All keywords of the mailbox, when there are new ones.
+    pub keywords: Option<Vec<Keyword>>,
+    /// Durable before any of it leaves.
+    pub position: Position,
+    /// There is more: ask again at once.
+    pub more: bool,
+    /// The mailbox is gone (deleted, or made anew): the session ends with BYE.
+    pub vanished: bool,
+}
+
+/// Response codes (RFC 3501 §7.1, RFC 5530 §3, RFC 4315 §3 and others).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Code {
+    /// The mailbox isn't there; CREATE would help.
+    TryCreate,
+    /// The mailbox isn't there.
+    NonExistent,
+    /// There is one of that name.
+    AlreadyExists,
+    /// It can never work.
+    Cannot,
+    /// A limit was reached.
+    Limit,
+    /// The mailbox is over its quota.
+    OverQuota,
+    /// The message is larger than is accepted.
+    TooBig,
+    /// A part of the server is down; try again.
+    Unavailable,
+    /// Wrong user or password.
+    AuthenticationFailed,
+    /// Right password, but not allowed.
+    AuthorizationFailed,
+    /// Not without encryption.
+    PrivacyRequired,
+    /// No right to do that.
+    NoPerm,
+    /// Another session is in the way.
+    InUse,
+    /// The messages were expunged meanwhile.
+    ExpungeIssued,
+    /// Stored data is damaged.
+    Corruption,
+    /// A bug of the server.
+    ServerBug,
+    /// A bug of the client.
+    ClientBug,
+    /// The mailbox has children.
+    HasChildren,
+    /// The UIDs of what was appended are not kept.
+    UidNotSticky,
+    /// The content can't be decoded (RFC 3516).
+    UnknownCte,
+    /// No such special use can be given (RFC 6154).
+    UseAttr,
+    /// The mailbox can't be changed.
+    ReadOnly,
+}
+
+impl Code {
+    /// As it stands between the brackets.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TryCreate => "TRYCREATE",
+            Self::NonExistent => "NONEXISTENT",
+            Self::AlreadyExists => "ALREADYEXISTS",
+            Self::Cannot => "CANNOT",
+            Self::Limit => "LIMIT",
+            Self::OverQuota => "OVERQUOTA",
+            Self::TooBig => "TOOBIG",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            Self::PrivacyRequired => "PRIVACYREQUIRED",
+            Self::NoPerm => "NOPERM",
+            Self::InUse => "INUSE",
+            Self::ExpungeIssued => "EXPUNGEISSUED",
+            Self::Corruption => "CORRUPTION",
+            Self::ServerBug => "SERVERBUG",
+            Self::ClientBug => "CLIENTBUG",
+            Self::HasChildren => "HASCHILDREN",
+            Self::UidNotSticky => "UIDNOTSTICKY",
+            Self::UnknownCte => "UNKNOWN-CTE",
+            Self::UseAttr => "USEATTR",
+            Self::ReadOnly => "READ-ONLY",
+        }
+    }
+}
