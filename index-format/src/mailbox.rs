@@ -1,0 +1,466 @@
+//! The state of one mailbox: rows in UID order, counters, keywords, tombstones (a struct of arrays).
+//!
+//! Invariants:
+//! - The state is a pure function of the log's bytes: who reads from the start and who starts from a snapshot end up
+//!   equal, UIDs and modseqs included.
+//! - UIDs ascend, are below UIDNEXT and are never used twice; UIDNEXT, UIDVALIDITY and HIGHESTMODSEQ never fall.
+//! - A transaction applies whole or not at all.
+
+mod apply;
+mod builder;
+mod keywords;
+mod rows;
+
+use std::collections::BTreeMap;
+use std::ops::{Range, RangeInclusive};
+
+use crate::record::{Tombstone, Transaction};
+use crate::{Error, Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid, UidSet, log};
+
+pub use builder::{KeywordError, NewMessage, TransactionBuilder};
+pub use keywords::KeywordTable;
+
+/// How far the modseq's `t` jumps when a mailbox is first written in a newer epoch: past all that an unclean stop may
+/// have shown and lost.
+pub const EPOCH_JUMP: u64 = 1 << 20;
+/// At least so many tombstones are kept; more only up to the number of messages.
+pub const TOMBSTONES_LEAST: usize = 10_000;
+
+/// One mailbox in memory.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Mailbox {
+    server: u8,
+    uidvalidity: u32,
+    uidnext: Uid,
+    modseq: ModSeq,
+    epoch: u32,
+    transactions: u64,
+    rows: rows::Rows,
+    counters: Counters,
+    first_unseen: usize,
+    keywords: KeywordTable,
+    tombstones: Vec<Tombstone>,
+    voids: Vec<Voided>,
+    vanished_floor: ModSeq,
+    metadata: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    private: BTreeMap<Box<[u8]>, BTreeMap<Uid, PrivateFlags>>,
+}
+
+/// What a mailbox adds up to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Rows.
+    pub messages: u32,
+    /// Rows without `\Seen`.
+    pub unseen: u32,
+    /// Rows with `\Deleted`.
+    pub deleted: u32,
+    /// The sum of their sizes in bytes.
+    pub size: u64,
+}
+
+/// All that is kept about one message.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Row {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its system flags.
+    pub flags: Flags,
+    /// Its keywords.
+    pub keywords: Keywords,
+    /// When it was last changed.
+    pub modseq: ModSeq,
+    /// INTERNALDATE, seconds since 1970.
+    pub internal_date: i64,
+    /// When it was saved here, seconds since 1970.
+    pub save_date: i64,
+    /// RFC822.SIZE in bytes.
+    pub size: u64,
+    /// Its number in the account's map.
+    pub map_id: MapId,
+    /// Its GUID, where its append carried one.
+    pub guid: Option<Guid>,
+    /// Its item, where its append carried one.
+    pub item: Option<ItemId>,
+}
+
+/// UIDs that went, or were never shown, without a message to remember.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Voided {
+    /// The lowest.
+    pub first: Uid,
+    /// The highest.
+    pub last: Uid,
+    /// When.
+    pub modseq: ModSeq,
+}
+
+/// One user's own flags on one message.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PrivateFlags {
+    /// The flags.
+    pub flags: Flags,
+    /// When they last changed.
+    pub modseq: ModSeq,
+}
+
+/// What a transaction changed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Applied {
+    /// The modseq its changes carry; `None` when no client can see a difference.
+    pub modseq: Option<ModSeq>,
+    /// The rows that appeared, in the order of the append records, all behind those that were there.
+    pub appended: UidSet,
+    /// Rows whose flags, keywords or private flags changed, without those appended.
+    pub changed: UidSet,
+    /// Rows that went, in the order of the records and ascending within each.
+    pub expunged: Vec<Expunged>,
+    /// UIDs that clients must be told are gone though no row was there.
+    pub voided: UidSet,
+    /// Whether a new keyword was defined.
+    pub keywords: bool,
+    /// Whether UIDVALIDITY rose.
+    pub uidvalidity: bool,
+}
+
+/// A row that went.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Expunged {
+    /// Where it stood just before its record was applied, counted from 0.
+    pub index: usize,
+    /// Its UID.
+    pub uid: Uid,
+    /// Its number in the account's map, whose reference goes with it.
+    pub map_id: MapId,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Why a transaction was refused. The state is as it was, apart from the count of transactions: it stays refused for
+/// every reader alike.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// An append's anchor is not the UID that follows here: this state is not the one its writer saw.
+    #[error("an append expects a UID that ends in {anchor:#04x}, next is {next}")]
+    Anchor {
+        /// The low byte the writer expected.
+        anchor: u8,
+        /// The UID that follows.
+        next: Uid,
+    },
+    /// An explicit UID is below UIDNEXT.
+    #[error("an append has UID {uid}, UIDNEXT is {next}")]
+    UidUsed {
+        /// The UID.
+        uid: Uid,
+        /// UIDNEXT.
+        next: Uid,
+    },
+    /// There are no UIDs left (RFC 9051 §2.3.1.1: 32 bits).
+    #[error("all UIDs are used")]
+    UidsExhausted,
+    /// An explicit modseq is not above the last, or too large for a client.
+    #[error("a transaction has modseq {}, the last is {}", found.0, last.0)]
+    ModSeq {
+        /// The modseq of the transaction.
+        found: ModSeq,
+        /// HIGHESTMODSEQ.
+        last: ModSeq,
+    },
+    /// A record names a keyword that was never defined.
+    #[error("keyword {number} is not defined")]
+    KeywordUnknown {
+        /// Its number.
+        number: u8,
+    },
+    /// A keyword's number or name is taken, or does not follow the last.
+    #[error("keyword {number} cannot be called {name:?} here")]
+    KeywordTaken {
+        /// Its number.
+        number: u8,
+        /// Its name.
+        name: Box<str>,
+    },
+}
+
+/// Why a log cannot follow this state.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The file starts behind or before the transactions known here.
+    #[error("log file {file} starts at transaction {first}, the state is at {known}")]
+    Gap {
+        /// The file's number.
+        file: u32,
+        /// The transactions before it.
+        first: u64,
+        /// The transactions known.
+        known: u64,
+    },
+    /// A frame that checks out holds what this program does not understand.
+    #[error("the frame at byte {at}: {error}")]
+    Decode {
+        /// Where the frame starts.
+        at: u64,
+        /// What is wrong with it.
+        error: Error,
+    },
+    /// A frame that checks out does not follow from this state.
+    #[error("the frame at byte {at}: {error}")]
+    Apply {
+        /// Where the frame starts.
+        at: u64,
+        /// Why it was refused.
+        error: ApplyError,
+    },
+}
+
+impl Mailbox {
+    /// An empty mailbox: UIDNEXT 1, HIGHESTMODSEQ 1 step past nothing, no transactions. `server` makes the implicit
+    /// modseqs, at most [`ModSeq::SERVER_MAX`].
+    pub fn new(uidvalidity: u32, server: u8) -> Mailbox {
+        Mailbox {
+            server: server & ModSeq::SERVER_MAX,
+            uidvalidity,
+            uidnext: Uid(1),
+            modseq: ModSeq::new(1, server),
+            epoch: 0,
+            transactions: 0,
+            rows: rows::Rows::default(),
+            counters: Counters::default(),
+            first_unseen: 0,
+            keywords: KeywordTable::default(),
+            tombstones: Vec::new(),
+            voids: Vec::new(),
+            vanished_floor: ModSeq(0),
+            metadata: BTreeMap::new(),
+            private: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in the header of the next log file: its floors, its server, its epoch.
+    ///
+    /// # Errors
+    /// [`ReplayError::Gap`] when the file does not start where this state is. (For a file that a snapshot points into,
+    /// don't call this: the state has seen its header.)
+    pub fn begin_file(&mut self, header: &log::Header) -> Result<(), ReplayError> {
+        if header.first_transaction != self.transactions {
+            let (file, first, known) = (header.file, header.first_transaction, self.transactions);
+            return Err(ReplayError::Gap { file, first, known });
+        }
+        self.server = header.server;
+        self.modseq = self.modseq.max(header.modseq);
+        self.uidnext = self.uidnext.max(header.uidnext);
+        self.uidvalidity = self.uidvalidity.max(header.uidvalidity);
+        self.epoch = self.epoch.max(header.epoch);
+        Ok(())
+    }
+
+    /// Applies all frames that are still to come and says how far the log counts. `on` sees each transaction with what
+    /// it changed.
+    ///
+    /// # Errors
+    /// A frame that checks out and cannot be read or does not follow: the state is that before it. The caller falls
+    /// back to an older snapshot, and then to rebuilding.
+    pub fn replay(
+        &mut self,
+        frames: &mut log::Frames<'_>,
+        mut on: impl FnMut(&Transaction, &Applied),
+    ) -> Result<log::End, ReplayError> {
+        for frame in frames.by_ref() {
+            let at = frame.start;
+            let transaction = Transaction::decode(frame.payload, at)
+                .map_err(|error| ReplayError::Decode { at, error })?;
+            let applied =
+                self.apply(&transaction).map_err(|error| ReplayError::Apply { at, error })?;
+            on(&transaction, &applied);
+        }
+        Ok(frames.end())
+    }
+
+    /// Lets one transaction happen, and counts it.
+    ///
+    /// # Errors
+    /// A transaction that does not follow from this state is counted and changes nothing.
+    pub fn apply(&mut self, transaction: &Transaction) -> Result<Applied, ApplyError> {
+        apply::apply(self, transaction)
+    }
+
+    /// UIDVALIDITY.
+    pub fn uidvalidity(&self) -> u32 {
+        self.uidvalidity
+    }
+
+    /// UIDNEXT: the UID of the next append, unless it names its own.
+    pub fn uidnext(&self) -> Uid {
+        self.uidnext
+    }
+
+    /// HIGHESTMODSEQ.
+    pub fn highest_modseq(&self) -> ModSeq {
+        self.modseq
+    }
+
+    /// The epoch of the last writer; see [`crate::record::Prefix::epoch`].
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The server whose implicit modseqs these are.
+    pub fn server(&self) -> u8 {
+        self.server
+    }
+
+    /// How many transactions the log holds up to here, refused ones included.
+    pub fn transactions(&self) -> u64 {
+        self.transactions
+    }
+
+    /// What the rows add up to.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The index of the first row without `\Seen`.
+    pub fn first_unseen(&self) -> Option<usize> {
+        (self.first_unseen < self.len()).then_some(self.first_unseen)
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.uids.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.uids.is_empty()
+    }
+
+    /// The names of keywords.
+    pub fn keywords(&self) -> &KeywordTable {
+        &self.keywords
+    }
+
+    /// What was expunged, by ascending modseq, as far as it is remembered.
+    pub fn tombstones(&self) -> &[Tombstone] {
+        &self.tombstones
+    }
+
+    /// UIDs that went without a row, by ascending modseq, as far as they are remembered.
+    pub fn voids(&self) -> &[Voided] {
+        &self.voids
+    }
+
+    /// Tombstones and voids are complete for everything above this modseq.
+    pub fn vanished_floor(&self) -> ModSeq {
+        self.vanished_floor
+    }
+
+    /// The UIDs that went after `modseq`; `None` when that is further back than anything remembers, and only the set
+    /// of those that exist gives a full answer.
+    pub fn vanished_since(&self, modseq: ModSeq) -> Option<UidSet> {
+        if modseq < self.vanished_floor {
+            return None;
+        }
+        let tombstones = self.tombstones.iter().filter(|tombstone| tombstone.modseq > modseq);
+        let mut set: UidSet = tombstones.map(|tombstone| tombstone.uid).collect();
+        for void in self.voids.iter().filter(|void| void.modseq > modseq) {
+            set.insert_range(void.first..=void.last);
+        }
+        Some(set)
+    }
+
+    /// Forgets tombstones and voids up to `modseq`. In-memory housekeeping before a snapshot: no log says it, so a
+    /// reader from the start remembers more; UIDs, modseqs and rows don't depend on it.
+    pub fn forget_vanished(&mut self, modseq: ModSeq) {
+        self.tombstones.retain(|tombstone| tombstone.modseq > modseq);
+        self.voids.retain(|void| void.modseq > modseq);
+        self.vanished_floor = self.vanished_floor.max(modseq.min(self.modseq));
+    }
+
+    /// A named value of the mailbox.
+    pub fn metadata(&self, key: &[u8]) -> Option<&[u8]> {
+        self.metadata.get(key).map(|value| &**value)
+    }
+
+    /// All named values, by name.
+    pub fn all_metadata(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.metadata.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// One user's own flags on a message.
+    pub fn private_flags(&self, user: &[u8], uid: Uid) -> Option<PrivateFlags> {
+        self.private.get(user)?.get(&uid).copied()
+    }
+
+    /// The index of `uid`; O(1) where UIDs are dense, else O(log rows).
+    pub fn find(&self, uid: Uid) -> Option<usize> {
+        self.rows.find(uid)
+    }
+
+    /// The indexes of the rows from `uids.start()` to `uids.end()`.
+    pub fn find_range(&self, uids: RangeInclusive<Uid>) -> Range<usize> {
+        self.rows.find_range(uids.start().0, uids.end().0)
+    }
+
+    /// The UID at an index counted from 0.
+    pub fn uid(&self, index: usize) -> Option<Uid> {
+        self.rows.uids.get(index).copied()
+    }
+
+    /// All of a row.
+    pub fn row(&self, index: usize) -> Option<Row> {
+        self.rows.row(index)
+    }
+
+    /// The rows, in UID order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Row> + ExactSizeIterator + '_ {
+        (0..self.len()).map(|index| self.row(index).unwrap_or_default())
+    }
+
+    /// All UIDs, ascending; the other columns have the same order and length.
+    pub fn uids(&self) -> &[Uid] {
+        &self.rows.uids
+    }
+
+    /// All system flags.
+    pub fn flags(&self) -> &[Flags] {
+        &self.rows.flags
+    }
+
+    /// All keywords.
+    pub fn keyword_masks(&self) -> &[Keywords] {
+        &self.rows.keywords
+    }
+
+    /// All modseqs.
+    pub fn modseqs(&self) -> &[ModSeq] {
+        &self.rows.modseqs
+    }
+
+    /// All internal dates, seconds since 1970.
+    pub fn internal_dates(&self) -> &[i64] {
+        &self.rows.internal_dates
+    }
+
+    /// All save dates, seconds since 1970.
+    pub fn save_dates(&self) -> &[i64] {
+        &self.rows.save_dates
+    }
+
+    /// All map ids.
+    pub fn map_ids(&self) -> &[MapId] {
+        &self.rows.map_ids
+    }
+
+    /// The size of a row in bytes.
+    pub fn size(&self, index: usize) -> Option<u64> {
+        self.rows.size(index)
+    }
+
+    /// The UIDs as a set.
+    pub fn uid_set(&self) -> UidSet {
+        self.rows.uids.iter().copied().collect()
+    }
+}
