@@ -1,0 +1,137 @@
+//! The records a map transaction consists of.
+
+use super::{IdSet, MapId};
+use crate::reader::{Reader, put_varint};
+use crate::{Error, Guid, Seed};
+
+/// One step of a transaction.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Op {
+    /// A message that is new to this account; it gets the next map id.
+    Add {
+        /// The low byte of that id: a log read from the wrong place is noticed.
+        anchor: u8,
+        /// The message.
+        message: Added,
+    },
+    /// Each of these messages has one reference more (COPY, or the target's side of MOVE).
+    RefsAdd(IdSet),
+    /// Each of these messages has one reference less (EXPUNGE, or the source's side of MOVE).
+    RefsRemove(IdSet),
+    /// Messages whose records now lie elsewhere, with the same content (compaction); ids ascend.
+    Move(Vec<Moved>),
+    /// Ids without references that nobody reads any more: they leave the map, their bytes may be given back.
+    Free(IdSet),
+    /// A new container, its number greater than all before.
+    ContainerOpen {
+        /// Its number.
+        number: u32,
+        /// The secret of its checksums, as in its header.
+        seed: Seed,
+    },
+    /// Nothing will be appended to this container any more.
+    ContainerSeal {
+        /// Its number.
+        number: u32,
+    },
+    /// A container that no message of the map lies in any more; its file may go after the checkpoint.
+    ContainerDrop {
+        /// Its number.
+        number: u32,
+    },
+}
+
+/// A new message.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Added {
+    /// Its GUID.
+    pub guid: Guid,
+    /// The container it lies in.
+    pub container: u32,
+    /// Where its record starts there.
+    pub offset: u64,
+    /// Bytes of its record.
+    pub record_len: u64,
+    /// Bytes of the message (RFC822.SIZE).
+    pub size: u64,
+    /// How many mailbox entries refer to it from the start; mostly 1.
+    pub refs: u32,
+    /// What later versions add; empty costs nothing.
+    pub extra: Extra,
+}
+
+/// Where a moved message's record lies now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Moved {
+    /// The message.
+    pub id: MapId,
+    /// The container it lies in now.
+    pub container: u32,
+    /// Where its record starts there.
+    pub offset: u64,
+    /// Bytes of the record there.
+    pub record_len: u64,
+}
+
+/// Fields of a message that this version keeps and does not use: type, length and value of each.
+///
+/// Reserved types: [`ATTACHMENTS`](Self::ATTACHMENTS), [`ORIGIN`](Self::ORIGIN), [`RECEIVED`](Self::RECEIVED).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Extra(Vec<u8>);
+
+impl Extra {
+    /// Attachments stored apart: hashes, and how to encode them again.
+    pub const ATTACHMENTS: u64 = 1;
+    /// Where the message first came into being: server and sequence number.
+    pub const ORIGIN: u64 = 2;
+    /// Received date, zigzag varint of the seconds since 1970.
+    pub const RECEIVED: u64 = 3;
+
+    /// No fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a field.
+    pub fn push(&mut self, kind: u64, value: &[u8]) {
+        put_varint(&mut self.0, kind);
+        put_varint(&mut self.0, value.len() as u64);
+        self.0.extend_from_slice(value);
+    }
+
+    /// The fields, as type and value.
+    pub fn fields(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut reader = Reader::new(&self.0);
+        std::iter::from_fn(
+            move || if reader.is_empty() { None } else { Self::field(&mut reader).ok() },
+        )
+    }
+
+    /// Whether there are no fields.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let len = reader.varint("length of the extra fields")?;
+        let bytes = reader.bytes("extra fields", len)?;
+        let mut fields = Reader::new(bytes);
+        while !fields.is_empty() {
+            Self::field(&mut fields)?;
+        }
+        Ok(Self(bytes.to_vec()))
+    }
+
+    fn field<'a>(reader: &mut Reader<'a>) -> Result<(u64, &'a [u8]), Error> {
+        let kind = reader.varint("extra field")?;
+        let len = reader.varint("length of an extra field")?;
+        Ok((kind, reader.bytes("extra field", len)?))
+    }
+}

@@ -1,0 +1,207 @@
+//! The map in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Extra, MapId};
+use crate::container::FILE_HEADER_LEN;
+use crate::{Guid, Seed};
+
+/// All messages of an account: where they lie and how many mailbox entries refer to them.
+///
+/// 56 bytes a message, in one run of memory sorted by id.
+#[derive(Clone, Debug)]
+pub struct Map {
+    pub(super) slots: Vec<Slot>,
+    /// Slots of freed ids, still in `slots`.
+    pub(super) gone: usize,
+    pub(super) next_id: u32,
+    pub(super) extras: BTreeMap<u32, Extra>,
+    pub(super) containers: BTreeMap<u32, ContainerState>,
+    pub(super) next_container: u32,
+    pub(super) zero: BTreeSet<u32>,
+    pub(super) transactions: u64,
+}
+
+/// Where a message lies and what refers to it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// Its GUID.
+    pub guid: Guid,
+    /// The container it lies in.
+    pub container: u32,
+    /// Where its record starts there.
+    pub offset: u64,
+    /// Bytes of its record.
+    pub record_len: u64,
+    /// Bytes of the message.
+    pub size: u64,
+    /// Mailbox entries that refer to it.
+    pub refs: u32,
+}
+
+/// What the map knows of a container.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ContainerState {
+    /// The secret of its checksums.
+    pub seed: Seed,
+    /// Where the next record may start: all bytes before were assigned.
+    pub end: u64,
+    /// Nothing more goes into it.
+    pub sealed: bool,
+    /// Messages in it that are in the map.
+    pub messages: u64,
+    /// Bytes of their records.
+    pub held_bytes: u64,
+    /// Bytes of those that have references; compaction looks at its share of `end`.
+    pub live_bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub(super) id: u32,
+    pub(super) gone: bool,
+    pub(super) entry: Entry,
+}
+
+impl Default for Map {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Map {
+    /// A map without messages; the first id is 1, the first container 1.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            gone: 0,
+            next_id: 1,
+            extras: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            next_container: 1,
+            zero: BTreeSet::new(),
+            transactions: 0,
+        }
+    }
+
+    /// The message with this id, unless it was never given or is freed.
+    #[must_use]
+    pub fn get(&self, id: MapId) -> Option<Entry> {
+        let slot = self.slots.get(self.find(id.0)?)?;
+        (!slot.gone).then_some(slot.entry)
+    }
+
+    /// The message's extra fields, if it has any.
+    #[must_use]
+    pub fn extra(&self, id: MapId) -> Option<&Extra> {
+        self.get(id).and_then(|_| self.extras.get(&id.0))
+    }
+
+    /// All messages, by ascending id.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (MapId, Entry)> + '_ {
+        self.slots.iter().filter(|slot| !slot.gone).map(|slot| (MapId(slot.id), slot.entry))
+    }
+
+    /// The number of messages.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.gone
+    }
+
+    /// Whether there are no messages.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The id that the next message added will have.
+    #[must_use]
+    pub fn next_id(&self) -> MapId {
+        MapId(self.next_id)
+    }
+
+    /// The least number that a new container may have.
+    #[must_use]
+    pub fn next_container(&self) -> u32 {
+        self.next_container
+    }
+
+    /// What is known of a container, unless it was never opened or is dropped.
+    #[must_use]
+    pub fn container(&self, number: u32) -> Option<&ContainerState> {
+        self.containers.get(&number)
+    }
+
+    /// All containers, by ascending number.
+    pub fn containers(&self) -> impl DoubleEndedIterator<Item = (u32, &ContainerState)> + Clone {
+        self.containers.iter().map(|(number, state)| (*number, state))
+    }
+
+    /// Ids without references, ascending: free them once nobody reads them any more.
+    pub fn unreferenced(&self) -> impl DoubleEndedIterator<Item = MapId> + '_ {
+        self.zero.iter().map(|id| MapId(*id))
+    }
+
+    /// How many transactions were applied since the first of this account.
+    #[must_use]
+    pub fn transactions(&self) -> u64 {
+        self.transactions
+    }
+
+    /// The place of an id in `slots`, gone or not.
+    pub(super) fn find(&self, id: u32) -> Option<usize> {
+        let first = self.slots.first()?.id;
+        // Ids ascend, so an id stands no further from the first than their difference; without holes, there.
+        let guess = (id.checked_sub(first)? as usize).min(self.slots.len() - 1);
+        if self.slots.get(guess)?.id == id {
+            return Some(guess);
+        }
+        self.slots.get(..guess)?.binary_search_by_key(&id, |slot| slot.id).ok()
+    }
+
+    /// The place of the first slot whose id is not below `id`.
+    pub(super) fn lower_bound(&self, id: u64) -> usize {
+        self.slots.partition_point(|slot| u64::from(slot.id) < id)
+    }
+}
+
+/// Equal if they answer every question the same.
+impl PartialEq for Map {
+    fn eq(&self, other: &Self) -> bool {
+        self.next_id == other.next_id
+            && self.next_container == other.next_container
+            && self.transactions == other.transactions
+            && self.containers == other.containers
+            && self.zero == other.zero
+            && self.iter().eq(other.iter())
+            && self.iter().all(|(id, _)| self.extra(id) == other.extra(id))
+    }
+}
+
+impl Eq for Map {}
+
+impl ContainerState {
+    pub(super) fn new(seed: Seed) -> Self {
+        Self {
+            seed,
+            end: FILE_HEADER_LEN,
+            sealed: false,
+            messages: 0,
+            held_bytes: 0,
+            live_bytes: 0,
+        }
+    }
+
+    pub(super) fn take_in(&mut self, entry: &Entry) {
+        self.messages += 1;
+        self.held_bytes += entry.record_len;
+        self.live_bytes += if entry.refs > 0 { entry.record_len } else { 0 };
+    }
+
+    pub(super) fn let_go(&mut self, entry: &Entry) {
+        self.messages -= 1;
+        self.held_bytes -= entry.record_len;
+        self.live_bytes -= if entry.refs > 0 { entry.record_len } else { 0 };
+    }
+}
