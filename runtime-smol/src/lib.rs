@@ -8,6 +8,7 @@
 mod clock;
 pub mod fs;
 mod machine;
+pub mod sim;
 
 pub use clock::{Clock, Time};
 pub use machine::{Machine, Output, Peer};
