@@ -1,0 +1,151 @@
+//! One `BODY[…]` of a FETCH, or one of the older names for it.
+
+/// What of a part is asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SectionKind {
+    /// `BODY[]`, `BODY[1]`: the message, or the part's body.
+    All,
+    /// `HEADER`: the header block with its empty line.
+    Header,
+    /// `HEADER.FIELDS (…)`: the fields of these names, in any case.
+    HeaderFields(FieldNames),
+    /// `HEADER.FIELDS.NOT (…)`: all other fields.
+    HeaderFieldsNot(FieldNames),
+    /// `TEXT`: what follows the header block.
+    Text,
+    /// `1.MIME`: the part's own header; its path is never empty.
+    Mime,
+}
+
+/// Names of header fields, as a client wrote them and ready to be compared.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FieldNames {
+    written: Vec<Vec<u8>>,
+    /// In lower case, sorted: a command may name thousands, and a header may have millions of lines.
+    sorted: Vec<Vec<u8>>,
+    /// Bit `n` for the lengths of `n` modulo 64, so that most fields need no comparison.
+    lengths: u64,
+}
+
+impl FieldNames {
+    /// These names; case doesn't matter.
+    #[must_use]
+    pub fn new(written: Vec<Vec<u8>>) -> FieldNames {
+        let mut sorted: Vec<Vec<u8>> =
+            written.iter().map(|name| name.to_ascii_lowercase()).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let lengths = sorted.iter().fold(0, |bits, name| bits | 1 << (name.len() % 64));
+        FieldNames { written, sorted, lengths }
+    }
+
+    /// The names as they were written.
+    #[must_use]
+    pub fn written(&self) -> &[Vec<u8>] {
+        &self.written
+    }
+
+    /// Whether `name` is one of them, in any case.
+    #[must_use]
+    pub fn contains(&self, name: &[u8]) -> bool {
+        let lower = || name.iter().map(u8::to_ascii_lowercase);
+        self.lengths >> (name.len() % 64) & 1 != 0
+            && self.sorted.binary_search_by(|known| known.iter().copied().cmp(lower())).is_ok()
+    }
+}
+
+/// One section of the text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Section {
+    /// Part numbers, each from 1; empty for the message itself.
+    pub path: Vec<u32>,
+    /// What of that part.
+    pub kind: SectionKind,
+    /// First octet and most octets to give (RFC 9051 §6.4.5: `<0.2048>`).
+    pub partial: Option<(u64, u64)>,
+    /// Whether `\Seen` stays as it is.
+    pub peek: bool,
+    /// The item's name in the answer, with the origin of a partial: `BODY[1.TEXT]<0>`.
+    pub name: Vec<u8>,
+}
+
+impl Section {
+    /// `BODY[…]`, or with `peek` `BODY.PEEK[…]`; the name in the answer is made from the rest.
+    #[must_use]
+    pub fn new(
+        path: Vec<u32>,
+        kind: SectionKind,
+        partial: Option<(u64, u64)>,
+        peek: bool,
+    ) -> Section {
+        let name = name(&path, &kind, partial);
+        Section { path, kind, partial, peek, name }
+    }
+
+    /// `RFC822`, which is `BODY[]` under another name (RFC 3501 §6.4.5).
+    #[must_use]
+    pub fn rfc822() -> Section {
+        Section::named(SectionKind::All, false, b"RFC822")
+    }
+
+    /// `RFC822.HEADER`, which is `BODY.PEEK[HEADER]`.
+    #[must_use]
+    pub fn rfc822_header() -> Section {
+        Section::named(SectionKind::Header, true, b"RFC822.HEADER")
+    }
+
+    /// `RFC822.TEXT`, which is `BODY[TEXT]`.
+    #[must_use]
+    pub fn rfc822_text() -> Section {
+        Section::named(SectionKind::Text, false, b"RFC822.TEXT")
+    }
+
+    fn named(kind: SectionKind, peek: bool, name: &[u8]) -> Section {
+        Section { path: Vec::new(), kind, partial: None, peek, name: name.to_vec() }
+    }
+}
+
+fn name(path: &[u32], kind: &SectionKind, partial: Option<(u64, u64)>) -> Vec<u8> {
+    let mut name = b"BODY[".to_vec();
+    for (n, number) in path.iter().enumerate() {
+        if n > 0 {
+            name.push(b'.');
+        }
+        name.extend_from_slice(number.to_string().as_bytes());
+    }
+    if !path.is_empty() && *kind != SectionKind::All {
+        name.push(b'.');
+    }
+    match kind {
+        SectionKind::All => {}
+        SectionKind::Header => name.extend_from_slice(b"HEADER"),
+        SectionKind::HeaderFields(fields) => write_fields(b"HEADER.FIELDS (", fields, &mut name),
+        SectionKind::HeaderFieldsNot(fields) => {
+            write_fields(b"HEADER.FIELDS.NOT (", fields, &mut name)
+        }
+        SectionKind::Text => name.extend_from_slice(b"TEXT"),
+        SectionKind::Mime => name.extend_from_slice(b"MIME"),
+    }
+    name.push(b']');
+    if let Some((origin, _)) = partial {
+        name.extend_from_slice(format!("<{origin}>").as_bytes());
+    }
+    name
+}
+
+/// Field names as they were written; one that is no atom (RFC 9051 §9: `header-fld-name = astring`) is quoted.
+fn write_fields(keyword: &[u8], fields: &FieldNames, name: &mut Vec<u8>) {
+    name.extend_from_slice(keyword);
+    for (n, field) in fields.written.iter().enumerate() {
+        if n > 0 {
+            name.push(b' ');
+        }
+        let atom = |byte: &u8| byte.is_ascii_graphic() && !b"(){%*\"\\".contains(byte);
+        if !field.is_empty() && field.iter().all(atom) {
+            name.extend_from_slice(field);
+        } else {
+            crate::mime::write_nstring(Some(field), name);
+        }
+    }
+    name.push(b')');
+}

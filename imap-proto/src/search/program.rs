@@ -1,0 +1,350 @@
+//! Keys turned into code: one test after the other, each saying where to go on.
+
+use super::text::{self, Needle};
+use super::{Key, Order};
+use crate::date::{DateTime, Day, parse_message_date};
+use crate::fetch::{MessageSource, Meta, SourceError, email_id};
+use crate::mime::header::RawFields;
+use crate::types::{Keyword, ModSeq, SystemFlags, UidSet};
+
+/// Bounds on a program (row 45).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Keys inside keys. 32.
+    pub depth: usize,
+    /// Keys in all. 1,000.
+    pub terms: usize,
+    /// Bytes of text searched for, in all. 64 KiB.
+    pub text: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { depth: 32, terms: 1000, text: 64 << 10 }
+    }
+}
+
+/// A limit that a SEARCH goes beyond.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProgramError {
+    /// Keys nest too deep.
+    #[error("search keys nest deeper than {allowed}")]
+    Depth {
+        /// The limit.
+        allowed: usize,
+    },
+    /// Too many keys.
+    #[error("the search has more than {allowed} keys")]
+    Terms {
+        /// The limit.
+        allowed: usize,
+    },
+    /// Too much text to search for.
+    #[error("the search has {found} bytes of text, allowed are {allowed}")]
+    Text {
+        /// Bytes in all keys up to the one that was too much.
+        found: usize,
+        /// The limit.
+        allowed: usize,
+    },
+}
+
+/// What the columns say about a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Columns {
+    /// It matches.
+    Yes,
+    /// It doesn't.
+    No,
+    /// The message has to be looked at.
+    Needs(Reads),
+}
+
+/// How much of a message a program may read.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Reads {
+    /// Its header at most.
+    Header,
+    /// Its body too.
+    Body,
+}
+
+/// A compiled SEARCH: pure data, to be shared by threads.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// A step goes on at an earlier one, or at [`YES`] or [`NO`], so every run ends.
+    steps: Vec<Step>,
+    entry: u32,
+    reads: Option<Reads>,
+}
+
+const YES: u32 = u32::MAX;
+const NO: u32 = u32::MAX - 1;
+
+#[derive(Clone, Debug)]
+struct Step {
+    test: Test,
+    yes: u32,
+    no: u32,
+    /// Whether the key stands under an odd number of NOTs.
+    negated: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Flags(SystemFlags),
+    Keyword(Keyword),
+    Recent,
+    Internal(Order, Day),
+    Saved(Order, Day),
+    Larger(u64),
+    Smaller(u64),
+    Uids(UidSet),
+    ModSeq(ModSeq),
+    EmailId(Vec<u8>),
+    Sent(Order, Day),
+    Header(Vec<u8>, Needle),
+    Body(Needle),
+    Text(Needle),
+}
+
+impl Program {
+    /// Checks the limits and compiles.
+    pub fn compile(key: &Key, limits: Limits) -> Result<Program, ProgramError> {
+        check(key, limits)?;
+        let node = lower(key, false);
+        let mut program = Program { steps: Vec::new(), entry: YES, reads: None };
+        program.entry = program.emit(node, YES, NO);
+        program.reads = program.steps.iter().filter_map(|step| step.test.reads()).max();
+        Ok(program)
+    }
+
+    /// The most it may read of a message; `None` when columns decide everything.
+    #[must_use]
+    pub fn reads(&self) -> Option<Reads> {
+        self.reads
+    }
+
+    /// What the columns alone say.
+    #[must_use]
+    pub fn columns(&self, meta: &Meta<'_>) -> Columns {
+        // Negation stands at the tests, so truth grows with each of them: what holds when every unknown fails holds.
+        if self.run(|step| step.test.column(meta).is_some_and(|found| found != step.negated)) {
+            return Columns::Yes;
+        }
+        let Some(reads) = self.reads else { return Columns::No };
+        if self.run(|step| step.test.column(meta).is_none_or(|found| found != step.negated)) {
+            Columns::Needs(reads)
+        } else {
+            Columns::No
+        }
+    }
+
+    /// Whether the message matches; reads only what is needed to know.
+    pub fn message<S: MessageSource + ?Sized>(
+        &self,
+        meta: &Meta<'_>,
+        source: &mut S,
+    ) -> Result<bool, SourceError> {
+        let mut at = self.entry;
+        while let Some(step) = self.steps.get(at as usize) {
+            let found = match step.test.column(meta) {
+                Some(found) => found,
+                None => step.test.look(source)?,
+            };
+            at = if found != step.negated { step.yes } else { step.no };
+        }
+        Ok(at == YES)
+    }
+
+    fn run(&self, mut holds: impl FnMut(&Step) -> bool) -> bool {
+        let mut at = self.entry;
+        while let Some(step) = self.steps.get(at as usize) {
+            at = if holds(step) { step.yes } else { step.no };
+        }
+        at == YES
+    }
+
+    /// Adds the steps of `node`, which go on at `yes` or `no`; gives the first. Depth is bounded by [`check`].
+    fn emit(&mut self, node: Node, yes: u32, no: u32) -> u32 {
+        match node {
+            Node::Test { test, negated } => {
+                self.steps.push(Step { test, yes, no, negated });
+                self.steps.len() as u32 - 1
+            }
+            Node::All(nodes) => {
+                nodes.into_iter().rev().fold(yes, |next, node| self.emit(node, next, no))
+            }
+            Node::Any(nodes) => {
+                nodes.into_iter().rev().fold(no, |next, node| self.emit(node, yes, next))
+            }
+        }
+    }
+}
+
+/// Walks the key without recursion, since its depth is the client's.
+fn check(key: &Key, limits: Limits) -> Result<(), ProgramError> {
+    let mut waiting = vec![(key, 1)];
+    let (mut terms, mut bytes) = (0, 0);
+    while let Some((key, depth)) = waiting.pop() {
+        terms += 1;
+        if depth > limits.depth {
+            return Err(ProgramError::Depth { allowed: limits.depth });
+        }
+        if terms > limits.terms {
+            return Err(ProgramError::Terms { allowed: limits.terms });
+        }
+        match key {
+            Key::Not(inner) => waiting.push((inner, depth + 1)),
+            Key::Or(left, right) => waiting.extend([(&**left, depth + 1), (&**right, depth + 1)]),
+            Key::And(keys) => waiting.extend(keys.iter().map(|key| (key, depth + 1))),
+            Key::Header { field, value } => bytes += field.len() + value.len(),
+            Key::Body(text) | Key::Text(text) | Key::EmailId(text) => bytes += text.len(),
+            Key::All
+            | Key::Flags(_)
+            | Key::Keyword(_)
+            | Key::Recent
+            | Key::Internal(..)
+            | Key::Sent(..)
+            | Key::Saved(..)
+            | Key::Larger(_)
+            | Key::Smaller(_)
+            | Key::Uids(_)
+            | Key::ModSeq(_) => {}
+        }
+        if bytes > limits.text {
+            return Err(ProgramError::Text { found: bytes, allowed: limits.text });
+        }
+    }
+    Ok(())
+}
+
+/// A key with negation moved to its tests and its parts in the order of their cost.
+enum Node {
+    Test { test: Test, negated: bool },
+    All(Vec<Node>),
+    Any(Vec<Node>),
+}
+
+impl Node {
+    fn reads(&self) -> Option<Reads> {
+        match self {
+            Node::Test { test, .. } => test.reads(),
+            Node::All(nodes) | Node::Any(nodes) => nodes.iter().filter_map(Node::reads).max(),
+        }
+    }
+}
+
+/// Depth is bounded by [`check`].
+fn lower(key: &Key, negated: bool) -> Node {
+    let test = match key {
+        // RFC 9051 §6.4.4: juxtaposed keys are ANDed; De Morgan moves NOT inwards.
+        Key::All => return group(Vec::new(), !negated),
+        Key::Not(inner) => return lower(inner, !negated),
+        Key::And(keys) => {
+            return group(keys.iter().map(|key| lower(key, negated)).collect(), !negated);
+        }
+        Key::Or(left, right) => {
+            return group(vec![lower(left, negated), lower(right, negated)], negated);
+        }
+        Key::Flags(flags) => Test::Flags(*flags),
+        Key::Keyword(keyword) => Test::Keyword(keyword.clone()),
+        Key::Recent => Test::Recent,
+        Key::Internal(order, day) => Test::Internal(*order, *day),
+        Key::Sent(order, day) => Test::Sent(*order, *day),
+        Key::Saved(order, day) => Test::Saved(*order, *day),
+        Key::Larger(size) => Test::Larger(*size),
+        Key::Smaller(size) => Test::Smaller(*size),
+        Key::Header { field, value } => Test::Header(field.clone(), Needle::new(value)),
+        Key::Body(text) => Test::Body(Needle::new(text)),
+        Key::Text(text) => Test::Text(Needle::new(text)),
+        Key::Uids(uids) => Test::Uids(uids.clone()),
+        Key::ModSeq(modseq) => Test::ModSeq(*modseq),
+        Key::EmailId(id) => Test::EmailId(id.clone()),
+    };
+    Node::Test { test, negated }
+}
+
+fn group(mut nodes: Vec<Node>, all: bool) -> Node {
+    nodes.sort_by_cached_key(Node::reads); // None first: columns; stable, so equals stay as the client ordered them
+    if all { Node::All(nodes) } else { Node::Any(nodes) }
+}
+
+impl Test {
+    fn reads(&self) -> Option<Reads> {
+        match self {
+            Test::Sent(..) | Test::Header(..) => Some(Reads::Header),
+            Test::Body(_) | Test::Text(_) => Some(Reads::Body),
+            Test::Flags(_)
+            | Test::Keyword(_)
+            | Test::Recent
+            | Test::Internal(..)
+            | Test::Saved(..)
+            | Test::Larger(_)
+            | Test::Smaller(_)
+            | Test::Uids(_)
+            | Test::ModSeq(_)
+            | Test::EmailId(_) => None,
+        }
+    }
+
+    /// What columns say of this test; `None` when it takes the message.
+    fn column(&self, meta: &Meta<'_>) -> Option<bool> {
+        Some(match self {
+            Test::Flags(flags) => meta.flags.contains(*flags),
+            Test::Keyword(keyword) => meta.keywords.iter().any(|name| name.same(keyword)),
+            Test::Recent => meta.recent,
+            Test::Internal(order, day) => order.holds(meta.internal_date, *day),
+            // RFC 8514 §4.3: where no save date is kept, the internal date stands in.
+            Test::Saved(order, day) => {
+                order.holds(meta.save_date.unwrap_or(meta.internal_date), *day)
+            }
+            Test::Larger(size) => meta.size > *size,
+            Test::Smaller(size) => meta.size < *size,
+            Test::Uids(uids) => uids.contains(meta.uid),
+            Test::ModSeq(modseq) => meta.modseq >= *modseq,
+            Test::EmailId(id) => email_id(meta.email_id) == **id,
+            Test::Sent(..) | Test::Header(..) | Test::Body(_) | Test::Text(_) => return None,
+        })
+    }
+
+    fn look<S: MessageSource + ?Sized>(&self, source: &mut S) -> Result<bool, SourceError> {
+        match self {
+            Test::Sent(order, day) => {
+                let header = source.header()?;
+                let field =
+                    RawFields::new(header).find(|field| field.name.eq_ignore_ascii_case(b"Date"));
+                let date = field.and_then(|field| parse_message_date(field.value));
+                Ok(date.is_some_and(|date| order.holds(date, *day)))
+            }
+            Test::Header(field, needle) => {
+                Ok(text::in_fields(source.header()?, Some(field), needle))
+            }
+            Test::Body(needle) => text::in_body(source, needle, false),
+            Test::Text(needle) => Ok(text::in_fields(source.header()?, None, needle)
+                || text::in_body(source, needle, true)?),
+            // Columns have answered these.
+            Test::Flags(_)
+            | Test::Keyword(_)
+            | Test::Recent
+            | Test::Internal(..)
+            | Test::Saved(..)
+            | Test::Larger(_)
+            | Test::Smaller(_)
+            | Test::Uids(_)
+            | Test::ModSeq(_)
+            | Test::EmailId(_) => Ok(false),
+        }
+    }
+}
+
+impl Order {
+    fn holds(self, date: DateTime, day: Day) -> bool {
+        match self {
+            Order::Before => date.day() < day,
+            Order::On => date.day() == day,
+            Order::Since => date.day() >= day,
+        }
+    }
+}
