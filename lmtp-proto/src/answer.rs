@@ -97,4 +97,22 @@ impl Refusal {
     pub const fn new(code: Code, enhanced: (u16, u16), text: &'static str) -> Self {
         Self { code, enhanced, text: Cow::Borrowed(text) }
     }
+
+    /// The reply line, CRLF included.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        let class = if self.code.is_temporary() { 4 } else { 5 };
+        let (subject, detail) = self.enhanced;
+        let mut line = format!("{} {class}.{subject}.{detail} ", self.code as u16).into_bytes();
+        line.extend(self.text.chars().take(Self::TEXT).map(printable));
+        line.extend_from_slice(b"\r\n");
+        line
+    }
+
+    /// RFC 5321 §4.5.3.1.5 gives a reply line 512 octets.
+    const TEXT: usize = 400;
+}
+
+/// A store's text may have come from anywhere.
+pub(crate) fn printable(char: char) -> u8 {
+    u8::try_from(char).ok().filter(|byte| matches!(byte, b' '..=b'~')).unwrap_or(b'?')
 }

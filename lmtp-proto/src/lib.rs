@@ -11,7 +11,12 @@
 
 mod answer;
 mod ask;
+mod command;
+mod dots;
+mod fault;
 mod limits;
+mod lines;
+mod outbox;
 mod path;
 mod session;
 mod time;
