@@ -9,8 +9,8 @@ use crate::date::DateTime;
 use crate::fetch::{FetchItems, Piece};
 use crate::search::Program;
 use crate::types::{
-    Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName, ModSeq, Position, Secret, Seq, SpecialUse, Uid, UidSet,
-    UidValidity,
+    Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName, ModSeq, Position, Secret, Seq,
+    SpecialUse, Uid, UidSet, UidValidity,
 };
 
 /// A question to the store. One at a time is open, except [`Ask::AppendAbort`] and [`Ask::Unselect`], which are
@@ -160,8 +160,8 @@ pub struct FetchAsk {
     pub budget: usize,
     /// The command was UID FETCH: every row shows its UID.
     pub by_uid: bool,
-    /// The command asked for IMAP4rev1: `\Recent` is shown.
-    pub recent: bool,
+    /// Messages that show `\Recent`; none once IMAP4rev2 is enabled.
+    pub recent: Arc<UidSet>,
 }
 
 impl FetchAsk {
@@ -203,6 +203,19 @@ impl StatusItems {
     pub const HIGHESTMODSEQ: Self = Self(1 << 7);
     /// MAILBOXID (RFC 8474)
     pub const MAILBOXID: Self = Self(1 << 8);
+
+    /// Each counter with its name on the wire, in the order they are told.
+    pub const NAMES: [(Self, &'static str); 9] = [
+        (Self::MESSAGES, "MESSAGES"),
+        (Self::RECENT, "RECENT"),
+        (Self::UIDNEXT, "UIDNEXT"),
+        (Self::UIDVALIDITY, "UIDVALIDITY"),
+        (Self::UNSEEN, "UNSEEN"),
+        (Self::DELETED, "DELETED"),
+        (Self::SIZE, "SIZE"),
+        (Self::HIGHESTMODSEQ, "HIGHESTMODSEQ"),
+        (Self::MAILBOXID, "MAILBOXID"),
+    ];
 
     /// Whether `item` is wanted.
     #[must_use]
@@ -329,8 +342,8 @@ pub struct Selected {
     pub highest_modseq: ModSeq,
     /// Every message.
     pub uids: UidSet,
-    /// How many are recent to this session.
-    pub recent: u32,
+    /// Those recent to this session, and to no other after it (RFC 3501 §2.3.2).
+    pub recent: UidSet,
     /// The first message without `\Seen`.
     pub first_unseen: Option<Uid>,
     /// Keywords in use.
@@ -367,8 +380,8 @@ pub struct Changes {
     pub expunged: UidSet,
     /// New messages; all above those known.
     pub added: UidSet,
-    /// How many of the new ones are recent to this session.
-    pub recent: u32,
+    /// Those of the new ones that are recent to this session.
+    pub recent: UidSet,
     /// Flags that another session changed, ascending by UID.
     pub flags: Vec<FlagRow>,
     /// All keywords of the mailbox, when there are new ones.

@@ -7,9 +7,14 @@ pub mod fetch;
 pub mod mime;
 pub mod search;
 
+mod ask;
 mod limits;
 mod parse;
+mod session;
 pub mod types;
 
+pub use ask::*;
+pub use fetch::Piece;
 pub use limits::Limits;
+pub use session::{Config, Event, Output, Peer, Session};
 pub use types::*;

@@ -60,6 +60,16 @@ impl UidSet {
         self.ranges.iter().map(|&(first, last)| (Uid(first), Uid(last)))
     }
 
+    /// The ranges that end at `from` or behind it; found in O(log ranges).
+    pub fn ranges_from(&self, from: Uid) -> impl Iterator<Item = (Uid, Uid)> + '_ {
+        let at = self.ranges.partition_point(|range| range.1 < from.0);
+        self.ranges
+            .get(at..)
+            .unwrap_or_default()
+            .iter()
+            .map(|&(first, last)| (Uid(first), Uid(last)))
+    }
+
     /// Every UID, ascending.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Uid> + '_ {
         self.ranges.iter().flat_map(|&(first, last)| (first..=last).map(Uid))
