@@ -3,7 +3,15 @@
 //! Disposable: a file that is damaged, cut, of another store or gone is a miss, never an error. A file covers a fixed
 //! range of map ids and is only appended to; rows of one message in several blocks add up, the later one wins a field.
 
+mod block;
+mod index;
+
+use crate::checksum::crc;
+use crate::wire::Reader;
 use crate::{Error, Guid, MapId};
+
+pub use block::{BLOCK_MAX, Fields, write_rows};
+pub use index::{CacheFile, Index, Place};
 
 /// The usual number of map ids a file covers.
 pub const SPAN: u32 = 1024;
@@ -27,7 +35,7 @@ pub enum Field<'a> {
     Preview,
     /// Where the parts of the message are, in the form of the program that wrote it.
     Layout,
-    /// A field this version knows no name for; numbers from 32 on.
+    /// A field this version knows no name for; numbers from 32 on, the others are never found.
     Other(u16),
 }
 
@@ -55,28 +63,20 @@ pub struct Row<'a> {
     pub fields: &'a [(Field<'a>, &'a [u8])],
 }
 
-/// Where the rows of each message are in a file. Owned, so that it may outlive the bytes.
-#[derive(Clone, Debug, Default)]
-pub struct Index {
-    end: u64,
-}
-
-/// A cache file, borrowed, with its index.
-#[derive(Clone, Debug)]
-pub struct CacheFile<'a> {
-    bytes: &'a [u8],
-    index: Index,
-}
-
 impl Header {
-    /// The length of a header in bytes.
-    pub const LEN: usize = 64;
+    /// The length of a header in bytes; the first block stands behind it.
+    pub const LEN: usize = 48;
     /// The version this program writes, and the only one it reads.
     pub const VERSION: u16 = 1;
 
-    /// Writes the header at the end of `out`, which should be empty.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let _ = out;
+    /// The header of the file that covers `map_id`, [`SPAN`] ids in all.
+    pub fn covering(owner: Guid, map_id: MapId, seed: u64) -> Header {
+        Header { owner, first: MapId(map_id.0 - map_id.0 % SPAN), span: SPAN, seed }
+    }
+
+    /// Where a map id stands in this file's range, if it does.
+    pub fn slot(&self, map_id: MapId) -> Option<u32> {
+        map_id.0.checked_sub(self.first.0).filter(|&slot| slot < self.span)
     }
 
     /// Reads a header.
@@ -84,45 +84,55 @@ impl Header {
     /// # Errors
     /// Not a cache file of this version, or a header that does not check out: the file is to be made anew.
     pub fn parse(file: &[u8]) -> Result<Header, Error> {
-        Err(Error::Trailing { what: "cache", at: 0, count: file.len() as u64 })
+        let bytes: [u8; Self::LEN] = Reader::new(file, 0).array("cache header")?;
+        let mut reader = Reader::new(&bytes, 0);
+        let found = reader.array("magic")?;
+        if found != MAGIC {
+            return Err(Error::Magic { what: "cache", expected: MAGIC, found });
+        }
+        let version = reader.u16("version")?;
+        if version != Self::VERSION {
+            return Err(Error::Version { what: "cache", found: version, supported: Self::VERSION });
+        }
+        let reserved = reader.u16("reserved")?;
+        let header = Header {
+            owner: Guid(reader.array("owner")?),
+            first: MapId(reader.u32("first map id")?),
+            span: reader.u32("span")?,
+            seed: reader.u64("seed")?,
+        };
+        let computed = crc(bytes.get(..COVERED).unwrap_or_default());
+        let found = reader.u32("header checksum")?;
+        if found != computed {
+            return Err(Error::Checksum { what: "cache header", at: 0, found, computed });
+        }
+        if reserved != 0 {
+            return Err(Error::Value {
+                field: "reserved",
+                at: 10,
+                found: reserved.into(),
+                allowed: "0",
+            });
+        }
+        Ok(header)
+    }
+
+    /// Writes the header at the end of `out`, which should be empty.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&Self::VERSION.to_le_bytes());
+        out.extend_from_slice(&[0; 2]);
+        out.extend_from_slice(&self.owner.0);
+        out.extend_from_slice(&self.first.0.to_le_bytes());
+        out.extend_from_slice(&self.span.to_le_bytes());
+        out.extend_from_slice(&self.seed.to_le_bytes());
+        debug_assert_eq!(out.len() - start, COVERED);
+        let sum = crc(out.get(start..).unwrap_or_default());
+        out.extend_from_slice(&sum.to_le_bytes());
     }
 }
 
-/// Writes rows as one block at the end of `out`; it reaches the file with one append. `group` names the fields that are
-/// kept together; 0 for now.
-///
-/// # Errors
-/// [`Error::TooLong`] when a row, or all of them, are longer than a block carries.
-pub fn write_rows(
-    header: &Header,
-    group: u16,
-    rows: &[Row<'_>],
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
-    let _ = (header, group, rows, out);
-    Ok(())
-}
-
-impl<'a> CacheFile<'a> {
-    /// Reads as much of a file as checks out; what does not is a miss. `None` when the header does not check out.
-    pub fn parse(bytes: &'a [u8]) -> Option<CacheFile<'a>> {
-        Header::parse(bytes).ok()?;
-        Some(CacheFile { bytes, index: Index::default() })
-    }
-
-    /// A value, when it is there and belongs to the message whose GUID starts with `guid`.
-    pub fn get(&self, map_id: MapId, guid: [u8; 4], field: Field<'_>) -> Option<&'a [u8]> {
-        let _ = (map_id, guid, field);
-        self.bytes.get(..0).filter(|_| self.index.end > 0)
-    }
-
-    /// The index, to be kept without the bytes.
-    pub fn into_index(self) -> Index {
-        self.index
-    }
-
-    /// The first byte that does not count; the next block may be appended only when this is the end of the file.
-    pub fn end(&self) -> u64 {
-        self.index.end
-    }
-}
+const MAGIC: [u8; 8] = *b"LOFTcch\n";
+/// The bytes the header's checksum covers; it stands behind them.
+const COVERED: usize = Header::LEN - 4;

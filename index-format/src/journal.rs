@@ -4,7 +4,13 @@
 //! of the one before it and never searched for; a length of zero is the end. The checksums begin with the segment's seed
 //! and the record's number, so that no mail, no older record and no other segment can be taken for a record here.
 
-use crate::{Error, Guid};
+mod frame;
+mod header;
+mod payload;
+
+use crate::Guid;
+
+pub use frame::{End, Frame, Frames};
 
 /// The usual length of a segment, in bytes.
 pub const SEGMENT_LEN: u64 = 16 << 20;
@@ -98,108 +104,4 @@ pub enum Target<'a> {
         /// The frame's payload.
         payload: &'a [u8],
     },
-}
-
-/// A record that checks out.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Frame<'a> {
-    /// Its number, counted over all segments.
-    pub number: u64,
-    /// Its first byte in the segment.
-    pub start: u64,
-    /// The first byte behind it.
-    pub end: u64,
-    /// What it carries: [`Record::decode`].
-    pub payload: &'a [u8],
-}
-
-/// Why a segment ends where it does.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum End {
-    /// A length of zero, no room for a length, or where the next segment's header says.
-    Clean,
-    /// Bytes that are not a record.
-    Torn,
-}
-
-/// The records of a segment that count, in order.
-#[derive(Clone, Debug)]
-pub struct Frames<'a> {
-    bytes: &'a [u8],
-    at: u64,
-    end: Option<End>,
-}
-
-impl Header {
-    /// The length of a header in bytes; the first record stands behind it.
-    pub const LEN: usize = 96;
-    /// The version this program writes, and the newest it reads.
-    pub const VERSION: u16 = 1;
-
-    /// Reads the header of a segment.
-    ///
-    /// # Errors
-    /// Too short, not a segment, a newer version, a checksum that does not match.
-    pub fn parse(file: &[u8]) -> Result<Header, Error> {
-        Err(Error::Trailing { what: "journal", at: 0, count: file.len() as u64 })
-    }
-
-    /// Writes the header at the end of `out`, which should be empty.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let _ = out;
-    }
-}
-
-impl<'a> Record<'a> {
-    /// Reads what a frame carries; borrows from it.
-    ///
-    /// # Errors
-    /// Bytes that are not exactly one record in its one valid form.
-    pub fn decode(payload: &'a [u8], at: u64) -> Result<Record<'a>, Error> {
-        Err(Error::Trailing { what: "record", at, count: payload.len() as u64 })
-    }
-
-    /// Writes the record as frame `number` of the segment with `header`, at the end of `out`. Each body is copied once,
-    /// from its slice to `out`.
-    ///
-    /// # Errors
-    /// [`Error::TooLong`] beyond [`RECORD_MAX`] or [`BODY_MAX`]; [`Error::Value`] for a body index without a body.
-    pub fn write(&self, header: &Header, number: u64, out: &mut Vec<u8>) -> Result<(), Error> {
-        let _ = (header, number, out);
-        Ok(())
-    }
-
-    /// How many bytes [`Self::write`] adds.
-    pub fn encoded_len(&self) -> usize {
-        0
-    }
-}
-
-impl<'a> Frames<'a> {
-    /// The records of a whole segment whose header is `header`. `end` is what the next segment's header says about this
-    /// one's end, when there is a next: nothing from there on counts.
-    pub fn new(segment: &'a [u8], header: &Header, end: Option<u64>) -> Frames<'a> {
-        let _ = (header, end);
-        Frames { bytes: segment, at: Header::LEN as u64, end: None }
-    }
-
-    /// Why it ended, once it has.
-    pub fn end(&self) -> Option<End> {
-        self.end
-    }
-
-    /// Where the next record starts, or the end is.
-    pub fn offset(&self) -> u64 {
-        self.at
-    }
-}
-
-impl<'a> Iterator for Frames<'a> {
-    type Item = Frame<'a>;
-
-    fn next(&mut self) -> Option<Frame<'a>> {
-        let _ = self.bytes;
-        self.end = Some(End::Clean);
-        None
-    }
 }

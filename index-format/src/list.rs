@@ -247,7 +247,7 @@ impl Transaction {
     /// Reads the payload of a frame; `at` is where it stands in its file, for errors.
     ///
     /// # Errors
-    /// Bytes that are not exactly one transaction in its one valid form.
+    /// Bytes that are not exactly one transaction.
     pub fn decode(payload: &[u8], at: u64) -> Result<Transaction, Error> {
         Err(Error::Trailing { what: "transaction", at, count: payload.len() as u64 })
     }

@@ -217,7 +217,8 @@ pub enum ReplayError {
 }
 
 impl Mailbox {
-    /// An empty mailbox: UIDNEXT 1, HIGHESTMODSEQ 1 step past nothing, no transactions. `server` makes the implicit
+    /// An empty mailbox: UIDNEXT 1, a HIGHESTMODSEQ one step above nothing (RFC 7162 §3.1.2.1 wants it positive), no
+    /// transactions. `server` makes the implicit
     /// modseqs, at most [`ModSeq::SERVER_MAX`].
     pub fn new(uidvalidity: u32, server: u8) -> Mailbox {
         Mailbox {
@@ -250,11 +251,42 @@ impl Mailbox {
             return Err(ReplayError::Gap { file, first, known });
         }
         self.server = header.server;
+        if header.epoch > self.epoch {
+            // Nothing can have been shown of a mailbox that has no transactions.
+            if self.transactions > 0 {
+                self.modseq = apply::jumped(self.modseq, self.server);
+            }
+            self.epoch = header.epoch;
+        }
         self.modseq = self.modseq.max(header.modseq);
         self.uidnext = self.uidnext.max(header.uidnext);
         self.uidvalidity = self.uidvalidity.max(header.uidvalidity);
-        self.epoch = self.epoch.max(header.epoch);
         Ok(())
+    }
+
+    /// The header of a log file that goes on from here. The writer of a new file gives it to [`Self::begin_file`] as
+    /// its readers will. `seed` is random and never shown.
+    pub fn header(
+        &self,
+        owner: Guid,
+        file: u32,
+        previous: Option<log::Previous>,
+        seed: u64,
+    ) -> log::Header {
+        log::Header {
+            kind: log::Kind::Mailbox,
+            server: self.server,
+            owner,
+            file,
+            previous,
+            first_transaction: self.transactions,
+            modseq: self.modseq,
+            uidnext: self.uidnext,
+            uidvalidity: self.uidvalidity,
+            epoch: self.epoch,
+            seed,
+            flags: 0,
+        }
     }
 
     /// Applies all frames that are still to come and says how far the log counts. `on` sees each transaction with what

@@ -3,8 +3,9 @@
 //! On a server alone an append carries no UID and a transaction no modseq: both follow from where it stands in the log,
 //! so that every reader derives the same. What replication needs instead is optional and costs no byte when absent.
 
-mod decode;
-mod encode;
+pub(crate) mod decode;
+pub(crate) mod encode;
+mod kind;
 
 use crate::{Error, Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid, UidSet};
 
@@ -186,9 +187,19 @@ impl Transaction {
     /// Reads the payload of a frame; `at` is where it stands in its file, for errors.
     ///
     /// # Errors
-    /// Bytes that are not exactly one transaction in its one valid form.
+    /// Bytes that are not exactly one transaction.
     pub fn decode(payload: &[u8], at: u64) -> Result<Transaction, Error> {
-        decode::transaction(payload, at)
+        let mut transaction = Transaction::default();
+        decode::transaction(payload, at, &mut transaction)?;
+        Ok(transaction)
+    }
+
+    /// [`Self::decode`] into a transaction whose memory is used again. After an error it holds what was read so far.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_into(&mut self, payload: &[u8], at: u64) -> Result<(), Error> {
+        decode::transaction(payload, at, self)
     }
 
     /// Writes the payload of a frame at the end of `out`, exactly these records, and notes in `names` which keyword
