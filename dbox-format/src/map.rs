@@ -23,7 +23,7 @@ mod wire;
 pub use apply::ApplyError;
 pub use id_set::{IdSet, Ids};
 pub use op::{Added, Extra, Moved, Op};
-pub use snapshot::{LogPosition, Snapshot};
+pub use snapshot::{LogPosition, SNAPSHOT_MAGIC, Snapshot};
 pub use state::{ContainerState, Entry, Map};
 pub use transaction::{Draft, Transaction};
 

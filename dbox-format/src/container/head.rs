@@ -1,7 +1,7 @@
 //! The head of a record: everything a rebuild from the message files alone needs to know.
 
 use super::{CHUNK_MAX, CHUNK_MIN, FIXED_HEAD_LEN, Layout, RECORD_MAGIC};
-use crate::checksum::crc32c;
+use crate::checksum::{Summer, crc32c};
 use crate::reader::Reader;
 use crate::{Error, Guid, Seed};
 
@@ -66,8 +66,9 @@ impl RecordHead<'_> {
     /// [`CHUNK_MIN`](super::CHUNK_MIN)..=[`CHUNK_MAX`](super::CHUNK_MAX). Nothing is appended then.
     pub fn write(&self, seed: Seed, chunk_size: u32, out: &mut Vec<u8>) -> Result<(), Error> {
         check_chunk_size(chunk_size)?;
-        let names = self.names()?;
+        let names_len = self.names_len()?;
         let start = out.len();
+        out.reserve(FIXED_HEAD_LEN + usize::from(names_len));
         out.extend_from_slice(&RECORD_MAGIC);
         out.push(Codec::PLAIN.0);
         out.push(0);
@@ -76,40 +77,41 @@ impl RecordHead<'_> {
         out.extend_from_slice(&self.mailbox.0);
         out.extend_from_slice(&self.received.to_le_bytes());
         out.extend_from_slice(&chunk_size.to_le_bytes());
-        // Both fit: `names` has checked the sum.
+        // Fits: `names_len` has checked the sum.
         out.extend_from_slice(&(self.mailbox_name.len() as u16).to_le_bytes());
-        out.extend_from_slice(&(names.len() as u16).to_le_bytes());
-        out.extend_from_slice(&crc32c(&names).to_le_bytes());
+        out.extend_from_slice(&names_len.to_le_bytes());
+        let mut names = Summer::new();
+        self.each_name(|bytes| names.update(bytes));
+        out.extend_from_slice(&names.content().crc().to_le_bytes());
         let crc = seed.seal(out.get(start..).unwrap_or_default());
         out.extend_from_slice(&crc.to_le_bytes());
         debug_assert_eq!(out.len() - start, FIXED_HEAD_LEN);
-        out.extend_from_slice(&names);
+        self.each_name(|bytes| out.extend_from_slice(bytes));
         Ok(())
     }
 
-    fn names(&self) -> Result<Vec<u8>, Error> {
-        let mut names = self.mailbox_name.as_bytes().to_vec();
+    /// Gives the bytes of the names, piece by piece; [`names_len`](Self::names_len) has checked their lengths.
+    fn each_name(&self, mut give: impl FnMut(&[u8])) {
+        give(self.mailbox_name.as_bytes());
         for keyword in self.keywords {
-            let found = keyword.len() as u64;
-            let len = u16::try_from(keyword.len());
-            let len = len.map_err(|_| Error::TooLong {
-                field: "keyword",
-                found,
-                max: u64::from(u16::MAX),
-            })?;
-            names.push(KEYWORD);
-            names.extend_from_slice(&len.to_le_bytes());
-            names.extend_from_slice(keyword.as_bytes());
+            let [low, high] = (keyword.len() as u16).to_le_bytes();
+            give(&[KEYWORD, low, high]);
+            give(keyword.as_bytes());
         }
-        if names.len() > usize::from(u16::MAX) {
-            let found = names.len() as u64;
-            return Err(Error::TooLong {
-                field: "mailbox name and keywords",
-                found,
-                max: u64::from(u16::MAX),
-            });
+    }
+
+    fn names_len(&self) -> Result<u16, Error> {
+        let max = u64::from(u16::MAX);
+        let too_long = |field, found| Error::TooLong { field, found, max };
+        let mut sum = self.mailbox_name.len() as u64;
+        for keyword in self.keywords {
+            let len = keyword.len() as u64;
+            if len > max {
+                return Err(too_long("keyword", len));
+            }
+            sum += 3 + len;
         }
-        Ok(names)
+        u16::try_from(sum).map_err(|_| too_long("mailbox name and keywords", sum))
     }
 }
 

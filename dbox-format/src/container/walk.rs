@@ -125,10 +125,11 @@ fn find_magic(bytes: &[u8], from: usize) -> Option<usize> {
 
 /// The seed on which most of the file agrees, by bytes covered.
 ///
-/// Whoever mails us forged records can give them a seed of their own, but they lie inside a record of ours that
-/// covers more bytes than all of them. Takes one pass: a record counts only if it has a single chunk and its
-/// trailer, looked up through that chunk's length, needs the same seed as its head. A record of several chunks is
-/// alone in its container, behind the header.
+/// Whoever mails us forged records can give them a seed of their own, but they lie inside records of ours, which
+/// cover more bytes than all that they contain. (With the header lost, the map lost and a record of ours damaged,
+/// what was forged in that one may outweigh what little else is in the file; a seed from the map settles it.)
+/// Takes one pass: a record counts only if it has a single chunk and its trailer, looked up through that chunk's
+/// length, needs the same seed as its head. A record of several chunks is alone in its container, behind the header.
 fn guess_seed(file: &[u8]) -> Seed {
     let mut covered: BTreeMap<Seed, (usize, usize)> = BTreeMap::new(); // seed → (bytes, end of the last)
     let (mut best, mut most) = (Seed(0), 0);

@@ -5,7 +5,7 @@ use super::{Added, ContainerState, Entry, IdSet, Map, MapId, Moved, Op, Transact
 use crate::Seed;
 
 /// Offsets and lengths stay below this: no sum of two of them overflows.
-const LEN_MAX: u64 = i64::MAX as u64 / 2;
+pub(super) const LEN_MAX: u64 = i64::MAX as u64 / 2;
 /// Freed slots are swept out when they are more than this and more than half.
 const GONE_MIN: usize = 64;
 
@@ -53,11 +53,11 @@ pub enum ApplyError {
         next: u32,
     },
     /// A new container whose number is not new.
-    #[error("container {number} is opened, but new ones start at {next}")]
+    #[error("container {number} can't be opened again; new ones are {next} and above")]
     ContainerNotNew {
         /// Its number.
         number: u32,
-        /// The least number of a new one; 4,294,967,295 is never given.
+        /// A number above all so far; 4,294,967,295 is never given.
         next: u32,
     },
     /// Something is to be put into a sealed container.
@@ -116,7 +116,7 @@ enum Undo<'a> {
     Refs(&'a IdSet, Shift),
     Move(Vec<MovedBack>),
     Free(&'a IdSet),
-    Open { number: u32, next: u32 },
+    Open { number: u32, next: u32, skipped: IdSet },
     Unseal(u32),
     Undrop(u32, ContainerState),
 }
@@ -205,9 +205,9 @@ impl Map {
                 }
             }
             Undo::Free(ids) => self.set_gone(ids, false),
-            Undo::Open { number, next } => {
+            Undo::Open { number, next, skipped } => {
                 self.containers.remove(&number);
-                self.next_container = next;
+                (self.next_container, self.skipped) = (next, skipped);
             }
             Undo::Unseal(number) => self.containers.get_mut(&number).expect(HELD).sealed = false,
             Undo::Undrop(number, state) => {
@@ -341,10 +341,20 @@ impl Map {
 
     fn open(&mut self, number: u32, seed: Seed) -> Result<Undo<'static>, ApplyError> {
         let next = self.next_container;
-        let after = number.checked_add(1).filter(|_| number >= next);
-        self.next_container = after.ok_or(ApplyError::ContainerNotNew { number, next })?;
+        if !self.is_new_container(number) {
+            return Err(ApplyError::ContainerNotNew { number, next });
+        }
+        let skipped = self.skipped.clone();
+        if number < next {
+            self.skipped.remove(MapId(number));
+        } else {
+            if number > next {
+                self.skipped.insert_range(MapId(next)..=MapId(number - 1));
+            }
+            self.next_container = number + 1;
+        }
         self.containers.insert(number, ContainerState::new(seed));
-        Ok(Undo::Open { number, next })
+        Ok(Undo::Open { number, next, skipped })
     }
 
     fn drop_container(&mut self, number: u32) -> Result<Undo<'static>, ApplyError> {

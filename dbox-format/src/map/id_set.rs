@@ -44,6 +44,19 @@ impl IdSet {
         self.ranges.splice(from..to.max(from), [(first, last)]);
     }
 
+    /// Takes an id out; whether it was in the set.
+    pub fn remove(&mut self, id: MapId) -> bool {
+        let place = self.ranges.partition_point(|&(_, end)| end < id.0);
+        let Some(&(start, end)) = self.ranges.get(place).filter(|&&(start, _)| start <= id.0)
+        else {
+            return false;
+        };
+        let before = (start < id.0).then(|| (start, id.0 - 1));
+        let behind = (id.0 < end).then(|| (id.0 + 1, end));
+        self.ranges.splice(place..=place, before.into_iter().chain(behind));
+        true
+    }
+
     /// Whether `id` is in the set.
     #[must_use]
     pub fn contains(&self, id: MapId) -> bool {
@@ -201,13 +214,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_the_set_of_what_was_inserted(ranges in prop::collection::vec((0_u32..200, 0_u32..9), 0..30)) {
+        fn is_the_set_of_what_was_inserted(ranges in prop::collection::vec((0_u32..200, 0_u32..9, 0_u32..200), 0..30)) {
             let (mut set, mut model) = (IdSet::new(), BTreeSet::new());
-            for (start, len) in ranges {
+            for (start, len, gone) in ranges {
                 if len > 0 {
                     set.insert_range(MapId(start)..=MapId(start + len - 1));
                 }
                 model.extend((start..start + len).map(MapId));
+                prop_assert_eq!(set.remove(MapId(gone)), model.remove(&MapId(gone)));
             }
             prop_assert!(set.iter().eq(model.iter().copied()));
             prop_assert_eq!(set.len(), model.len() as u64);

@@ -23,7 +23,7 @@ pub enum Op {
     Move(Vec<Moved>),
     /// Ids without references that nobody reads any more: they leave the map, their bytes may be given back.
     Free(IdSet),
-    /// A new container, its number greater than all before.
+    /// A new container, with a number that none had before.
     ContainerOpen {
         /// Its number.
         number: u32,

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::apply::LEN_MAX;
 use super::state::Slot;
 use super::{ContainerState, Entry, Extra, IdSet, Map, MapId};
 use crate::checksum::crc32c;
@@ -12,7 +13,7 @@ use crate::reader::{Reader, put_varint, unzigzag, zigzag};
 use crate::{Error, Guid, Seed};
 
 /// Starts a map's snapshot.
-pub(crate) const MAGIC: [u8; 8] = *b"\x89LMap\r\n\x1a";
+pub const SNAPSHOT_MAGIC: [u8; 8] = *b"\x89LMap\r\n\x1a";
 const VERSION: u16 = 1;
 const HEADER_LEN: usize = 64;
 const DESCRIPTOR_LEN: u64 = 24;
@@ -54,9 +55,10 @@ enum Kind {
     Ends = 17,
     Seeds = 18,
     Sealed = 19,
+    Skipped = 20,
 }
 
-const KINDS: [(Kind, &str); 12] = [
+const KINDS: [(Kind, &str); 13] = [
     (Kind::Ids, "ids"),
     (Kind::Container, "containers"),
     (Kind::Offset, "offsets"),
@@ -69,6 +71,7 @@ const KINDS: [(Kind, &str); 12] = [
     (Kind::Ends, "container ends"),
     (Kind::Seeds, "container seeds"),
     (Kind::Sealed, "sealed containers"),
+    (Kind::Skipped, "skipped container numbers"),
 ];
 const OPTIONAL_FROM: u8 = 128;
 
@@ -108,6 +111,11 @@ impl Map {
         writer.packed(Kind::Ends, self.containers().map(|(_, state)| state.end));
         writer.packed(Kind::Seeds, self.containers().map(|(_, state)| u64::from(state.seed.0)));
         writer.packed(Kind::Sealed, self.containers().map(|(_, state)| u64::from(state.sealed)));
+        if !self.skipped.is_empty() {
+            let mut skipped = Vec::new();
+            self.skipped.write(&mut skipped);
+            writer.raw(Kind::Skipped, 0, &skipped);
+        }
         self.write_header(position, writer.count, out);
         out.extend_from_slice(&writer.table);
         out.extend_from_slice(&crc32c(&writer.table).to_le_bytes());
@@ -116,7 +124,7 @@ impl Map {
 
     fn write_header(&self, position: LogPosition, sections: u32, out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&SNAPSHOT_MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&(HEADER_LEN as u16).to_le_bytes());
         out.extend_from_slice(&sections.to_le_bytes());
@@ -155,7 +163,7 @@ impl<'a> Snapshot<'a> {
     pub fn parse(file: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(file);
         let magic: &[u8; 8] = reader.array("magic")?;
-        if *magic != MAGIC {
+        if *magic != SNAPSHOT_MAGIC {
             let [a, b, c, d, ..] = *magic;
             return Err(Error::Magic { what: "map snapshot", at: 0, found: [a, b, c, d] });
         }
@@ -172,6 +180,7 @@ impl<'a> Snapshot<'a> {
         exactly("header length", 10, u64::from(reader.u16("header length")?), HEADER_LEN as u64)?;
         let count = reader.u32("number of sections")?;
         let transactions = reader.u64("transactions")?;
+        within("transactions", 16, transactions, 0, LEN_MAX)?;
         let offset = reader.u64("log offset")?;
         let position = LogPosition { file: reader.u32("log file")?, offset };
         let next_id = reader.u32("next id")?;
@@ -247,6 +256,7 @@ impl<'a> Snapshot<'a> {
             within("container number", numbers.at, number, least, max)?;
             within("container seed", numbers.at, seed, 0, u64::from(u32::MAX))?;
             within("sealed", numbers.at, sealed, 0, 1)?;
+            within("end of a container", numbers.at, end, 0, LEN_MAX)?;
             least = number + 1;
             let state = ContainerState {
                 end,
@@ -255,6 +265,24 @@ impl<'a> Snapshot<'a> {
             };
             map.containers.insert(number as u32, state);
         }
+        self.load_skipped(map)
+    }
+
+    fn load_skipped(&self, map: &mut Map) -> Result<(), Error> {
+        let Ok(section) = self.section(Kind::Skipped) else { return Ok(()) };
+        let skipped = section.id_set(u64::from(map.next_container) - 1)?;
+        if let Some(number) = map.containers.keys().find(|number| skipped.contains(MapId(**number)))
+        {
+            let (field, at, found) = ("skipped container number", section.at, u64::from(*number));
+            return Err(Error::Range {
+                field,
+                at,
+                found,
+                min: found + 1,
+                max: u64::from(map.next_container),
+            });
+        }
+        map.skipped = skipped;
         Ok(())
     }
 
@@ -264,12 +292,8 @@ impl<'a> Snapshot<'a> {
         let wanted = self.messages.saturating_mul(16);
         exactly("length of the GUIDs", guids.at, guids.bytes.len() as u64, wanted)?;
         let section = self.section(Kind::Ids)?;
-        let mut reader = Reader::new(section.bytes);
-        let ids = IdSet::read(&mut reader)?;
+        let ids = section.id_set(u64::from(map.next_id) - 1)?;
         exactly("number of ids", section.at, ids.len(), self.messages)?;
-        exactly("length of the ids", section.at, section.bytes.len() as u64, reader.at())?;
-        let last = ids.ranges().last().map_or(0, |range| u64::from(range.end().0));
-        within("greatest id", section.at, last, 0, u64::from(map.next_id) - 1)?;
         let column = |kind| self.column(kind, self.messages);
         let places =
             column(Kind::Container)?.zip(column(Kind::Offset)?).zip(column(Kind::RecordLen)?);
@@ -342,6 +366,17 @@ impl<'a> Snapshot<'a> {
 }
 
 impl<'a> Section<'a> {
+    /// The section as a set of numbers from 1 to `max`, and nothing behind it.
+    fn id_set(&self, max: u64) -> Result<IdSet, Error> {
+        let mut reader = Reader::new(self.bytes);
+        let ids = IdSet::read(&mut reader)?;
+        exactly("length of a set", self.at, self.bytes.len() as u64, reader.at())?;
+        for id in ids.ranges().flat_map(|range| [*range.start(), *range.end()]) {
+            within("id", self.at, u64::from(id.0), 1, max)?;
+        }
+        Ok(ids)
+    }
+
     fn column(&self, count: u64) -> Result<Column<'a>, Error> {
         within("width", self.at, u64::from(self.width), 0, 8)?;
         let wanted = count.saturating_mul(u64::from(self.width));

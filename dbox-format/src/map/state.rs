@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Extra, MapId};
+use super::{Extra, IdSet, MapId};
 use crate::container::FILE_HEADER_LEN;
 use crate::{Guid, Seed};
 
@@ -18,6 +18,8 @@ pub struct Map {
     pub(super) extras: BTreeMap<u32, Extra>,
     pub(super) containers: BTreeMap<u32, ContainerState>,
     pub(super) next_container: u32,
+    /// Numbers below `next_container` that were never opened.
+    pub(super) skipped: IdSet,
     pub(super) zero: BTreeSet<u32>,
     pub(super) transactions: u64,
 }
@@ -80,6 +82,7 @@ impl Map {
             extras: BTreeMap::new(),
             containers: BTreeMap::new(),
             next_container: 1,
+            skipped: IdSet::new(),
             zero: BTreeSet::new(),
             transactions: 0,
         }
@@ -121,10 +124,19 @@ impl Map {
         MapId(self.next_id)
     }
 
-    /// The least number that a new container may have.
+    /// A number greater than that of all containers so far.
     #[must_use]
     pub fn next_container(&self) -> u32 {
         self.next_container
+    }
+
+    /// Whether a container may be opened with this number: none ever had it.
+    ///
+    /// Numbers may be opened out of order: a large message takes its number while it streams, and its container is
+    /// opened when it has ended.
+    #[must_use]
+    pub fn is_new_container(&self, number: u32) -> bool {
+        (number >= self.next_container && number < u32::MAX) || self.skipped.contains(MapId(number))
     }
 
     /// What is known of a container, unless it was never opened or is dropped.
@@ -171,6 +183,7 @@ impl PartialEq for Map {
     fn eq(&self, other: &Self) -> bool {
         self.next_id == other.next_id
             && self.next_container == other.next_container
+            && self.skipped == other.skipped
             && self.transactions == other.transactions
             && self.containers == other.containers
             && self.zero == other.zero

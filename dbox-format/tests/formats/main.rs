@@ -1,0 +1,48 @@
+//! The formats against bytes of a second writer, against models, and against damage.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+mod damage;
+mod dump;
+mod golden;
+mod map_model;
+mod record;
+mod sizes;
+mod snapshot;
+
+use dbox_format::container::{FileHeader, RecordHead};
+use dbox_format::{Content, Guid, Seed};
+
+const SEED: Seed = Seed(0xa1b2_c3d4);
+
+fn guid(byte: u8) -> Guid {
+    Guid([byte; 16])
+}
+
+/// A record with a single chunk.
+fn small(seed: Seed, head: &RecordHead<'_>, message: &[u8]) -> Vec<u8> {
+    let frame = head.frame(seed, Content::of(message)).unwrap();
+    let record = [frame.head.as_slice(), message, &frame.tail].concat();
+    assert_eq!(record.len() as u64, frame.record_len);
+    record
+}
+
+/// A container with these messages in `INBOX`, and where each record starts and ends.
+fn container(seed: Seed, messages: &[Vec<u8>]) -> (Vec<u8>, Vec<std::ops::Range<usize>>) {
+    let mut file = Vec::new();
+    FileHeader { number: 1, seed, owner: guid(9), created: 7, ..FileHeader::default() }
+        .write(&mut file);
+    let mut places = Vec::new();
+    for (i, message) in messages.iter().enumerate() {
+        let head = RecordHead {
+            guid: guid(i as u8),
+            mailbox_name: "INBOX",
+            received: 5,
+            ..RecordHead::default()
+        };
+        let start = file.len();
+        file.extend_from_slice(&small(seed, &head, message));
+        places.push(start..file.len());
+    }
+    (file, places)
+}
