@@ -35,7 +35,7 @@ pub enum Field<'a> {
     Preview,
     /// Where the parts of the message are, in the form of the program that wrote it.
     Layout,
-    /// A field this version knows no name for; numbers from 32 on, the others are never found.
+    /// A field this version knows no name for; numbers from [`Field::OTHER_LEAST`] on.
     Other(u16),
 }
 

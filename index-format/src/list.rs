@@ -11,13 +11,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::mailbox::Counters as Sums;
+mod apply;
+mod payload;
+pub(crate) mod snapshot;
+
+use crate::mailbox::{Counters as Sums, ReplayError};
 use crate::record::Prefix;
-use crate::snapshot::Position;
-use crate::{Error, Guid, ModSeq, Uid};
+use crate::{Guid, ModSeq, Uid, log};
 
 /// The longest mailbox name, in bytes.
 pub const NAME_MAX: usize = 4096;
+/// The most tombstones kept.
+pub const TOMBSTONES_MAX: usize = 10_000;
 
 /// What a mailbox is for (RFC 6154 §2), one bit each.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -210,7 +215,8 @@ pub enum Outcome {
     NameTaken(Guid),
     /// Refused: there is no such mailbox.
     Missing,
-    /// Refused: the GUID is or was that of another mailbox, or the name is not one.
+    /// Refused: the GUID is or was that of another mailbox, the name is not one, something is too long, or all
+    /// UIDVALIDITYs are used.
     Invalid,
 }
 
@@ -238,29 +244,6 @@ pub struct List {
     metadata: BTreeMap<Box<[u8]>, Box<[u8]>>,
 }
 
-impl Transaction {
-    /// A transaction of `records`, with nothing to say about itself.
-    pub fn new(records: Vec<Record>) -> Transaction {
-        Transaction { prefix: Prefix::default(), records }
-    }
-
-    /// Reads the payload of a frame; `at` is where it stands in its file, for errors.
-    ///
-    /// # Errors
-    /// Bytes that are not exactly one transaction.
-    pub fn decode(payload: &[u8], at: u64) -> Result<Transaction, Error> {
-        Err(Error::Trailing { what: "transaction", at, count: payload.len() as u64 })
-    }
-
-    /// Writes the payload of a frame at the end of `out`.
-    ///
-    /// # Errors
-    /// A name, key or value that is too long.
-    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), Error> {
-        Err(Error::TooLong { what: "transaction", len: out.len() as u64, max: 0 })
-    }
-}
-
 impl List {
     /// A list without mailboxes; `server` makes its modseqs.
     pub fn new(server: u8) -> List {
@@ -270,34 +253,61 @@ impl List {
     /// Takes in the header of the next log file.
     ///
     /// # Errors
-    /// [`crate::mailbox::ReplayError::Gap`] when the file does not start where this state is.
-    pub fn begin_file(
-        &mut self,
-        header: &crate::log::Header,
-    ) -> Result<(), crate::mailbox::ReplayError> {
-        let _ = header;
+    /// [`ReplayError::Gap`] when the file does not start where this state is. (For a file that a snapshot points into,
+    /// don't call this.)
+    pub fn begin_file(&mut self, header: &log::Header) -> Result<(), ReplayError> {
+        if header.first_transaction != self.transactions {
+            let (file, first, known) = (header.file, header.first_transaction, self.transactions);
+            return Err(ReplayError::Gap { file, first, known });
+        }
+        self.server = header.server;
+        self.epoch = self.epoch.max(header.epoch);
+        self.modseq = self.modseq.max(header.modseq);
+        self.uidvalidity = self.uidvalidity.max(header.uidvalidity);
         Ok(())
+    }
+
+    /// The header of a log file that goes on from here. `seed` is random and never shown.
+    pub fn header(
+        &self,
+        owner: Guid,
+        file: u32,
+        previous: Option<log::Previous>,
+        seed: u64,
+    ) -> log::Header {
+        log::Header {
+            kind: log::Kind::List,
+            server: self.server,
+            owner,
+            file,
+            previous,
+            first_transaction: self.transactions,
+            modseq: self.modseq,
+            uidnext: Uid(0),
+            uidvalidity: self.uidvalidity,
+            epoch: self.epoch,
+            seed,
+            flags: 0,
+        }
     }
 
     /// Applies all frames that are still to come and says how far the log counts.
     ///
     /// # Errors
-    /// A frame that checks out and cannot be read.
+    /// A frame that checks out and cannot be read: the state is that before it.
     pub fn replay(
         &mut self,
-        frames: &mut crate::log::Frames<'_>,
+        frames: &mut log::Frames<'_>,
         mut on: impl FnMut(&Transaction, &Applied),
-    ) -> Result<crate::log::End, crate::mailbox::ReplayError> {
-        let _ = &mut on;
+    ) -> Result<log::End, ReplayError> {
+        for frame in frames.by_ref() {
+            let at = frame.start;
+            let transaction = Transaction::decode(frame.payload, at)
+                .map_err(|error| ReplayError::Decode { at, error })?;
+            let applied = self.apply(&transaction);
+            on(&transaction, &applied);
+        }
         Ok(frames.end())
-    }
-
-    /// Lets one transaction happen, and counts it. Records that cannot happen are refused one by one, for every reader
-    /// alike; [`Applied`] says which.
-    pub fn apply(&mut self, transaction: &Transaction) -> Applied {
-        let _ = transaction;
-        self.transactions += 1;
-        Applied::default()
     }
 
     /// The UIDVALIDITY for a mailbox created at `now` (seconds since 1970): above the time and above all there were.
@@ -383,17 +393,8 @@ impl List {
         self.uidvalidity
     }
 
-    /// Writes the snapshot of this list, whose log stands at `offset` of `file`.
-    pub fn write(&self, owner: Guid, file: u32, offset: u64) -> Vec<u8> {
-        let _ = (owner, file, offset);
-        Vec::new()
-    }
-
-    /// Reads a snapshot: whose, the state, and where its log goes on.
-    ///
-    /// # Errors
-    /// Not a list snapshot, a newer version, or bytes that don't check out.
-    pub fn parse(file: &[u8]) -> Result<(Guid, List, Position), Error> {
-        Err(Error::Trailing { what: "list snapshot", at: 0, count: file.len() as u64 })
+    /// Forgets tombstones of changes before `time` (seconds since 1970). In-memory housekeeping before a snapshot.
+    pub fn forget_tombstones(&mut self, time: i64) {
+        self.tombstones.retain(|tombstone| tombstone.time >= time);
     }
 }

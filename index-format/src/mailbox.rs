@@ -9,7 +9,7 @@
 mod apply;
 mod builder;
 mod keywords;
-mod rows;
+pub(crate) mod rows;
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
@@ -29,21 +29,21 @@ pub const TOMBSTONES_LEAST: usize = 10_000;
 /// One mailbox in memory.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Mailbox {
-    server: u8,
-    uidvalidity: u32,
-    uidnext: Uid,
-    modseq: ModSeq,
-    epoch: u32,
-    transactions: u64,
-    rows: rows::Rows,
-    counters: Counters,
-    first_unseen: usize,
-    keywords: KeywordTable,
-    tombstones: Vec<Tombstone>,
-    voids: Vec<Voided>,
-    vanished_floor: ModSeq,
-    metadata: BTreeMap<Box<[u8]>, Box<[u8]>>,
-    private: BTreeMap<Box<[u8]>, BTreeMap<Uid, PrivateFlags>>,
+    pub(crate) server: u8,
+    pub(crate) uidvalidity: u32,
+    pub(crate) uidnext: Uid,
+    pub(crate) modseq: ModSeq,
+    pub(crate) epoch: u32,
+    pub(crate) transactions: u64,
+    pub(crate) rows: rows::Rows,
+    pub(crate) counters: Counters,
+    pub(crate) first_unseen: usize,
+    pub(crate) keywords: KeywordTable,
+    pub(crate) tombstones: Vec<Tombstone>,
+    pub(crate) voids: Vec<Voided>,
+    pub(crate) vanished_floor: ModSeq,
+    pub(crate) metadata: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    pub(crate) private: BTreeMap<Box<[u8]>, BTreeMap<Uid, PrivateFlags>>,
 }
 
 /// What a mailbox adds up to.
@@ -182,6 +182,16 @@ pub enum ApplyError {
         /// Its name.
         name: Box<str>,
     },
+    /// A name or value is longer than a log carries.
+    #[error("{what} has {len} bytes, allowed are {max}")]
+    TooLong {
+        /// What is too long.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The longest allowed.
+        max: usize,
+    },
 }
 
 /// Why a log cannot follow this state.
@@ -311,7 +321,8 @@ impl Mailbox {
         Ok(frames.end())
     }
 
-    /// Lets one transaction happen, and counts it.
+    /// Lets one transaction happen, and counts it. A writer encodes it first, so that one too long for a frame is known
+    /// before it happens.
     ///
     /// # Errors
     /// A transaction that does not follow from this state is counted and changes nothing.

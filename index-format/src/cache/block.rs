@@ -1,9 +1,9 @@
 //! Blocks of rows, and the fields of a row.
 
 use super::{Field, Header, ROW_MAX, Row};
+use crate::Error;
 use crate::checksum::Seeded;
 use crate::wire::{Put, Reader};
-use crate::{Error, MapId};
 
 /// The longest block, in bytes without its head.
 pub const BLOCK_MAX: usize = 16 << 20;
@@ -50,7 +50,7 @@ fn write(header: &Header, group: u16, rows: &[Row<'_>], out: &mut Vec<u8>) -> Re
         };
         fields.clear();
         for &(field, value) in row.fields {
-            write_field(field, value, &mut fields);
+            write_field(field, value, &mut fields)?;
         }
         if fields.len() > ROW_MAX {
             return Err(Error::TooLong {
@@ -176,7 +176,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-fn write_field(field: Field<'_>, value: &[u8], out: &mut Vec<u8>) {
+fn write_field(field: Field<'_>, value: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     let number = match field {
         Field::Envelope => 1,
         Field::Body => 2,
@@ -185,20 +185,23 @@ fn write_field(field: Field<'_>, value: &[u8], out: &mut Vec<u8>) {
         Field::HeaderField(_) => 5,
         Field::Preview => 6,
         Field::Layout => 7,
+        Field::Other(number) if number < Field::OTHER_LEAST => {
+            let (at, found) = (out.len() as u64, number.into());
+            return Err(Error::Value { field: "field", at, found, allowed: "a number from 32 on" });
+        }
         Field::Other(number) => number,
     };
     out.varint(number.into());
     if let Field::HeaderField(name) = field {
         out.counted(name);
-    } else if number == 5 {
-        out.counted(&[]); // Other(5) reads back as something else, but keeps the row in order
     }
     out.counted(value);
+    Ok(())
 }
 
-impl Row<'_> {
-    /// A row without values, for `..` in literals.
-    pub const EMPTY: Row<'static> = Row { map_id: MapId(0), guid: [0; 4], fields: &[] };
+impl Field<'_> {
+    /// The lowest number of a field without a name.
+    pub const OTHER_LEAST: u16 = 32;
 }
 
 const SYNC: u8 = 0xcb;

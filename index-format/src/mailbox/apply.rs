@@ -5,7 +5,9 @@ use std::ops::Range;
 use super::{
     Applied, ApplyError, EPOCH_JUMP, Expunged, Mailbox, PrivateFlags, Row, TOMBSTONES_LEAST, Voided,
 };
-use crate::record::{Append, KEYWORD_NAME_MAX, KEYWORDS_MAX, Record, Tombstone, Transaction};
+use crate::record::{
+    Append, KEY_MAX, KEYWORD_NAME_MAX, KEYWORDS_MAX, Record, Tombstone, Transaction, VALUE_MAX,
+};
 use crate::{Flags, Keywords, ModSeq, Uid, UidSet};
 
 pub(super) fn apply(
@@ -82,9 +84,12 @@ fn check(mailbox: &Mailbox, transaction: &Transaction, stamps: &Stamps) -> Resul
             | Record::FlagsRemove { .. }
             | Record::Expunge(_)
             | Record::SaveDate { .. }
-            | Record::UidValidity(_)
-            | Record::Metadata { .. }
-            | Record::PrivateFlags { .. } => {}
+            | Record::UidValidity(_) => {}
+            Record::Metadata { key, value } => {
+                check_len("a metadata key", key, KEY_MAX)?;
+                check_len("a metadata value", value.as_deref().unwrap_or_default(), VALUE_MAX)?;
+            }
+            Record::PrivateFlags { user, .. } => check_len("a user's name", user, KEY_MAX)?,
         }
     }
     Ok(())
@@ -104,6 +109,13 @@ fn check_uid(append: &Append, next: Uid) -> Result<Uid, ApplyError> {
 /// The UID behind `uid`; the highest of all is never given, so that UIDNEXT stays a number.
 fn after(uid: Uid) -> Result<Uid, ApplyError> {
     uid.0.checked_add(1).map(Uid).ok_or(ApplyError::UidsExhausted)
+}
+
+fn check_len(what: &'static str, bytes: &[u8], max: usize) -> Result<(), ApplyError> {
+    match bytes.len() {
+        len if len > max => Err(ApplyError::TooLong { what, len, max }),
+        _ => Ok(()),
+    }
 }
 
 fn check_mask(mailbox: &Mailbox, fresh: &[&str], mask: Keywords) -> Result<(), ApplyError> {

@@ -31,19 +31,33 @@ impl Rows {
         self.modseqs.push(row.modseq);
         self.internal_dates.push(row.internal_date);
         self.save_dates.push(row.save_date);
-        self.sizes.push(match u32::try_from(row.size) {
-            Ok(size) if size != SIZE_ELSEWHERE => size,
-            Ok(_) | Err(_) => {
-                self.large.insert(row.uid, row.size);
-                SIZE_ELSEWHERE
-            }
-        });
+        self.push_size(row.uid, row.size);
         self.map_ids.push(row.map_id);
         if let Some(guid) = row.guid {
             self.guids.insert(row.uid, guid);
         }
         if let Some(item) = row.item {
             self.items.insert(row.uid, item);
+        }
+    }
+
+    fn push_size(&mut self, uid: Uid, size: u64) {
+        self.sizes.push(match u32::try_from(size) {
+            Ok(size) if size != SIZE_ELSEWHERE => size,
+            Ok(_) | Err(_) => {
+                self.large.insert(uid, size);
+                SIZE_ELSEWHERE
+            }
+        });
+    }
+
+    /// Fills the sizes of rows whose UIDs are there.
+    pub(crate) fn set_sizes(&mut self, sizes: impl Iterator<Item = u64>) {
+        self.sizes.clear();
+        self.sizes.reserve(self.uids.len());
+        for (index, size) in sizes.enumerate() {
+            let Some(&uid) = self.uids.get(index) else { return };
+            self.push_size(uid, size);
         }
     }
 
@@ -114,11 +128,8 @@ impl Rows {
         cut(&mut self.save_dates, gone);
         cut(&mut self.sizes, gone);
         cut(&mut self.map_ids, gone);
-        for map in [self.large.is_empty(), self.guids.is_empty(), self.items.is_empty()] {
-            if !map {
-                self.forget_sparse(gone);
-                break;
-            }
+        if !(self.large.is_empty() && self.guids.is_empty() && self.items.is_empty()) {
+            self.forget_sparse(gone);
         }
         cut(&mut self.uids, gone);
     }

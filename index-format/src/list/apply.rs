@@ -1,0 +1,227 @@
+//! What a transaction does to the list, record by record.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Applied, Counters, Entry, List, NAME_MAX, Outcome, Record, SpecialUse, TOMBSTONES_MAX,
+    Tombstone, Transaction,
+};
+use crate::record::{KEY_MAX, VALUE_MAX};
+use crate::{Guid, ModSeq, Uid};
+
+impl List {
+    /// Lets one transaction happen, and counts it. Records that cannot happen are refused one by one, for every reader
+    /// alike; [`Applied`] says which.
+    pub fn apply(&mut self, transaction: &Transaction) -> Applied {
+        self.transactions += 1;
+        self.epoch = self.epoch.max(transaction.prefix.epoch.unwrap_or(0));
+        let next = self.modseq.next(self.server);
+        let stamp = transaction
+            .prefix
+            .modseq
+            .filter(|&own| own > self.modseq && own <= ModSeq::MAX)
+            .unwrap_or(next);
+        let mut applied = Applied::default();
+        for record in &transaction.records {
+            let outcome = self.record(record, stamp);
+            if seen(record, &outcome) {
+                applied.modseq = Some(stamp);
+                self.modseq = stamp;
+            }
+            applied.outcomes.push(outcome);
+        }
+        if let Some(over) = self.tombstones.len().checked_sub(TOMBSTONES_MAX) {
+            self.tombstones.drain(..over);
+        }
+        applied
+    }
+
+    fn record(&mut self, record: &Record, stamp: ModSeq) -> Outcome {
+        match record {
+            Record::Acl { identifier: key, rights: value, .. }
+            | Record::Metadata { key, value, .. }
+                if key.len() > KEY_MAX
+                    || value.as_ref().is_some_and(|value| value.len() > VALUE_MAX) =>
+            {
+                Outcome::Invalid
+            }
+            Record::Create { guid, name, uidvalidity, special_use, time } => {
+                self.create(*guid, name, *uidvalidity, *special_use, *time, stamp)
+            }
+            Record::Delete { guid, time } => self.delete(*guid, *time, stamp),
+            Record::Rename { from, to, time } => self.rename(from, to, *time, stamp),
+            Record::Subscribe(name) if !is_name(name) => Outcome::Invalid,
+            Record::Subscribe(name) => done(self.subscriptions.insert(name.to_string())),
+            Record::Unsubscribe(name) => done(self.subscriptions.remove(&**name)),
+            Record::SpecialUse { guid, special_use } => self.entry(*guid, |entry| {
+                let old = std::mem::replace(&mut entry.special_use, *special_use);
+                old != *special_use
+            }),
+            Record::Recent { guid, uid } => self.entry(*guid, |entry| {
+                let old = entry.recent;
+                entry.recent = old.max(*uid);
+                entry.recent != old
+            }),
+            Record::Counters { guid, counters } => {
+                self.entry(*guid, |entry| set_counters(entry, counters))
+            }
+            Record::UidValidity(least) => {
+                let old = self.uidvalidity;
+                self.uidvalidity = old.max(*least);
+                done(self.uidvalidity != old)
+            }
+            Record::Acl { guid, identifier, rights } => {
+                self.entry(*guid, |entry| set(&mut entry.acl, identifier, rights.as_deref()))
+            }
+            Record::Metadata { guid: Some(guid), key, value } => {
+                self.entry(*guid, |entry| set(&mut entry.metadata, key, value.as_deref()))
+            }
+            Record::Metadata { guid: None, key, value } => {
+                done(set(&mut self.metadata, key, value.as_deref()))
+            }
+        }
+    }
+
+    fn entry(&mut self, guid: Guid, change: impl FnOnce(&mut Entry) -> bool) -> Outcome {
+        self.entries.get_mut(&guid).map_or(Outcome::Missing, |entry| done(change(entry)))
+    }
+
+    fn create(
+        &mut self,
+        guid: Guid,
+        name: &str,
+        uidvalidity: u32,
+        special_use: SpecialUse,
+        created: i64,
+        stamp: ModSeq,
+    ) -> Outcome {
+        if let Some(&holder) = self.names.get(name) {
+            return if holder == guid { Outcome::Same } else { Outcome::NameTaken(holder) };
+        }
+        let known = self.entries.contains_key(&guid)
+            || self.tombstones.iter().any(|gone| gone.guid == guid);
+        let Some(least) = self.uidvalidity.checked_add(1).filter(|_| is_name(name) && !known)
+        else {
+            return Outcome::Invalid;
+        };
+        self.uidvalidity = uidvalidity.max(least);
+        let entry = Entry {
+            guid,
+            name: name.to_owned(),
+            uidvalidity: self.uidvalidity,
+            special_use,
+            created,
+            created_modseq: stamp,
+            recent: Uid(1),
+            counters: Counters { uidnext: Uid(1), ..Counters::default() },
+            acl: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+        };
+        self.names.insert(name.to_owned(), guid);
+        self.entries.insert(guid, entry);
+        Outcome::Created { uidvalidity: self.uidvalidity }
+    }
+
+    fn delete(&mut self, guid: Guid, time: i64, modseq: ModSeq) -> Outcome {
+        let Some(entry) = self.entries.remove(&guid) else { return Outcome::Missing };
+        self.names.remove(&entry.name);
+        let (name, uidvalidity) = (entry.name.clone(), entry.uidvalidity);
+        self.tombstones.push(Tombstone { guid, name, renamed_to: None, uidvalidity, modseq, time });
+        Outcome::Deleted(Box::new(entry))
+    }
+
+    fn rename(&mut self, from: &str, to: &str, time: i64, modseq: ModSeq) -> Outcome {
+        if !is_name(from)
+            || !is_name(to)
+            || to.strip_prefix(from).is_some_and(|rest| rest.starts_with('/'))
+        {
+            return Outcome::Invalid;
+        }
+        if from == to {
+            return Outcome::Same;
+        }
+        let below = self.below(from).map(|entry| entry.guid);
+        let moved: Vec<Guid> = self.names.get(from).copied().into_iter().chain(below).collect();
+        let renamed =
+            |entry: &Entry| format!("{to}{}", entry.name.get(from.len()..).unwrap_or_default());
+        let new: Vec<(Guid, String)> = moved
+            .iter()
+            .filter_map(|guid| self.entries.get(guid))
+            .map(|entry| (entry.guid, renamed(entry)))
+            .collect();
+        if new.is_empty() {
+            return Outcome::Missing;
+        }
+        if new.iter().any(|(_, name)| !is_name(name)) {
+            return Outcome::Invalid;
+        }
+        let ours = |name: &str| {
+            name == from || name.strip_prefix(from).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let holder = |name: &String| self.names.get(name).copied().filter(|_| !ours(name));
+        if let Some(holder) = new.iter().find_map(|(_, name)| holder(name)) {
+            return Outcome::NameTaken(holder);
+        }
+        for entry in moved.iter().filter_map(|guid| self.entries.get(guid)) {
+            self.names.remove(&entry.name);
+        }
+        for (guid, name) in &new {
+            let Some(entry) = self.entries.get_mut(guid) else { continue };
+            let old = std::mem::replace(&mut entry.name, name.clone());
+            self.names.insert(name.clone(), *guid);
+            let (renamed_to, uidvalidity) = (Some(name.clone()), entry.uidvalidity);
+            self.tombstones.push(Tombstone {
+                guid: *guid,
+                name: old,
+                renamed_to,
+                uidvalidity,
+                modseq,
+                time,
+            });
+        }
+        Outcome::Renamed(new)
+    }
+}
+
+/// Whether a client can see what became of a record. Counters have modseqs of their own.
+fn seen(record: &Record, outcome: &Outcome) -> bool {
+    let happened = match outcome {
+        Outcome::Done | Outcome::Created { .. } | Outcome::Deleted(_) | Outcome::Renamed(_) => true,
+        Outcome::Same | Outcome::NameTaken(_) | Outcome::Missing | Outcome::Invalid => false,
+    };
+    happened
+        && !matches!(
+            record,
+            Record::Counters { .. } | Record::Recent { .. } | Record::UidValidity(_)
+        )
+}
+
+fn done(changed: bool) -> Outcome {
+    if changed { Outcome::Done } else { Outcome::Same }
+}
+
+/// Levels between slashes, none empty, of a length the format carries.
+fn is_name(name: &str) -> bool {
+    name.len() <= NAME_MAX && name.split('/').all(|level| !level.is_empty())
+}
+
+fn set_counters(entry: &mut Entry, counters: &Counters) -> bool {
+    let known = &mut entry.counters;
+    if counters.modseq < known.modseq || counters == known {
+        return false;
+    }
+    let uidnext = known.uidnext.max(counters.uidnext);
+    *known = Counters { uidnext, ..*counters };
+    true
+}
+
+fn set(map: &mut BTreeMap<Box<[u8]>, Box<[u8]>>, key: &[u8], value: Option<&[u8]>) -> bool {
+    match value {
+        Some(value) if map.get(key).map(|old| &**old) == Some(value) => false,
+        Some(value) => {
+            map.insert(key.into(), value.into());
+            true
+        }
+        None => map.remove(key).is_some(),
+    }
+}

@@ -1,0 +1,168 @@
+//! The state of a mailbox to bytes.
+
+use super::{ENTRY_LEN, Header, MAGIC, SectionId, column, sparse, uids};
+use crate::Guid;
+use crate::checksum::{crc, crc_of};
+use crate::mailbox::Mailbox;
+
+/// Writes the snapshot of `mailbox`, whose log stands at `offset` of `file`.
+pub fn write(mailbox: &Mailbox, owner: Guid, file: u32, offset: u64) -> Vec<u8> {
+    write_with(mailbox, owner, file, offset, 0, &[])
+}
+
+/// [`write`], with header flags and sections of others (their numbers above all of this version, ascending).
+pub fn write_with(
+    mailbox: &Mailbox,
+    owner: Guid,
+    file: u32,
+    offset: u64,
+    flags: u32,
+    others: &[(SectionId, &[u8])],
+) -> Vec<u8> {
+    let mut sections = Sections::default();
+    mailbox_sections(mailbox, &mut sections);
+    for &(id, bytes) in others {
+        sections.add(id, |out| out.extend_from_slice(bytes));
+    }
+    let table_len = sections.table.len() * ENTRY_LEN;
+    let body_at = (Header::LEN + table_len) as u64;
+    let mut out = Vec::with_capacity(Header::LEN + table_len + sections.bytes.len());
+    header(mailbox, owner, file, offset, flags, &sections, body_at, &mut out);
+    let mut table = Vec::with_capacity(table_len);
+    for &(id, start, end) in &sections.table {
+        let bytes = sections.bytes.get(start..end).unwrap_or_default();
+        table.extend_from_slice(&id.0.to_le_bytes());
+        table.extend_from_slice(&crc(bytes).to_le_bytes());
+        table.extend_from_slice(&(body_at + start as u64).to_le_bytes());
+        table.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    }
+    let sum = crc_of(&[&out, &table]);
+    out.extend_from_slice(&sum.to_le_bytes());
+    debug_assert_eq!(out.len(), Header::LEN);
+    out.extend_from_slice(&table);
+    out.extend_from_slice(&sections.bytes);
+    out
+}
+
+#[expect(clippy::too_many_arguments, reason = "one a field of the header")]
+fn header(
+    mailbox: &Mailbox,
+    owner: Guid,
+    file: u32,
+    offset: u64,
+    flags: u32,
+    sections: &Sections,
+    body_at: u64,
+    out: &mut Vec<u8>,
+) {
+    let counters = mailbox.counters();
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&Header::VERSION.to_le_bytes());
+    out.extend_from_slice(&[mailbox.server(), 0]);
+    out.extend_from_slice(&flags.to_le_bytes());
+    out.extend_from_slice(&owner.0);
+    out.extend_from_slice(&file.to_le_bytes());
+    out.extend_from_slice(&offset.to_le_bytes());
+    out.extend_from_slice(&mailbox.transactions().to_le_bytes());
+    out.extend_from_slice(&mailbox.uidvalidity().to_le_bytes());
+    out.extend_from_slice(&mailbox.uidnext().0.to_le_bytes());
+    out.extend_from_slice(&mailbox.highest_modseq().0.to_le_bytes());
+    out.extend_from_slice(&mailbox.vanished_floor().0.to_le_bytes());
+    out.extend_from_slice(&counters.messages.to_le_bytes());
+    out.extend_from_slice(&counters.unseen.to_le_bytes());
+    out.extend_from_slice(&counters.deleted.to_le_bytes());
+    out.extend_from_slice(&counters.size.to_le_bytes());
+    let first_unseen = mailbox.first_unseen().map_or(0, |index| index as u32 + 1);
+    out.extend_from_slice(&first_unseen.to_le_bytes());
+    out.extend_from_slice(&mailbox.epoch().to_le_bytes());
+    out.extend_from_slice(&(sections.table.len() as u32).to_le_bytes());
+    out.extend_from_slice(&(body_at + sections.bytes.len() as u64).to_le_bytes());
+}
+
+/// The sections in the order of their numbers, and where each stands among the bytes.
+#[derive(Default)]
+struct Sections {
+    table: Vec<(SectionId, usize, usize)>,
+    bytes: Vec<u8>,
+}
+
+impl Sections {
+    fn add(&mut self, id: SectionId, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        self.table.push((id, start, self.bytes.len()));
+    }
+
+    fn column(&mut self, id: SectionId, values: impl ExactSizeIterator<Item = u64> + Clone) {
+        self.add(id, |out| column::write(values, out));
+    }
+
+    /// A section that is left out when it has nothing to say.
+    fn some(&mut self, id: SectionId, there: bool, write: impl FnOnce(&mut Vec<u8>)) {
+        if there {
+            self.add(id, write);
+        }
+    }
+}
+
+fn mailbox_sections(mailbox: &Mailbox, sections: &mut Sections) {
+    let rows = &mailbox.rows;
+    let set = mailbox.uid_set();
+    let ranges: Vec<(u32, u32)> =
+        set.ranges().map(|range| (range.start().0, range.end().0)).collect();
+    sections.add(SectionId::UIDS, |out| uids::write(&ranges, mailbox.counters().messages, out));
+    sections.column(SectionId::FLAGS, rows.flags.iter().map(|flags| flags.0.into()));
+    sections.column(SectionId::KEYWORDS, rows.keywords.iter().map(|keywords| keywords.0));
+    sections.column(SectionId::MODSEQS, rows.modseqs.iter().map(|modseq| modseq.0));
+    sections
+        .column(SectionId::INTERNAL_DATES, rows.internal_dates.iter().map(|&date| ordered(date)));
+    save_dates(mailbox, sections);
+    let sizes = (0..rows.uids.len()).map(|index| rows.size(index).unwrap_or(0));
+    sections.column(SectionId::SIZES, sizes);
+    sections.column(SectionId::MAP_IDS, rows.map_ids.iter().map(|id| id.0.into()));
+    sections.some(SectionId::NAMES, !mailbox.keywords.is_empty(), |out| {
+        sparse::write_names(&mailbox.keywords, out)
+    });
+    sections.some(SectionId::TOMBSTONES, !mailbox.tombstones.is_empty(), |out| {
+        sparse::write_tombstones(&mailbox.tombstones, out);
+    });
+    sections.some(SectionId::VOIDS, !mailbox.voids.is_empty(), |out| {
+        sparse::write_voids(&mailbox.voids, out)
+    });
+    sections.some(SectionId::METADATA, !mailbox.metadata.is_empty(), |out| {
+        crate::list::snapshot::write_map(&mailbox.metadata, out);
+    });
+    sections.some(SectionId::PRIVATE, !mailbox.private.is_empty(), |out| {
+        sparse::write_private(&mailbox.private, out);
+    });
+    sections.some(SectionId::GUIDS, !rows.guids.is_empty(), |out| {
+        sparse::write_guids(&rows.guids, out)
+    });
+    sections.some(SectionId::ITEMS, !rows.items.is_empty(), |out| {
+        sparse::write_items(&rows.items, out)
+    });
+}
+
+/// Mail that was delivered was saved when it came, mail that was copied was saved with its neighbours: whichever of the
+/// two columns is shorter.
+fn save_dates(mailbox: &Mailbox, sections: &mut Sections) {
+    let rows = &mailbox.rows;
+    let (mut dates, mut delays) = (Vec::new(), Vec::new());
+    column::write(rows.save_dates.iter().map(|&date| ordered(date)), &mut dates);
+    let pairs = rows.save_dates.iter().zip(&rows.internal_dates);
+    column::write(pairs.map(|(save, internal)| ordered(save.wrapping_sub(*internal))), &mut delays);
+    match dates.len() < delays.len() {
+        true => sections.add(SectionId::SAVE_DATES, |out| out.extend_from_slice(&dates)),
+        false => sections.add(SectionId::SAVE_DELAYS, |out| out.extend_from_slice(&delays)),
+    }
+}
+
+/// A signed number as an unsigned one of the same order.
+pub(super) fn ordered(value: i64) -> u64 {
+    value as u64 ^ 1 << 63
+}
+
+/// Back from [`ordered`].
+pub(super) fn signed(value: u64) -> i64 {
+    (value ^ 1 << 63) as i64
+}
