@@ -113,6 +113,24 @@ fn mail_that_contains_records_forges_none() {
 }
 
 #[test]
+fn records_nested_in_records_do_not_outweigh_what_holds_them() {
+    let nested =
+        (0..60).fold(Vec::new(), |inner, _| small(Seed(7), &RecordHead::default(), &inner));
+    let (mut file, places) = container(SEED, &[b"Subject: a\r\n\r\n".to_vec(), nested]);
+    file[..64].fill(0xff);
+    assert_finds(&file, &places, |_| false);
+}
+
+#[test]
+fn a_damaged_message_that_is_a_copy_of_its_container_is_passed_over_whole() {
+    let (copy, _) = container(SEED, &messages(3));
+    let (mut file, places) =
+        container(SEED, &[b"Subject: a\r\n\r\n".to_vec(), copy, b"Subject: b\r\n\r\n".to_vec()]);
+    file[places[1].start + 80] ^= 1;
+    assert_finds(&file, &places, |place| *place == places[1]);
+}
+
+#[test]
 fn a_large_message_behind_a_lost_header_beats_the_records_it_contains() {
     let forged = small(Seed(7), &RecordHead::default(), b"Subject: forged\r\n\r\n");
     let (mut file, _) = container(SEED, &[]);

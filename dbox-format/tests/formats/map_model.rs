@@ -33,7 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         12 => (id.clone(), 1_u32..6, any::<bool>()).prop_map(|(from, len, up)| Step::Refs { from, len, up }),
         4 => id.clone().prop_map(Step::Free),
-        4 => (id, container.clone()).prop_map(|(id, container)| Step::Move { id: id + 1, container }),
+        4 => (id, container.clone()).prop_map(|(id, container)| Step::Move { id, container }),
         1 => container.clone().prop_map(Step::Seal),
         1 => container.prop_map(Step::Drop),
         1 => Just(Step::BadAnchor),
@@ -155,6 +155,10 @@ fn describe(steps: &[Step], map: &Map) -> Transaction {
     let mut ends: BTreeMap<u32, u64> =
         map.containers().map(|(number, state)| (number, state.end)).collect();
     let mut serial = map.transactions() as u8;
+    // Mostly what is there, sometimes what is not; the last container is the least likely to be sealed.
+    let open: Vec<u32> = map.containers().map(|(number, _)| number).rev().collect();
+    let container = |choice: u32| open.get(choice as usize / 2).copied().unwrap_or(choice);
+    let id = |choice: u32| 1 + choice % map.next_id().0;
     for step in steps {
         match *step {
             Step::Open(above) => {
@@ -163,7 +167,8 @@ fn describe(steps: &[Step], map: &Map) -> Transaction {
                 draft.container_open(number, Seed(above));
                 ends.insert(number, 64);
             }
-            Step::Add { container, gap, record_len, refs, extra } => {
+            Step::Add { container: choice, gap, record_len, refs, extra } => {
+                let container = container(choice);
                 let end = ends.entry(container).or_insert(64);
                 let mut message = Added {
                     guid: guid(serial),
@@ -182,11 +187,12 @@ fn describe(steps: &[Step], map: &Map) -> Transaction {
                 draft.add(message);
             }
             Step::Refs { from, len, up } => {
-                let ids = (from..from + len).map(MapId);
+                let ids = (id(from)..id(from) + len).map(MapId);
                 if up { draft.refs_add(ids) } else { draft.refs_remove(ids) }
             }
-            Step::Free(id) => draft.free([MapId(id)].into_iter().collect()),
-            Step::Move { id, container } => {
+            Step::Free(choice) => draft.free([MapId(id(choice))].into_iter().collect()),
+            Step::Move { id: choice, container: target } => {
+                let (id, container) = (id(choice), container(target));
                 let offset = *ends.entry(container).or_insert(64);
                 ends.insert(container, offset + 40);
                 let next = MapId(id + 1);
@@ -196,8 +202,8 @@ fn describe(steps: &[Step], map: &Map) -> Transaction {
                     Moved { id: next, offset: offset + 30, record_len: 10, ..moved },
                 ]));
             }
-            Step::Seal(number) => draft.container_seal(number),
-            Step::Drop(number) => draft.push(Op::ContainerDrop { number }),
+            Step::Seal(choice) => draft.container_seal(container(choice)),
+            Step::Drop(choice) => draft.push(Op::ContainerDrop { number: container(choice) }),
             Step::BadAnchor => draft.push(Op::Add { anchor: 0xee, message: Added::default() }),
         }
     }
