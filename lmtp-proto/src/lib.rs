@@ -12,18 +12,22 @@
 mod answer;
 mod ask;
 mod command;
+mod config;
 mod dots;
 mod fault;
 mod limits;
 mod lines;
 mod outbox;
+mod output;
 mod path;
 mod session;
 mod time;
 
 pub use answer::{Answer, Code, Outcome, Refusal};
 pub use ask::{Ask, BodyKind, Envelope, RecipientId, Ticket, Trace};
+pub use config::{Config, Event, Peer};
 pub use limits::Limits;
+pub use output::Output;
 pub use path::{Path, PathError};
-pub use session::{Config, Event, Output, Peer, Session};
+pub use session::Session;
 pub use time::{Position, Time};

@@ -14,7 +14,8 @@ pub struct Limits {
     pub discard: u64,
     /// Accepted recipients of one message. RFC 5321 §4.5.3.1.8 asks for 100 at least.
     pub recipients: usize,
-    /// Unsent or not yet durable replies, after which no further command is taken.
+    /// Unsent or not yet durable replies, after which no further command is taken. The replies of one text, one for
+    /// each recipient, come on top.
     pub unsent: usize,
     /// Commands in a row that no LMTP client sends (unknown verbs, broken lines) before the connection is closed.
     pub errors: u32,
@@ -45,7 +46,7 @@ impl Default for Limits {
             message: 128 << 20,
             discard: 4 << 30,
             recipients: 1_024,
-            unsent: 8 * 1024,
+            unsent: 3 * 1024,
             errors: 20,
             refusals: 10_000,
             lhlo_timeout: 60_000,

@@ -59,12 +59,10 @@ impl Outbox {
 
     pub(crate) fn transmitted(&mut self, count: usize) {
         let offered = self.ready().map_or(0, <[u8]>::len);
-        self.stalled = count < offered;
         self.sent += count.min(offered);
         if self.is_empty() {
             // Between commands a session holds nothing.
-            self.bytes = Vec::new();
-            self.sent = 0;
+            self.clear();
         } else if self.sent >= 4096 {
             self.bytes.drain(..self.sent);
             for barrier in &mut self.barriers {
@@ -72,6 +70,7 @@ impl Outbox {
             }
             self.sent = 0;
         }
+        self.stalled = count < offered;
     }
 
     /// The caller waits for the socket, among other things.

@@ -10,91 +10,19 @@
 //! - Closing is final: from then on no input is taken.
 
 mod envelope;
+mod opening;
 mod text;
 
 use crate::command::{self, Verb};
 use crate::fault::{Farewell, Fault};
 use crate::lines::{Line, Lines};
 use crate::outbox::Outbox;
-use crate::{Answer, Ask, Limits, Position, Refusal, Ticket, Time};
+use crate::{Answer, Ask, Config, Event, Limits, Output, Peer, Position, Refusal, Ticket, Time};
 use envelope::Transaction;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use text::{Chunk, Text};
-
-/// What all connections of a listener share.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Config {
-    /// How the server calls itself in the greeting and to LHLO: a domain name, printable ASCII.
-    pub hostname: Box<str>,
-    /// Whether STARTTLS is offered on connections that are not yet TLS.
-    pub starttls: bool,
-    /// Whether BINARYMIME is offered. Only for a store whose readers can be given NUL and bare CR and LF.
-    pub binary: bool,
-    /// Whether SMTPUTF8 is offered. Only for a store whose readers can be given UTF-8 in headers.
-    pub utf8: bool,
-    /// The bounds.
-    pub limits: Limits,
-}
-
-impl Config {
-    /// A server of this name, without STARTTLS, BINARYMIME and SMTPUTF8, with the default limits.
-    #[must_use]
-    pub fn new(hostname: &str) -> Self {
-        Self {
-            hostname: hostname.into(),
-            starttls: false,
-            binary: false,
-            utf8: false,
-            limits: Limits::default(),
-        }
-    }
-}
-
-/// The other side, as far as it can be believed.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Peer {
-    /// Whether what it says comes through TLS.
-    pub tls: bool,
-}
-
-/// What happens to the server while a connection lives.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// It stops: the session says 421 at its next command boundary and closes.
-    Shutdown,
-}
-
-/// A wish of the session.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Output<'a> {
-    /// Bytes that may leave: write what the socket takes of them, then call [`Session::transmitted`] with the count,
-    /// which may be 0. After a count below the length the rest is offered behind the next [`Output::Wait`].
-    Transmit(&'a [u8]),
-    /// A question for the store.
-    Ask(Ticket, Ask),
-    /// The answer to this question is of no use any more. It may still come, and is then ignored, save that to
-    /// [`Ask::BodyDone`]: it still becomes replies.
-    Cancel(Ticket),
-    /// Message text without its transparency dots, for the [`Ask::BodyOpen`] of this ticket: this range of the slice
-    /// last offered to [`Session::handle_input`]. Poll all output before offering more.
-    Body(Ticket, Range<usize>),
-    /// Message text that came at the end of an earlier slice (a CR behind a dot, which might have begun the end).
-    BodyHeld(Ticket, &'static [u8]),
-    /// STARTTLS's reply has been transmitted: start TLS, offer no input before [`Session::handle_upgraded`].
-    Upgrade,
-    /// Nothing else for now.
-    Wait {
-        /// Whether input would be used. If not, it is offered again after the next `handle_*`.
-        wants_input: bool,
-        /// When [`Session::handle_timeout`] should be called, if nothing happens before.
-        deadline: Option<Time>,
-    },
-    /// Everything has left: close the connection. Repeated from then on.
-    Close,
-}
 
 /// One connection. Every method may be called at any time.
 #[derive(Debug)]
@@ -405,49 +333,6 @@ impl Session {
         if let Err(fault) = done {
             self.refuse_command(now, fault);
         }
-    }
-
-    fn on_lhlo(&mut self, now: Time, arguments: &[u8]) -> Result<(), Fault> {
-        let name = command::lhlo_name(arguments)?;
-        // RFC 5321 §4.1.4: a second one acts as RSET, too.
-        self.abandon();
-        self.lhlo = Some(name.into());
-        let config = Arc::clone(&self.config);
-        self.put_parts(&["250-", &config.hostname]);
-        self.put_parts(&["250-PIPELINING"]);
-        self.put_parts(&["250-ENHANCEDSTATUSCODES"]);
-        self.put_parts(&["250-8BITMIME"]);
-        if config.binary {
-            self.put_parts(&["250-BINARYMIME"]);
-        }
-        if config.utf8 {
-            self.put_parts(&["250-SMTPUTF8"]);
-        }
-        if config.starttls && !self.peer.tls {
-            self.put_parts(&["250-STARTTLS"]);
-        }
-        self.put_parts(&["250-CHUNKING"]);
-        self.say(now, &format!("250 SIZE {}", config.limits.message));
-        Ok(())
-    }
-
-    fn on_starttls(&mut self, arguments: &[u8]) -> Result<(), Fault> {
-        self.need_lhlo()?;
-        if self.peer.tls {
-            return Err(Fault::AlreadyTls);
-        }
-        if !self.config.starttls {
-            return Err(Fault::NotOffered);
-        }
-        no_arguments(arguments)?;
-        self.abandon();
-        // The reply follows once it is known that nothing came behind the command.
-        self.state = State::Upgrading;
-        Ok(())
-    }
-
-    fn need_lhlo(&self) -> Result<(), Fault> {
-        if self.lhlo.is_some() { Ok(()) } else { Err(Fault::LhloFirst) }
     }
 
     /// Asks, and lets the command wait for the answer.

@@ -15,7 +15,7 @@ const TOO_LARGE: Refusal =
     Refusal::new(Code::TooLarge, (3, 4), "Message is larger than this server takes");
 
 /// Runs of text given for one slice of input, at most: it bounds the memory a slice of nothing but dots costs.
-const RUNS: usize = 128;
+const RUNS: usize = 30;
 
 /// The text of DATA.
 #[derive(Clone, Copy, Debug)]
