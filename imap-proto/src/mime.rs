@@ -12,10 +12,12 @@
 pub mod decode;
 pub mod header;
 
+mod address;
 mod envelope;
 mod field;
 mod parser;
 mod structure;
+mod value;
 pub(crate) mod wire;
 
 use std::ops::Range;

@@ -237,7 +237,7 @@ fn write_section<S: MessageSource + ?Sized>(
         SectionKind::All | SectionKind::Header | SectionKind::Text | SectionKind::Mime => {
             return match locate(section, source)? {
                 Some(range) => write_range(rows, clip(range, section.partial), source),
-                None => write_nil(rows),
+                None => write_nothing(rows),
             };
         }
     };
@@ -246,7 +246,7 @@ fn write_section<S: MessageSource + ?Sized>(
         write_fields(rows, header, names, wanted, section.partial);
         return Ok(());
     }
-    let Some(range) = locate(section, source)? else { return write_nil(rows) };
+    let Some(range) = locate(section, source)? else { return write_nothing(rows) };
     let end = range.end.min(range.start.saturating_add(Limits::default().header));
     let mut header = Vec::new();
     copy(range.start..end, source, &mut header)?;
@@ -254,9 +254,9 @@ fn write_section<S: MessageSource + ?Sized>(
     Ok(())
 }
 
-/// A part that isn't there (RFC 9051 §9: `section … SP nstring`).
-fn write_nil(rows: &mut Rows) -> Result<(), SourceError> {
-    rows.tail.extend_from_slice(b"NIL");
+/// A part that isn't there is empty, as other servers have it.
+fn write_nothing(rows: &mut Rows) -> Result<(), SourceError> {
+    rows.tail.extend_from_slice(b"\"\"");
     Ok(())
 }
 

@@ -56,6 +56,11 @@ impl FieldName {
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|&(_, field)| field)
     }
+
+    /// Whether it describes a part rather than a message (RFC 2045 §9: its name begins with `Content-`).
+    pub(super) fn describes_part(self) -> bool {
+        (self as u32) <= FieldName::ContentMd5 as u32
+    }
 }
 
 /// One kept field.
