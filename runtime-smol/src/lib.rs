@@ -3,12 +3,32 @@
 //! Sessions ([`Machine`]) and storage code come from elsewhere; this crate moves their bytes and decides nothing.
 //! - [`fs`]: files, real ([`fs::RealFs`]) or simulated with power loss ([`sim::SimFs`]).
 //! - [`Clock`]: the only code that reads a clock.
-//! - [`Machine`]: what the driver of connections drives.
+//! - [`Runtime`]: threads, tasks, timers; [`Pool`]: threads that may wait for a disk.
+//! - [`Server`]: accepts connections of a [`Listener`] and drives a [`Machine`] for each, with TLS or without.
+//! - [`on_signals`], [`raise_open_files`]: the process as a whole.
 
 mod clock;
+mod driver;
 pub mod fs;
+mod listener;
 mod machine;
+mod options;
+mod pool;
+mod process;
+mod reactor;
+mod runtime;
+mod serve;
 pub mod sim;
+mod socket;
+mod stop;
+mod tls;
 
 pub use clock::{Clock, Time};
+pub use listener::{Address, Listener};
 pub use machine::{Machine, Output, Peer};
+pub use options::{Options, Tls};
+pub use pool::Pool;
+pub use process::{Request, on_signals, raise_open_files};
+pub use runtime::Runtime;
+pub use serve::Server;
+pub use stop::{Stop, StopWatch};

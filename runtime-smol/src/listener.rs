@@ -1,0 +1,144 @@
+//! Sockets that are listened on.
+
+use crate::machine::Peer;
+use crate::reactor::{Reactor, Registered};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind,
+    getsockname, ipproto, listen, socket_with, sockopt,
+};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Connections the kernel keeps until they are accepted.
+const BACKLOG: i32 = 4096;
+
+/// A socket that listens, on TCP or in the file system.
+pub struct Listener {
+    fd: OwnedFd,
+    at: Address,
+}
+
+/// Where a [`Listener`] is found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Address {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A UNIX socket.
+    Unix(PathBuf),
+}
+
+impl Listener {
+    /// Listens on TCP; port 0 picks a free one, [`Listener::address`] says which. Connections inherit `TCP_NODELAY` and
+    /// keep-alive.
+    ///
+    /// # Errors
+    /// Those of the system calls.
+    pub fn tcp(address: SocketAddr) -> io::Result<Self> {
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+        sockopt::set_socket_reuseaddr(&fd, true)?;
+        sockopt::set_tcp_nodelay(&fd, true)?;
+        sockopt::set_socket_keepalive(&fd, true)?;
+        bind(&fd, &address)?;
+        listen(&fd, BACKLOG)?;
+        let bound = SocketAddr::try_from(getsockname(&fd)?)?;
+        Ok(Self { fd, at: Address::Tcp(bound) })
+    }
+
+    /// Listens on a UNIX socket with these permissions. A socket that nobody listens on any more is removed first.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrInUse`] when somebody does listen or the name is no socket's, else those of the system calls.
+    pub fn unix(path: &Path, mode: u32) -> io::Result<Self> {
+        remove_stale(path)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        bind(&fd, &SocketAddrUnix::new(path)?)?;
+        // Before it listens: until then nobody can connect.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        listen(&fd, BACKLOG)?;
+        Ok(Self { fd, at: Address::Unix(path.to_owned()) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.at
+    }
+
+    /// The TCP address, if that is what it listens on.
+    #[must_use]
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        match &self.at {
+            Address::Tcp(address) => Some(*address),
+            Address::Unix(_) => None,
+        }
+    }
+
+    pub(crate) fn register(self, reactor: &Arc<Reactor>) -> io::Result<Accepting> {
+        Ok(Accepting { fd: Registered::new(reactor, self.fd)?, at: self.at })
+    }
+}
+
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(meta) if !meta.file_type().is_socket() => return Err(io::ErrorKind::AddrInUse.into()),
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Err(error) => Err(error),
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+/// A listener at work.
+pub(crate) struct Accepting {
+    fd: Registered,
+    at: Address,
+}
+
+impl Accepting {
+    pub(crate) fn address(&self) -> &Address {
+        &self.at
+    }
+
+    /// The next connection, non-blocking.
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(OwnedFd, Peer)>> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let accept = |fd: &OwnedFd| acceptfrom_with(fd, flags);
+        self.fd.poll_read(cx, accept, |_| true).map_ok(|(fd, from)| (fd, peer(from)))
+    }
+}
+
+/// Whether an error of `accept` says that we are short of something, so that trying again at once is vain.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
+
+fn peer(from: Option<SocketAddrAny>) -> Peer {
+    let addr = from.and_then(|from| SocketAddr::try_from(from).ok());
+    // What comes by IPv4 to an IPv6 socket is IPv4.
+    let addr = addr.map(|addr| SocketAddr::new(addr.ip().to_canonical(), addr.port()));
+    let loopback = addr.is_none_or(|addr| match addr.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback(),
+    });
+    Peer { addr, loopback, ..Peer::default() }
+}
