@@ -105,6 +105,11 @@ impl Outbox {
         self.sent = 0;
     }
 
+    /// The highest position that something waits for.
+    pub(crate) fn waits_for(&self) -> Option<Position> {
+        self.barriers.iter().map(|barrier| barrier.position).max().filter(|&max| max > self.durable)
+    }
+
     /// Gives up what has not left.
     pub(crate) fn clear(&mut self) {
         *self = Self { durable: self.durable, ..Self::default() };

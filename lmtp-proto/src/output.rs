@@ -6,8 +6,9 @@ use std::ops::Range;
 /// A wish of the session.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Output<'a> {
-    /// Bytes that may leave: write what the socket takes of them, then call [`Session::transmitted`](crate::Session::transmitted) with the count,
-    /// which may be 0. After a count below the length the rest is offered behind the next [`Output::Wait`].
+    /// Bytes that may leave: write what the socket takes of them, then call
+    /// [`Session::transmitted`](crate::Session::transmitted) with the count, which may be 0. After a count below the
+    /// length the rest is offered behind the next [`Output::Wait`].
     Transmit(&'a [u8]),
     /// A question for the store.
     Ask(Ticket, Ask),
@@ -19,13 +20,15 @@ pub enum Output<'a> {
     Body(Ticket, Range<usize>),
     /// Message text that came at the end of an earlier slice (a CR behind a dot, which might have begun the end).
     BodyHeld(Ticket, &'static [u8]),
-    /// STARTTLS's reply has been transmitted: start TLS, offer no input before [`Session::handle_upgraded`](crate::Session::handle_upgraded).
+    /// STARTTLS's reply has been transmitted: start TLS, offer no input before
+    /// [`Session::handle_upgraded`](crate::Session::handle_upgraded).
     Upgrade,
     /// Nothing else for now.
     Wait {
         /// Whether input would be used. If not, it is offered again after the next `handle_*`.
         wants_input: bool,
-        /// When [`Session::handle_timeout`](crate::Session::handle_timeout) should be called, if nothing happens before.
+        /// When [`Session::handle_timeout`](crate::Session::handle_timeout) should be called, if nothing happens
+        /// before.
         deadline: Option<Time>,
     },
     /// Everything has left: close the connection. Repeated from then on.

@@ -152,10 +152,20 @@ impl Session {
         }
     }
 
-    /// What lies behind `durable` of the positions answered until now will never become durable: replies that wait for
-    /// such a one become `451 4.3.0`.
-    pub fn handle_lost(&mut self, _now: Time, durable: Position) {
+    /// The journal is durable up to and including `durable`, and what lies behind that of the positions answered until
+    /// now will never become so: replies that wait for such a one become `451 4.3.0`. The session goes on. Note that
+    /// the argument is not the lost position but the one before it.
+    pub fn handle_lost(&mut self, now: Time, durable: Position) {
         self.out.lost(durable);
+        if matches!(self.state, State::Command) {
+            self.touch(now);
+        }
+    }
+
+    /// The highest position that replies wait for, if any do: the driver arranges to be woken for it.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<Position> {
+        self.out.waits_for()
     }
 
     /// Something happened to the server.

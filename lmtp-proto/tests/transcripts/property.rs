@@ -55,7 +55,10 @@ impl Pair {
         // The last answers, and durability.
         for _ in 0..10_000 {
             let before = (pending.len(), self.seen.replies.len(), self.open.is_some());
-            self.session.handle_durable(NOW, Position(self.position));
+            if let Some(position) = self.session.waits_for() {
+                assert!(position <= Position(self.position));
+                self.session.handle_durable(NOW, position);
+            }
             self.turn(&mut pending);
             let after = (pending.len(), self.seen.replies.len(), self.open.is_some());
             if before == after && self.open.is_none() {
