@@ -18,8 +18,6 @@ pub(crate) struct Outbox {
     /// Ranges of `bytes`, ascending.
     barriers: VecDeque<Barrier>,
     durable: Position,
-    /// The socket took less than was offered; nothing is offered until the caller has waited.
-    stalled: bool,
 }
 
 #[derive(Debug)]
@@ -51,10 +49,10 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// What may leave now, if the socket takes any.
+    /// What may leave now.
     pub(crate) fn ready(&self) -> Option<&[u8]> {
         let end = self.barriers.front().map_or(self.bytes.len(), |barrier| barrier.lines.start);
-        self.bytes.get(self.sent..end).filter(|ready| !ready.is_empty() && !self.stalled)
+        self.bytes.get(self.sent..end).filter(|ready| !ready.is_empty())
     }
 
     pub(crate) fn transmitted(&mut self, count: usize) {
@@ -70,12 +68,6 @@ impl Outbox {
             }
             self.sent = 0;
         }
-        self.stalled = count < offered;
-    }
-
-    /// The caller waits for the socket, among other things.
-    pub(crate) fn waited(&mut self) {
-        self.stalled = false;
     }
 
     pub(crate) fn durable(&mut self, position: Position) {

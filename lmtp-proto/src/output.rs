@@ -7,8 +7,9 @@ use std::ops::Range;
 #[derive(Debug, Eq, PartialEq)]
 pub enum Output<'a> {
     /// Bytes that may leave: write what the socket takes of them, then call
-    /// [`Session::transmitted`](crate::Session::transmitted) with the count, which may be 0. After a count below the
-    /// length the rest is offered behind the next [`Output::Wait`].
+    /// [`Session::transmitted`](crate::Session::transmitted) with the count, which may be 0. The rest is offered again
+    /// at the next poll; a driver whose socket takes nothing waits for it, and for
+    /// [`Session::next_timeout`](crate::Session::next_timeout).
     Transmit(&'a [u8]),
     /// A question for the store.
     Ask(Ticket, Ask),

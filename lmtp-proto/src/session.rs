@@ -212,7 +212,7 @@ impl Session {
 
     /// The time of the deadline has come; does nothing when it has not.
     pub fn handle_timeout(&mut self, now: Time) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
+        if self.next_timeout().is_none_or(|deadline| now < deadline) {
             return;
         }
         match self.state {
@@ -241,14 +241,19 @@ impl Session {
             };
         }
         if self.out.ready().is_none() {
-            match self.state {
-                State::Closing if self.out.is_empty() => return Output::Close,
-                State::Upgrading if self.out.is_empty() => return Output::Upgrade,
-                State::Closing | State::Upgrading => {}
-                State::Command | State::Asked(..) | State::Text(_) | State::Chunk(_) => {}
-            }
-            self.out.waited();
-            return Output::Wait { wants_input: self.wants_input(), deadline: self.deadline() };
+            return match self.state {
+                State::Closing if self.out.is_empty() => Output::Close,
+                State::Upgrading if self.out.is_empty() => Output::Upgrade,
+                State::Command
+                | State::Asked(..)
+                | State::Text(_)
+                | State::Chunk(_)
+                | State::Closing
+                | State::Upgrading => {
+                    let deadline = self.next_timeout();
+                    Output::Wait { wants_input: self.wants_input(), deadline }
+                }
+            };
         }
         Output::Transmit(self.out.ready().unwrap_or_default())
     }
@@ -256,6 +261,13 @@ impl Session {
     /// The first `n` bytes of the last [`Output::Transmit`] have been taken.
     pub fn transmitted(&mut self, n: usize) {
         self.out.transmitted(n);
+    }
+
+    /// When [`Session::handle_timeout`] is due; holds while output waits for the socket, too. Our own slowness is not
+    /// the client's fault: there is none while a question is open.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Time> {
+        (!matches!(self.state, State::Asked(..))).then_some(self.deadline)
     }
 
     /// Bytes of memory this session holds beyond its own size; for tests and statistics.
@@ -276,11 +288,6 @@ impl Session {
             State::Asked(..) | State::Upgrading | State::Closing => false,
         };
         able && !self.eof && self.wishes.is_empty()
-    }
-
-    /// Our own slowness is not the client's fault: no deadline while a question is open.
-    fn deadline(&self) -> Option<Time> {
-        (!matches!(self.state, State::Asked(..))).then_some(self.deadline)
     }
 
     fn touch(&mut self, now: Time) {

@@ -135,13 +135,11 @@ impl Player {
     }
 
     fn drain(&mut self, input: &[u8]) {
-        let mut stalled = false;
         loop {
             let line = match self.session.poll_output(self.now) {
                 Output::Transmit(bytes) => {
-                    // A socket that takes a little at a time, and says so by taking less than it was offered.
+                    // A socket that takes a little at a time.
                     let count = bytes.len().min(1 + self.taken % 50);
-                    stalled = count < bytes.len();
                     self.taken += 1;
                     self.reply.extend_from_slice(&bytes[..count]);
                     self.session.transmitted(count);
@@ -158,7 +156,6 @@ impl Player {
                     self.text.extend_from_slice(bytes);
                     continue;
                 }
-                Output::Wait { .. } if std::mem::take(&mut stalled) => continue,
                 Output::Wait { .. } => return,
                 Output::Close | Output::Upgrade if self.ended => return,
                 end @ (Output::Close | Output::Upgrade) => {
@@ -226,6 +223,7 @@ impl Player {
         let Output::Wait { wants_input, deadline } = self.session.poll_output(self.now) else {
             panic!("the session has more to say");
         };
+        assert_eq!(self.session.next_timeout(), deadline);
         let input = if wants_input { "input" } else { "no input" };
         let line = match deadline {
             Some(deadline) => format!("?: {input}, {} s", (deadline.0 - self.now.0) / 1_000),

@@ -115,11 +115,7 @@ impl Pair {
                     self.answer(ticket, &ask);
                 }
                 Output::Cancel(_) => self.seen.questions.push_str("\ncancel\n"),
-                Output::Wait { .. } => {
-                    if !matches!(self.session.poll_output(NOW), Output::Transmit(_)) {
-                        return;
-                    }
-                }
+                Output::Wait { .. } => return,
                 Output::Upgrade => return,
                 Output::Close => {
                     self.seen.closed = true;
