@@ -11,7 +11,7 @@
 use crate::clock::Time;
 use crate::machine::{Machine, Output, Peer};
 use crate::options::{Options, Tls};
-use crate::reactor::Timer;
+use crate::reactor::{GRAIN, Timer};
 use crate::runtime::Place;
 use crate::socket::Socket;
 use crate::stop::StopWatch;
@@ -25,8 +25,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// Rounds in one poll, after which other tasks have their turn.
-const ROUNDS: usize = 64;
+/// Rounds in one poll, after which other tasks have their turn. A round moves at most 64 KiB each way.
+const ROUNDS: usize = 16;
+
+/// Bytes sent in one call.
+const SEND_MAX: usize = 64 * 1024;
 
 /// After the last reply, so much unread input is thrown away, so that it does not cost the peer that reply.
 const LINGER_BYTES: usize = 1024 * 1024;
@@ -155,6 +158,9 @@ enum Next {
 /// How far sending came.
 enum Sent {
     All(Next),
+    /// There is more, after others had their turn.
+    More,
+    /// The peer takes no more for now.
     Blocked,
 }
 
@@ -168,6 +174,8 @@ struct Driver<M> {
     timer: Timer,
     /// Of the last `Wait`; gone once the machine was told.
     deadline: Option<Time>,
+    /// When it was told last.
+    told_time: Time,
     /// Since when the peer takes nothing.
     stalled: Option<Time>,
     /// Given by the machine, taken by nobody yet.
@@ -191,6 +199,7 @@ impl<M: Machine> Driver<M> {
             told_to_stop: false,
             timer: Timer::new(&place.reactor),
             deadline: None,
+            told_time: place.reactor.clock().now(),
             stalled: None,
             unsent: Vec::new(),
             rest: Vec::new(),
@@ -240,6 +249,10 @@ impl<M: Machine> Driver<M> {
                 self.end_of_input(now);
                 return Ok(Step::Done(End::Broken));
             }
+            Sent::More => {
+                progress = true;
+                false
+            }
             Sent::Blocked => false,
         };
         progress |= self.receive(now, cx, wants_input)?;
@@ -254,13 +267,16 @@ impl<M: Machine> Driver<M> {
         if stall.is_some_and(|at| at <= now) {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing"));
         }
-        let Some(next) = self.deadline.into_iter().chain(stall).min() else {
+        // A machine that wants to be told again at once is told after a while: it must not hold up the others.
+        let due = self.deadline.map(|at| at.max(Time(self.told_time.0.saturating_add(GRAIN))));
+        let Some(next) = due.into_iter().chain(stall).min() else {
             return Ok(Step::Idle);
         };
         if self.timer.poll(cx, now, next).is_pending() {
             return Ok(Step::Idle);
         }
         self.deadline = None;
+        self.told_time = now;
         self.machine.handle_timeout(now);
         Ok(Step::Progress)
     }
@@ -273,30 +289,29 @@ impl<M: Machine> Driver<M> {
 
     // --- output
 
-    /// Sends until the machine has nothing more or the peer takes nothing more.
+    /// Sends what one call takes.
     fn send(&mut self, now: Time, cx: &mut Context<'_>) -> io::Result<Sent> {
-        loop {
-            if !self.flush(now, cx)? {
-                return Ok(Sent::Blocked);
-            }
-            let next = OUTPUT.with_borrow_mut(|gathered| {
-                gathered.clear();
-                let next = self.gather(now, cx, gathered)?;
-                if !gathered.is_empty() {
-                    let n = self.write(now, cx, gathered)?;
-                    self.unsent.extend_from_slice(gathered.get(n..).unwrap_or_default());
-                }
-                io::Result::Ok(next)
-            })?;
-            if let Some(next) = next
-                && self.flush(now, cx)?
-            {
-                return Ok(Sent::All(next));
-            }
+        if !self.flush(now, cx)? {
+            return Ok(Sent::Blocked);
         }
+        let next = OUTPUT.with_borrow_mut(|gathered| {
+            gathered.clear();
+            let next = self.gather(now, cx, gathered)?;
+            if !gathered.is_empty() {
+                let n = self.write(now, cx, gathered)?;
+                self.unsent.extend_from_slice(gathered.get(n..).unwrap_or_default());
+            }
+            io::Result::Ok(next)
+        })?;
+        Ok(match (self.flush(now, cx)?, next) {
+            (true, Some(next)) => Sent::All(next),
+            (true, None) => Sent::More,
+            (false, _) => Sent::Blocked,
+        })
     }
 
-    /// Takes output from the machine as long as it fits; a large piece that comes first is sent as it lies.
+    /// Takes output from the machine as long as it fits; a large piece that comes first is sent as it lies. `None` if
+    /// there is more.
     fn gather(
         &mut self,
         now: Time,
@@ -304,34 +319,38 @@ impl<M: Machine> Driver<M> {
         gathered: &mut Vec<u8>,
     ) -> io::Result<Option<Next>> {
         loop {
-            let n = match self.machine.poll_output(now) {
+            match self.machine.poll_output(now) {
                 Output::Wait { wants_input, deadline } => {
                     return Ok(Some(Next::Wait { wants_input, deadline }));
                 }
                 Output::Upgrade => return Ok(Some(Next::Upgrade)),
                 Output::Close => return Ok(Some(Next::Close)),
+                Output::Transmit([]) => {
+                    let what = "a machine has nothing to transmit and does not say so";
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+                }
                 Output::Transmit(bytes) if gathered.len() + bytes.len() <= self.options.gather => {
                     gathered.extend_from_slice(bytes);
-                    bytes.len()
+                    let n = bytes.len();
+                    self.machine.transmitted(n);
                 }
                 Output::Transmit(_) if !gathered.is_empty() => return Ok(None),
                 Output::Transmit(bytes) => {
-                    let n = match self.link.poll_write(cx, bytes)? {
+                    let bytes = bytes.get(..SEND_MAX).unwrap_or(bytes);
+                    let mut n = match self.link.poll_write(cx, bytes)? {
                         Poll::Ready(n) => n,
                         Poll::Pending => 0,
                     };
                     note_progress(&mut self.stalled, now, n);
                     if n == 0 {
                         // Something must be held for `flush` to wait on: a piece of it.
-                        let held = bytes.len().min(self.options.gather);
-                        self.unsent.extend_from_slice(bytes.get(..held).unwrap_or_default());
-                        self.machine.transmitted(held);
-                        return Ok(None);
+                        n = bytes.len().min(self.options.gather);
+                        self.unsent.extend_from_slice(bytes.get(..n).unwrap_or_default());
                     }
-                    n
+                    self.machine.transmitted(n);
+                    return Ok(None);
                 }
-            };
-            self.machine.transmitted(n);
+            }
         }
     }
 

@@ -100,8 +100,9 @@ impl Reactor {
     /// Waits for events, for the first timer or for the bell, and wakes the tasks concerned. Does not wait if the bell
     /// rang since it was answered.
     pub(crate) fn wait(&self, events: &mut Vec<epoll::Event>) {
-        let timeout = self.timeout();
+        // First: a timer that another thread arms is seen here, or its thread sees that this one sleeps.
         self.bell.sleeping.store(true, Ordering::SeqCst);
+        let timeout = self.timeout();
         let rung = self.bell.rung.load(Ordering::SeqCst);
         let timeout = if rung { Some(Timespec::default()) } else { timeout };
         events.clear();
@@ -143,10 +144,13 @@ impl Reactor {
         if timers.by_time.is_empty() {
             return;
         }
-        let later = timers.by_time.split_off(&(Time(self.clock.now().0 + 1), 0));
-        let due = std::mem::replace(&mut timers.by_time, later);
+        let now = self.clock.now();
+        let mut due = Vec::new();
+        while let Some(first) = timers.by_time.first_entry().filter(|first| first.key().0 <= now) {
+            due.push(first.remove());
+        }
         drop(timers);
-        due.into_values().for_each(Waker::wake);
+        due.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -334,7 +338,7 @@ pub(crate) struct Timer {
 }
 
 /// Deadlines are rounded up to multiples of this many milliseconds, so that many fire in one wake.
-const GRAIN: u64 = 64;
+pub(crate) const GRAIN: u64 = 64;
 
 impl Timer {
     pub(crate) fn new(reactor: &Arc<Reactor>) -> Self {
@@ -354,7 +358,12 @@ impl Timer {
             let key = (at, timers.next);
             timers.next += 1;
             timers.by_time.insert(key, cx.waker().clone());
+            drop(timers);
             self.armed = Some(key);
+            let bell = self.reactor.bell();
+            if bell.sleeping.load(Ordering::SeqCst) {
+                bell.wake_by_ref(); // another thread's reactor: it may sleep longer than this
+            }
         }
         Poll::Pending
     }

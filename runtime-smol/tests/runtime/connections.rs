@@ -120,6 +120,18 @@ fn a_deadline_comes_and_a_later_one_too() {
 }
 
 #[test]
+fn an_answer_from_another_thread_is_passed_on() {
+    let server = TestServer::start(Tls::Never);
+    let mut client = server.greeted();
+    for _ in 0..5 {
+        assert_eq!(client.ask("later"), "here it is");
+    }
+    client.send("later\n");
+    assert_eq!(client.ask("meanwhile"), "meanwhile");
+    assert_eq!(client.line(), "here it is");
+}
+
+#[test]
 fn a_panic_ends_its_connection_and_nothing_else() {
     let server = TestServer::start(Tls::Never);
     let mut good = server.greeted();

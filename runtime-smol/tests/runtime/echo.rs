@@ -3,9 +3,9 @@
 use runtime_smol::{Clock, Listener, Machine, Options, Output, Peer, Runtime, Server, Time, Tls};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Context;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 /// What is counted about all machines of a test.
@@ -26,6 +26,14 @@ pub(crate) struct Echo {
     /// `hold`: no input is wanted until the peer hangs up.
     held: bool,
     deadline: Option<Time>,
+    /// `later`: an answer that comes from elsewhere.
+    later: Arc<Mutex<Later>>,
+}
+
+#[derive(Default)]
+struct Later {
+    here: bool,
+    waker: Option<Waker>,
 }
 
 impl Echo {
@@ -39,6 +47,7 @@ impl Echo {
             upgrade: false,
             held: false,
             deadline: None,
+            later: Arc::default(),
         };
         echo.say(&describe("hello", peer));
         echo
@@ -63,6 +72,15 @@ impl Echo {
             }
             "panic" => panic!("asked to"),
             "hold" => self.held = true,
+            "later" => {
+                let later = Arc::clone(&self.later);
+                std::thread::spawn(move || {
+                    std::thread::sleep(Duration::from_millis(50));
+                    let mut later = later.lock().unwrap();
+                    later.here = true;
+                    later.waker.take().unwrap().wake();
+                });
+            }
             "big" => self.out.extend(std::iter::repeat_n(b'x', rest.parse().unwrap())),
             "soon" => self.deadline = Some(now.after(Duration::from_millis(rest.parse().unwrap()))),
             _ => self.say(&line),
@@ -123,8 +141,15 @@ impl Machine for Echo {
         self.ended = true;
     }
 
-    fn poll_events(&mut self, _: Time, _: &mut Context<'_>) -> bool {
-        false
+    fn poll_events(&mut self, _: Time, cx: &mut Context<'_>) -> bool {
+        let mut later = self.later.lock().unwrap();
+        later.waker = Some(cx.waker().clone());
+        let here = std::mem::take(&mut later.here);
+        drop(later);
+        if here {
+            self.say("here it is");
+        }
+        here
     }
 
     fn poll_output(&mut self, _: Time) -> Output<'_> {

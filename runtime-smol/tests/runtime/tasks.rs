@@ -1,7 +1,7 @@
 //! Tasks, timers and the pool.
 
 use crate::echo::until;
-use runtime_smol::{Clock, Pool, Runtime, raise_open_files};
+use runtime_smol::{Clock, Pool, Request, Runtime, on_signals, raise_open_files};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -21,6 +21,31 @@ fn sleeping_is_never_early() {
     }
     for _ in 0..4 {
         assert!(wait.recv_timeout(Duration::from_secs(20)).unwrap());
+    }
+}
+
+#[test]
+fn sleeping_works_outside_of_the_runtime_too() {
+    let clock = Clock::new();
+    let runtime = Runtime::start(1, clock).unwrap();
+    std::thread::sleep(Duration::from_millis(50)); // its thread sleeps without a timeout
+    let deadline = clock.now().after(Duration::from_millis(100));
+    smol::block_on(runtime.sleep_until(deadline));
+    assert!(clock.now() >= deadline);
+}
+
+#[test]
+fn signals_are_requests() {
+    use rustix::process::{Signal, getpid, kill_process};
+    let (done, wait) = mpsc::channel();
+    on_signals(move |request| done.send(request).unwrap()).unwrap();
+    for (signal, request) in [
+        (Signal::HUP, Request::Reload),
+        (Signal::TERM, Request::Stop),
+        (Signal::INT, Request::Stop),
+    ] {
+        kill_process(getpid(), signal).unwrap();
+        assert_eq!(wait.recv_timeout(Duration::from_secs(20)).unwrap(), request);
     }
 }
 
