@@ -204,8 +204,8 @@ impl StatusItems {
     /// MAILBOXID (RFC 8474)
     pub const MAILBOXID: Self = Self(1 << 8);
 
-    /// Each counter with its name on the wire, in the order they are told.
-    pub const NAMES: [(Self, &'static str); 9] = [
+    /// Each counter that may be asked for with its name on the wire, in the order they are told.
+    pub const NAMES: [(Self, &'static str); 7] = [
         (Self::MESSAGES, "MESSAGES"),
         (Self::RECENT, "RECENT"),
         (Self::UIDNEXT, "UIDNEXT"),
@@ -213,8 +213,6 @@ impl StatusItems {
         (Self::UNSEEN, "UNSEEN"),
         (Self::DELETED, "DELETED"),
         (Self::SIZE, "SIZE"),
-        (Self::HIGHESTMODSEQ, "HIGHESTMODSEQ"),
-        (Self::MAILBOXID, "MAILBOXID"),
     ];
 
     /// Whether `item` is wanted.

@@ -8,10 +8,17 @@ pub mod mime;
 pub mod search;
 
 mod ask;
+pub mod capabilities;
+mod frame;
 mod limits;
+mod mutf7;
+mod out;
 mod parse;
+mod pattern;
 mod session;
+mod tag;
 pub mod types;
+mod view;
 
 pub use ask::*;
 pub use fetch::Piece;

@@ -24,7 +24,7 @@ pub struct Limits {
     pub append: u64,
     /// Messages in one APPEND (RFC 3502).
     pub append_count: u32,
-    /// A pattern of LIST or LSUB.
+    /// All patterns of a LIST or LSUB together: matching a name costs its length times theirs.
     pub pattern: usize,
     /// Patterns in one LIST (RFC 5258).
     pub patterns: usize,

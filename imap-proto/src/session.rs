@@ -4,14 +4,36 @@
 //! Invariants:
 //! - At most one command executes; tagged replies leave in the order the commands came, and none before it is durable.
 //! - Held memory stays under what [`Limits`] allows, whatever the peer sends.
-//! - A session that has closed takes no input and answers `Output::Close` for ever.
+//! - A session that has closed takes no input and answers [`Output::Close`] for ever.
+//!
+//! How a command runs: its line is parsed and starts some [`Work`]; work asks the store and, answered, puts what is to
+//! be told into `told`, which is written as the output has room; the tagged reply is the last thing told. So a slow
+//! reader stops work, and nothing queues but what one answer holds.
 
+mod append;
+mod auth;
+mod dispatch;
+mod fetch;
+mod idle;
+mod list;
+mod mailbox;
+mod search;
+mod select;
+mod tell;
+
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::ask::{Answer, Ask};
+use crate::ask::{Answer, Ask, Code};
+use crate::frame::{Fault, Frame, Framer, Mode};
 use crate::limits::Limits;
+use crate::out::{Out, Ready};
+use crate::parse::Names;
+use crate::tag::Tag;
 use crate::types::{Blob, Position, Ticket, Time};
+use select::Mailbox;
+use tell::{Reply, Tell};
 
 /// What a session is told about the server it is part of. Shared by all sessions.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +44,9 @@ pub struct Config {
     pub tls_available: bool,
     /// Passwords are taken without TLS too, wherever the peer is; otherwise only from this machine itself.
     pub plaintext_login: bool,
+    /// IMAP4rev2 is offered. All that ENABLE IMAP4rev2 changes is here; FETCH BINARY (RFC 9051 §6.4.5), which it
+    /// makes mandatory, is not yet.
+    pub imap4rev2: bool,
 }
 
 /// What is known about the other end.
@@ -39,7 +64,7 @@ pub enum Output<'a> {
     /// Write what the socket takes of these bytes, then call [`Session::transmitted`] with how many it took (0 is
     /// fine). They may leave: what they depend on is durable.
     Transmit(&'a [u8]),
-    /// Write this range of a stored body, in steps, calling [`Session::spliced`] after each.
+    /// Write this range of a stored body (each NUL as 0x80), in steps, calling [`Session::spliced`] after each.
     Splice(Blob, Range<u64>),
     /// Ask the store; the answer comes by [`Session::handle_answer`].
     Ask(Ticket, Ask),
@@ -75,92 +100,538 @@ pub enum Event {
 pub struct Session {
     config: Arc<Config>,
     peer: Peer,
-    closed: bool,
+    framer: Framer,
+    out: Out,
+    told: VecDeque<Tell>,
+    wishes: VecDeque<Wish>,
+    phase: Phase,
+    work: Work,
+    /// The tag of the command that executes.
+    tag: Tag,
+    /// Whether EXPUNGE may be told when it ends.
+    may_shrink: bool,
+    /// The question whose answer is awaited.
+    waiting: Option<Ticket>,
+    tickets: u64,
+    names: Names,
+    end: End,
+    times: Times,
+    /// Syntax errors since the last command that had none.
+    syntax_errors: u32,
+    login_failures: u32,
+}
+
+/// RFC 3501 §3.
+#[derive(Debug)]
+enum Phase {
+    Guest,
+    User,
+    Selected(Box<Mailbox>),
+}
+
+/// What executes.
+#[derive(Debug)]
+enum Work {
+    Nothing,
+    /// AUTHENTICATE, between lines.
+    Sasl(auth::Sasl),
+    Login,
+    /// STARTTLS: its OK is on its way, or TLS is.
+    Upgrade,
+    /// What is answered by [`Answer::Done`], and what is said then.
+    Simple(&'static str),
+    List(Box<list::Listing>),
+    Status(mailbox::StatusOf),
+    Select(select::Opening),
+    Append(Box<append::Append>),
+    Idle(idle::Idle),
+    Fetch(Box<fetch::Fetching>),
+    Store(fetch::Storing),
+    Copy(mailbox::Copying),
+    Expunge,
+    /// CLOSE: expunges without telling.
+    CloseExpunge,
+    Search(Box<search::Searching>),
+    /// The command is done but for telling what else happened; then this is said.
+    Finish(Reply),
+    /// As before, and what happened is asked for.
+    Changes(Reply),
+}
+
+/// How far the session is from its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    Open,
+    /// The peer sends no more: what executes may finish.
+    Eof,
+    /// The server stops: BYE at the next command boundary.
+    Shutdown,
+    /// BYE is said; close once it has left.
+    Closing,
+    Closed,
+}
+
+/// What the session wants beside writing.
+#[derive(Debug)]
+enum Wish {
+    Ask(Ticket, Ask),
+    Cancel(Ticket),
+    Body(Ticket, Range<usize>),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    started: Time,
+    /// The last command's end.
+    command: Time,
+    /// When input was last taken.
+    input: Time,
+    /// When output last moved, or began to wait.
+    output: Time,
+    /// Output was waiting when last looked at; `false` after it moved.
+    stalled: bool,
 }
 
 impl Session {
     /// A connection that was just accepted (with `peer.tls`: whose handshake is done); the greeting is due.
     #[must_use]
     pub fn new(config: Arc<Config>, peer: Peer, now: Time) -> Self {
-        let _ = now;
-        Self { config, peer, closed: true }
+        let mut session = Self {
+            config,
+            peer,
+            framer: Framer::default(),
+            out: Out::default(),
+            told: VecDeque::new(),
+            wishes: VecDeque::new(),
+            phase: Phase::Guest,
+            work: Work::Nothing,
+            tag: Tag::default(),
+            may_shrink: true,
+            waiting: None,
+            tickets: 0,
+            names: Names::Rev1,
+            end: End::Open,
+            times: Times { started: now, command: now, input: now, output: now, stalled: false },
+            syntax_errors: 0,
+            login_failures: 0,
+        };
+        session.greet();
+        session
     }
 
     /// Uses as much of `input` as it can now and returns that count; offer the rest again after draining
     /// [`poll_output`](Self::poll_output). [`Output::Body`] ranges refer to this slice.
     pub fn handle_input(&mut self, now: Time, input: &[u8]) -> usize {
-        let _ = (now, input);
-        0
+        if matches!(self.work, Work::Upgrade) && !input.is_empty() {
+            // RFC 3501 §6.2.1, RFC 2595 §2: what came before TLS must not count after it, so it ends here.
+            self.close();
+        }
+        let config = Arc::clone(&self.config);
+        // Out of the way, since a frame may borrow it while the session acts on the frame.
+        let mut framer = std::mem::take(&mut self.framer);
+        let mut rest = input;
+        while self.wants_input() {
+            let before = input.len() - rest.len();
+            let Some(frame) = framer.next(&mut rest, self.mode(), &config.limits) else { break };
+            match frame {
+                Frame::Line(line) => self.on_line(now, line, !rest.is_empty()),
+                Frame::Continue => self.out.put(b"+ OK\r\n"),
+                Frame::Message(line, literal) => {
+                    if !self.on_message(line, literal) {
+                        framer.refuse();
+                    }
+                }
+                Frame::Part(len) => {
+                    self.on_part(before..before + len);
+                    // Its range refers to this input: nothing may be taken before it is passed on.
+                    break;
+                }
+                Frame::PartsEnd => self.on_parts_end(),
+                Frame::Faulty(tag, fault) => self.on_faulty(tag, fault),
+                Frame::Fatal(fault) => self.on_fatal(fault),
+            }
+        }
+        self.framer = framer;
+        let taken = if self.end == End::Closed { 0 } else { input.len() - rest.len() };
+        if taken > 0 {
+            self.times.input = now;
+        }
+        self.advance(now);
+        taken
     }
 
     /// The store's answer. Answers to questions that are no longer open are ignored.
     pub fn handle_answer(&mut self, now: Time, ticket: Ticket, answer: Answer) {
-        let _ = (now, ticket, answer);
+        if matches!(self.end, End::Closing | End::Closed) {
+            return;
+        }
+        if self.waiting == Some(ticket) {
+            self.waiting = None;
+            self.on_answer(now, answer);
+        } else {
+            self.on_late_answer(ticket, answer);
+        }
+        self.advance(now);
     }
 
     /// Everything up to `position` is durable.
     pub fn handle_durable(&mut self, now: Time, position: Position) {
-        let _ = (now, position);
+        self.out.durable(position);
+        self.advance(now);
     }
 
-    /// What is later than the last durable position, up to `position`, will never be durable.
+    /// What is later than the last durable position, up to `position`, will never be durable. Replies that depend on
+    /// it become NO, and the session ends, for what it believes of its mailbox may be wrong.
     pub fn handle_lost(&mut self, now: Time, position: Position) {
-        let _ = (now, position);
+        if let Some(tags) = self.out.lose(position) {
+            self.on_lost(tags);
+        }
+        self.advance(now);
     }
 
     /// Something happened.
     pub fn handle_event(&mut self, now: Time, event: Event) {
-        let _ = (now, event);
+        match event {
+            Event::Changed => {
+                if let Phase::Selected(mailbox) = &mut self.phase {
+                    mailbox.changed = true;
+                }
+            }
+            Event::Shutdown => {
+                if matches!(self.end, End::Open) {
+                    self.end = End::Shutdown;
+                }
+            }
+        }
+        self.advance(now);
     }
 
     /// TLS is up.
     pub fn handle_upgraded(&mut self, now: Time, peer: &Peer) {
-        let _ = now;
+        if !matches!(self.work, Work::Upgrade) {
+            return;
+        }
+        // RFC 3501 §6.2.1: the client must forget what it was told before TLS, and so do we.
         self.peer = *peer;
+        self.work = Work::Nothing;
+        self.names = Names::Rev1;
+        self.syntax_errors = 0;
+        self.framer = Framer::default();
+        self.advance(now);
     }
 
-    /// The peer sends no more.
+    /// The peer sends no more; call it once all input was taken. What executes finishes and is answered.
     pub fn handle_eof(&mut self, now: Time) {
-        let _ = now;
-        self.closed = true;
+        if matches!(self.end, End::Open | End::Shutdown) {
+            self.end = End::Eof;
+        }
+        self.advance(now);
     }
 
     /// Time has passed; does nothing when no deadline has.
     pub fn handle_timeout(&mut self, now: Time) {
-        let _ = now;
+        let Some((at, why)) = self.deadline() else { return };
+        if now < at {
+            return;
+        }
+        match why {
+            // Nobody reads what we would say.
+            Deadline::Stall => self.close(),
+            Deadline::Login => self.bye(None, "Too long without login"),
+            Deadline::Idle => self.bye(None, "Idle for too long"),
+            Deadline::Input => self.bye(None, "Too long without input"),
+        }
+        self.advance(now);
     }
 
     /// `count` bytes of the last [`Output::Transmit`] were written.
-    pub fn transmitted(&mut self, now: Time, count: usize) {
-        let _ = (now, count);
+    pub fn transmitted(&mut self, count: usize) {
+        if count > 0 {
+            self.times.stalled = false;
+            self.out.advance(count as u64);
+        }
     }
 
     /// `count` more bytes of the last [`Output::Splice`] were written.
-    pub fn spliced(&mut self, now: Time, count: u64) {
-        let _ = (now, count);
+    pub fn spliced(&mut self, count: u64) {
+        if count > 0 {
+            self.times.stalled = false;
+            self.out.advance(count);
+        }
     }
 
     /// The highest position that output waits for, if any does: the driver arranges to be woken for it.
     #[must_use]
     pub fn waits_for(&self) -> Option<Position> {
-        None
+        self.out.waits_for()
     }
 
     /// What the session wants next; call until it says [`Output::Wait`] or [`Output::Close`].
     pub fn poll_output(&mut self, now: Time) -> Output<'_> {
-        let _ = now;
-        Output::Close
+        self.advance(now);
+        if let Some(wish) = self.wishes.pop_front() {
+            return match wish {
+                Wish::Ask(ticket, ask) => Output::Ask(ticket, ask),
+                Wish::Cancel(ticket) => Output::Cancel(ticket),
+                Wish::Body(ticket, range) => Output::Body(ticket, range),
+            };
+        }
+        if self.end == End::Closed {
+            return Output::Close;
+        }
+        let ready = !matches!(self.out.ready(), Ready::Nothing);
+        if !ready {
+            self.times.stalled = false;
+            let drained = self.out.is_empty();
+            if drained && self.end == End::Closing {
+                self.close();
+                return Output::Close;
+            }
+            if drained && matches!(self.work, Work::Upgrade) {
+                return Output::Upgrade;
+            }
+            self.shrink();
+            let deadline = self.deadline().map(|(at, _)| at);
+            return Output::Wait { wants_input: self.wants_input(), deadline };
+        }
+        if !self.times.stalled {
+            self.times.stalled = true;
+            self.times.output = now;
+        }
+        match self.out.ready() {
+            Ready::Blob(blob, range) => Output::Splice(blob, range),
+            Ready::Bytes(bytes) => Output::Transmit(bytes),
+            Ready::Nothing => Output::Wait { wants_input: false, deadline: None },
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due; also while output waits.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.deadline().map(|(at, _)| at)
     }
 
     /// Bytes held beyond the struct itself.
     #[must_use]
     pub fn held(&self) -> usize {
-        0
+        let phase = match &self.phase {
+            Phase::Guest | Phase::User => 0,
+            Phase::Selected(mailbox) => mailbox.held(),
+        };
+        let told: usize = self.told.iter().map(Tell::held).sum();
+        self.framer.held()
+            + self.out.held()
+            + phase
+            + told
+            + self.told.capacity() * size_of::<Tell>()
+            + self.wishes.capacity() * size_of::<Wish>()
+            + self.work.held()
     }
 
-    /// The bounds it was given.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
+    /// What the next input is.
+    fn mode(&self) -> Mode {
+        match (&self.work, &self.phase) {
+            (Work::Sasl(_) | Work::Idle(_), _) => Mode::Plain,
+            (Work::Append(_), _) => Mode::AppendTail,
+            (_, Phase::Guest) => Mode::Guest,
+            (_, Phase::User | Phase::Selected(_)) => Mode::User,
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        let open = matches!(self.end, End::Open | End::Shutdown | End::Eof);
+        let listens = match &self.work {
+            Work::Nothing | Work::Sasl(_) => self.told.is_empty(),
+            // IDLE blocks on nothing, so DONE is read.
+            Work::Idle(idle) => idle.done.is_none(),
+            Work::Append(append) => append.wants_input() && self.waiting.is_none(),
+            Work::Login
+            | Work::Upgrade
+            | Work::Simple(_)
+            | Work::List(_)
+            | Work::Status(_)
+            | Work::Select(_)
+            | Work::Fetch(_)
+            | Work::Store(_)
+            | Work::Copy(_)
+            | Work::Expunge
+            | Work::CloseExpunge
+            | Work::Search(_)
+            | Work::Finish(_)
+            | Work::Changes(_) => false,
+        };
+        let body = self.wishes.iter().any(|wish| matches!(wish, Wish::Body(..)));
+        open && listens
+            && !body
+            && (self.out.len() < self.limits().unsent as u64 || matches!(self.work, Work::Idle(_)))
+    }
+
+    fn limits(&self) -> &Limits {
         &self.config.limits
+    }
+
+    /// Asks, and waits for the answer.
+    fn ask(&mut self, ask: Ask) -> Ticket {
+        let ticket = self.order(ask);
+        self.waiting = Some(ticket);
+        ticket
+    }
+
+    /// Asks without waiting.
+    fn order(&mut self, ask: Ask) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.wishes.push_back(Wish::Ask(ticket, ask));
+        ticket
+    }
+
+    /// Says BYE and nothing after it.
+    fn bye(&mut self, code: Option<Code>, text: &str) {
+        if matches!(self.end, End::Closing | End::Closed) {
+            return;
+        }
+        self.drop_work();
+        self.out.write(|out| tell::untagged(out, "BYE", code, text));
+        self.end = End::Closing;
+    }
+
+    /// Ends at once; what waits is not written.
+    fn close(&mut self) {
+        if self.end == End::Closed {
+            return;
+        }
+        self.drop_work();
+        self.out = Out::default();
+        self.framer = Framer::default();
+        self.phase = Phase::Guest;
+        self.end = End::Closed;
+    }
+
+    /// Gives up what executes.
+    fn drop_work(&mut self) {
+        if let Some(ticket) = self.waiting.take() {
+            // A question that hasn't been taken yet needs none to call it back.
+            let before = self.wishes.len();
+            self.wishes.retain(|wish| !matches!(wish, Wish::Ask(asked, _) if *asked == ticket));
+            if self.wishes.len() == before {
+                self.wishes.push_back(Wish::Cancel(ticket));
+            }
+        }
+        if matches!(self.work, Work::Append(_)) {
+            self.wishes.retain(|wish| !matches!(wish, Wish::Body(..)));
+            self.order(Ask::AppendAbort);
+        }
+        self.told.clear();
+        self.work = Work::Nothing;
+    }
+
+    fn on_lost(&mut self, tags: Vec<Tag>) {
+        for tag in tags {
+            let reply = Reply::no(Some(Code::Unavailable), "Could not be written to disk");
+            self.out.write(|out| reply.write(out, tag));
+        }
+        if !matches!(self.work, Work::Nothing) {
+            let (tag, reply) =
+                (self.tag, Reply::no(Some(Code::Unavailable), "Could not be written to disk"));
+            self.drop_work();
+            self.out.write(|out| reply.write(out, tag));
+        }
+        if self.end == End::Closing {
+            // BYE was among what was dropped.
+            self.end = End::Open;
+        }
+        self.bye(Some(Code::Unavailable), "Could not be written to disk");
+    }
+
+    fn on_fatal(&mut self, fault: Fault) {
+        match fault {
+            // Cross-protocol attacks look for a server that answers: this one doesn't.
+            Fault::Http => self.close(),
+            Fault::LineTooLong
+            | Fault::TooDeep
+            | Fault::Nul
+            | Fault::Literal
+            | Fault::LiteralsTooLarge
+            | Fault::TooManyLiterals => self.bye(None, &fault.to_string()),
+        }
+    }
+
+    /// Gives buffers back when nothing is going on.
+    fn shrink(&mut self) {
+        if matches!(self.work, Work::Nothing | Work::Idle(_))
+            && self.told.is_empty()
+            && self.wishes.is_empty()
+        {
+            if self.told.capacity() > 8 {
+                self.told = VecDeque::new();
+            }
+            if self.wishes.capacity() > 4 {
+                self.wishes = VecDeque::new();
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<(Time, Deadline)> {
+        let limits = self.limits();
+        if self.end == End::Closed {
+            return None;
+        }
+        let mut first: Option<(Time, Deadline)> = None;
+        let mut consider = |at: Time, why: Deadline| {
+            if first.is_none_or(|(soonest, _)| at < soonest) {
+                first = Some((at, why));
+            }
+        };
+        if self.times.stalled || self.end == End::Closing {
+            consider(self.times.output.after(limits.stall_time), Deadline::Stall);
+        }
+        if self.end != End::Closing {
+            let executes = self.waiting.is_some() || !self.told.is_empty();
+            if matches!(self.phase, Phase::Guest) {
+                consider(self.times.started.after(limits.login_time), Deadline::Login);
+            } else if let Work::Append(_) = self.work {
+                if !executes {
+                    consider(self.times.input.after(limits.stall_time), Deadline::Input);
+                }
+            } else if !executes || matches!(self.work, Work::Idle(_)) {
+                consider(self.times.command.after(limits.idle_time), Deadline::Idle);
+            }
+        }
+        first
+    }
+}
+
+/// Why time runs out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Deadline {
+    Login,
+    Idle,
+    Stall,
+    Input,
+}
+
+impl Work {
+    /// Bytes held beyond the enum.
+    fn held(&self) -> usize {
+        match self {
+            Self::Nothing
+            | Self::Login
+            | Self::Upgrade
+            | Self::Simple(_)
+            | Self::Idle(_)
+            | Self::Store(_)
+            | Self::Copy(_)
+            | Self::Expunge
+            | Self::CloseExpunge
+            | Self::Status(_)
+            | Self::Select(_)
+            | Self::Finish(_)
+            | Self::Changes(_) => 0,
+            Self::Sasl(sasl) => sasl.held(),
+            Self::List(_) => size_of::<list::Listing>(),
+            Self::Append(_) => size_of::<append::Append>(),
+            Self::Fetch(fetching) => fetching.held(),
+            Self::Search(_) => size_of::<search::Searching>(),
+        }
     }
 }

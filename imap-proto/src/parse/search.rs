@@ -1,0 +1,200 @@
+//! SEARCH (RFC 3501 §6.4.4 and §9 `search`, RFC 4731 RETURN, RFC 5182 SAVE).
+
+use super::set::Numbers;
+use super::{Cursor, Error};
+use crate::date::Day;
+use crate::search::{Key, Order};
+use crate::types::{Keyword, ModSeq, SystemFlags, UidSet};
+use crate::view::View;
+
+/// What a SEARCH is to give back.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Return {
+    /// RETURN was said: ESEARCH is the answer.
+    pub(crate) extended: bool,
+    pub(crate) min: bool,
+    pub(crate) max: bool,
+    pub(crate) all: bool,
+    pub(crate) count: bool,
+    pub(crate) save: bool,
+}
+
+/// Reads keys; numbers become UIDs of the messages in `view`.
+pub(crate) struct Search<'v> {
+    pub(crate) view: &'v View,
+    pub(crate) saved: &'v UidSet,
+    /// How deep keys may nest.
+    pub(crate) depth: u32,
+    /// How many keys there may be.
+    pub(crate) terms: usize,
+}
+
+impl Return {
+    /// `RETURN (` … `)`, if it is there.
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Error> {
+        let mut out = Self::default();
+        if !cursor.skip(b" RETURN ") {
+            return Ok(out);
+        }
+        out.extended = true;
+        cursor.list(true, |cursor| {
+            match cursor.atom("a result option")?.to_ascii_uppercase().as_slice() {
+                b"MIN" => out.min = true,
+                b"MAX" => out.max = true,
+                b"ALL" => out.all = true,
+                b"COUNT" => out.count = true,
+                b"SAVE" => out.save = true,
+                _ => return Err(Error::Unknown("result option")),
+            }
+            Ok(())
+        })?;
+        // RFC 4731 §3.1: nothing named means ALL; RFC 5182 §2.1: SAVE alone answers nothing.
+        out.all |= !(out.min || out.max || out.count || out.save);
+        Ok(out)
+    }
+}
+
+impl Search<'_> {
+    /// The charset, if one is named, and all keys to the end of the command.
+    pub(crate) fn parse(&mut self, cursor: &mut Cursor<'_>) -> Result<Key, Error> {
+        if cursor.skip(b" CHARSET ") {
+            let charset = cursor.astring()?;
+            if !charset.eq_ignore_ascii_case(b"US-ASCII") && !charset.eq_ignore_ascii_case(b"UTF-8")
+            {
+                return Err(Error::Charset);
+            }
+        }
+        let mut keys = Vec::new();
+        loop {
+            cursor.space()?;
+            keys.push(self.key(cursor, 1)?);
+            if cursor.end().is_ok() {
+                return Ok(joined(keys));
+            }
+        }
+    }
+
+    /// One key; recursion is bounded by `self.depth`.
+    fn key(&mut self, cursor: &mut Cursor<'_>, depth: u32) -> Result<Key, Error> {
+        self.terms = self.terms.checked_sub(1).ok_or(Error::Limit("search keys"))?;
+        if depth > self.depth {
+            return Err(Error::Limit("nested search keys"));
+        }
+        match cursor.peek() {
+            Some(b'(') => {
+                let mut keys = Vec::new();
+                cursor.list(false, |cursor| {
+                    keys.push(self.key(cursor, depth + 1)?);
+                    Ok(())
+                })?;
+                return Ok(joined(keys));
+            }
+            Some(b'0'..=b'9' | b'*' | b'$') => {
+                return Ok(Key::Uids(
+                    Numbers::parse(cursor)?.resolve(self.view, self.saved, false)?,
+                ));
+            }
+            Some(_) | None => {}
+        }
+        let mut upper = [0; 16];
+        let name = cursor.run(|byte| byte.is_ascii_alphabetic());
+        let upper = upper.get_mut(..name.len()).ok_or(Error::Unknown("search key"))?;
+        upper.copy_from_slice(name);
+        upper.make_ascii_uppercase();
+        Ok(match &*upper {
+            b"ALL" => Key::All,
+            b"ANSWERED" => Key::Flags(SystemFlags::ANSWERED),
+            b"DELETED" => Key::Flags(SystemFlags::DELETED),
+            b"DRAFT" => Key::Flags(SystemFlags::DRAFT),
+            b"FLAGGED" => Key::Flags(SystemFlags::FLAGGED),
+            b"SEEN" => Key::Flags(SystemFlags::SEEN),
+            b"UNANSWERED" => Key::Flags(SystemFlags::ANSWERED).negated(),
+            b"UNDELETED" => Key::Flags(SystemFlags::DELETED).negated(),
+            b"UNDRAFT" => Key::Flags(SystemFlags::DRAFT).negated(),
+            b"UNFLAGGED" => Key::Flags(SystemFlags::FLAGGED).negated(),
+            b"UNSEEN" => Key::Flags(SystemFlags::SEEN).negated(),
+            b"NEW" => Key::And(vec![Key::Recent, Key::Flags(SystemFlags::SEEN).negated()]),
+            b"OLD" => Key::Recent.negated(),
+            b"RECENT" => Key::Recent,
+            b"KEYWORD" => Key::Keyword(keyword(cursor)?),
+            b"UNKEYWORD" => Key::Keyword(keyword(cursor)?).negated(),
+            b"BEFORE" => Key::Internal(Order::Before, day(cursor)?),
+            b"ON" => Key::Internal(Order::On, day(cursor)?),
+            b"SINCE" => Key::Internal(Order::Since, day(cursor)?),
+            b"SENTBEFORE" => Key::Sent(Order::Before, day(cursor)?),
+            b"SENTON" => Key::Sent(Order::On, day(cursor)?),
+            b"SENTSINCE" => Key::Sent(Order::Since, day(cursor)?),
+            b"LARGER" => Key::Larger(size(cursor)?),
+            b"SMALLER" => Key::Smaller(size(cursor)?),
+            b"BCC" => Key::header("Bcc", &text(cursor)?),
+            b"CC" => Key::header("Cc", &text(cursor)?),
+            b"FROM" => Key::header("From", &text(cursor)?),
+            b"SUBJECT" => Key::header("Subject", &text(cursor)?),
+            b"TO" => Key::header("To", &text(cursor)?),
+            b"HEADER" => Key::Header { field: text(cursor)?, value: text(cursor)? },
+            b"BODY" => Key::Body(text(cursor)?),
+            b"TEXT" => Key::Text(text(cursor)?),
+            b"UID" => {
+                cursor.space()?;
+                Key::Uids(Numbers::parse(cursor)?.resolve(self.view, self.saved, true)?)
+            }
+            b"MODSEQ" => modseq(cursor)?,
+            b"NOT" => {
+                cursor.space()?;
+                self.key(cursor, depth + 1)?.negated()
+            }
+            b"OR" => {
+                cursor.space()?;
+                let left = self.key(cursor, depth + 1)?;
+                cursor.space()?;
+                Key::Or(Box::new(left), Box::new(self.key(cursor, depth + 1)?))
+            }
+            _ => return Err(Error::Unknown("search key")),
+        })
+    }
+}
+
+fn joined(mut keys: Vec<Key>) -> Key {
+    match keys.pop() {
+        Some(only) if keys.is_empty() => only,
+        Some(last) => {
+            keys.push(last);
+            Key::And(keys)
+        }
+        None => Key::All,
+    }
+}
+
+fn text(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
+    cursor.space()?;
+    Ok(cursor.astring()?.into_owned())
+}
+
+fn size(cursor: &mut Cursor<'_>) -> Result<u64, Error> {
+    cursor.space()?;
+    cursor.number64()
+}
+
+fn day(cursor: &mut Cursor<'_>) -> Result<Day, Error> {
+    Day::parse(&text(cursor)?).map_err(|_| Error::Expected("a date such as 1-Feb-1994"))
+}
+
+fn keyword(cursor: &mut Cursor<'_>) -> Result<Keyword, Error> {
+    cursor.space()?;
+    let name =
+        std::str::from_utf8(cursor.atom("a keyword")?).map_err(|_| Error::Expected("a keyword"))?;
+    Keyword::new(name).ok_or(Error::Limit("keyword"))
+}
+
+/// RFC 7162 §3.1.5: `MODSEQ ["/flags/…" all|priv|shared] n`; there is one modification sequence per message, so the
+/// entry makes no difference.
+fn modseq(cursor: &mut Cursor<'_>) -> Result<Key, Error> {
+    cursor.space()?;
+    if cursor.peek() == Some(b'"') {
+        cursor.string()?;
+        cursor.space()?;
+        cursor.atom("all, priv or shared")?;
+        cursor.space()?;
+    }
+    Ok(Key::ModSeq(ModSeq(cursor.number64()?)))
+}
