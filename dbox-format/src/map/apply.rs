@@ -176,7 +176,7 @@ impl Map {
                 self.free(ids)?;
                 done.push(Undo::Free(ids));
             }
-            Op::ContainerOpen { number, seed, .. } => done.push(self.open(*number, *seed)?),
+            Op::ContainerOpen { number, seed } => done.push(self.open(*number, *seed)?),
             Op::ContainerSeal { number } => {
                 self.open_container(*number)?.sealed = true;
                 done.push(Undo::Unseal(*number));

@@ -29,8 +29,6 @@ pub enum Op {
         number: u32,
         /// The secret of its checksums, as in its header.
         seed: Seed,
-        /// When it was made, as in its header: so replay writes the header again to the byte.
-        created: i64,
     },
     /// Nothing will be appended to this container any more.
     ContainerSeal {

@@ -62,9 +62,9 @@ impl Draft {
         }
     }
 
-    /// A new container; all three stand in its file header too.
-    pub fn container_open(&mut self, number: u32, seed: Seed, created: i64) {
-        self.ops.push(Op::ContainerOpen { number, seed, created });
+    /// A new container; both stand in its file header too.
+    pub fn container_open(&mut self, number: u32, seed: Seed) {
+        self.ops.push(Op::ContainerOpen { number, seed });
     }
 
     /// Nothing more goes into this container.

@@ -42,10 +42,9 @@ impl Transaction {
                 Op::RefsRemove(ids) => write_set(REFS_REMOVE, ids, out),
                 Op::Move(moved) => write_move(moved, &mut place, out),
                 Op::Free(ids) => write_set(FREE, ids, out),
-                Op::ContainerOpen { number, seed, created } => {
+                Op::ContainerOpen { number, seed } => {
                     write_container(CONTAINER_OPEN, *number, out);
                     out.extend_from_slice(&seed.0.to_le_bytes());
-                    put_varint(out, zigzag(*created));
                 }
                 Op::ContainerSeal { number } => write_container(CONTAINER_SEAL, *number, out),
                 Op::ContainerDrop { number } => write_container(CONTAINER_DROP, *number, out),
@@ -85,8 +84,7 @@ fn read_op(reader: &mut Reader<'_>, place: &mut Place) -> Result<Op, Error> {
         FREE => Op::Free(IdSet::read(reader)?),
         CONTAINER_OPEN => {
             let number = reader.varint32("container")?;
-            let seed = Seed(reader.u32("seed")?);
-            Op::ContainerOpen { number, seed, created: unzigzag(reader.varint("created")?) }
+            Op::ContainerOpen { number, seed: Seed(reader.u32("seed")?) }
         }
         CONTAINER_SEAL => Op::ContainerSeal { number: reader.varint32("container")? },
         CONTAINER_DROP => Op::ContainerDrop { number: reader.varint32("container")? },

@@ -164,7 +164,7 @@ fn describe(steps: &[Step], map: &Map) -> Transaction {
             Step::Open(above) => {
                 // Two in six are below the greatest so far: opened before, or passed over.
                 let number = (map.next_container() + above).saturating_sub(2);
-                draft.container_open(number, Seed(above), 1_700_000_000);
+                draft.container_open(number, Seed(above));
                 ends.insert(number, 64);
             }
             Step::Add { container: choice, gap, record_len, refs, extra } => {
@@ -267,7 +267,7 @@ proptest! {
     ) {
         let mut map = Map::new();
         let mut draft = Draft::new(&map);
-        (1..4).for_each(|number| draft.container_open(number, Seed(number), 1_700_000_000));
+        (1..4).for_each(|number| draft.container_open(number, Seed(number)));
         map.apply(&draft.finish()).unwrap();
         let mut bytes = Vec::new();
         describe(&steps, &map).encode(&mut bytes);
@@ -293,7 +293,7 @@ proptest! {
 fn freed_ids_are_swept_and_never_given_again() {
     let mut map = Map::new();
     let mut draft = Draft::new(&map);
-    draft.container_open(1, Seed(1), 1_700_000_000);
+    draft.container_open(1, Seed(1));
     for i in 0..1000 {
         let mut message = Added {
             container: 1,
@@ -326,7 +326,7 @@ fn freed_ids_are_swept_and_never_given_again() {
 fn errors_name_the_first_id_that_is_wrong() {
     let mut map = Map::new();
     let mut draft = Draft::new(&map);
-    draft.container_open(1, Seed(1), 1_700_000_000);
+    draft.container_open(1, Seed(1));
     for (i, refs) in [(0, 1), (1, u32::MAX), (2, 0)] {
         draft.add(Added { container: 1, offset: 64 + i, record_len: 1, refs, ..Added::default() });
     }
@@ -366,7 +366,7 @@ fn errors_name_the_first_id_that_is_wrong() {
         ApplyError::UnknownContainer { number: 8, next: 2 }
     );
     assert_eq!(
-        fails(&|d| d.container_open(1, Seed(0), 1_700_000_000)),
+        fails(&|d| d.container_open(1, Seed(0))),
         ApplyError::ContainerNotNew { number: 1, next: 2 }
     );
     let mut all = IdSet::new();

@@ -18,7 +18,7 @@ fn encoded(transaction: &Transaction) -> usize {
 fn filled(count: u64) -> Map {
     let mut map = Map::new();
     let mut draft = Draft::new(&map);
-    draft.container_open(300, Seed(1), 1_700_000_000);
+    draft.container_open(300, Seed(1));
     let mut offset = 64;
     for i in 0..count {
         let record_len = KIB_9 + i * 7919 % 2048 + 97;

@@ -9,8 +9,8 @@ use crate::guid;
 fn map() -> Map {
     let mut map = Map::new();
     let mut draft = Draft::new(&map);
-    draft.container_open(3, Seed(77), 1_700_000_000);
-    draft.container_open(500, Seed(0xffff_0000), 1_700_000_000);
+    draft.container_open(3, Seed(77));
+    draft.container_open(500, Seed(0xffff_0000));
     for i in 0..20_u8 {
         let (container, offset) = (if i < 15 { 3 } else { 500 }, 64 + u64::from(i) * 1000);
         let refs = u32::from(i % 3);
