@@ -55,7 +55,7 @@ pub struct Counters {
     pub unseen: u32,
     /// Rows with `\Deleted`.
     pub deleted: u32,
-    /// The sum of their sizes in bytes.
+    /// The sum of their sizes in bytes (modulo 2^64, so that it depends on the rows alone).
     pub size: u64,
 }
 

@@ -232,7 +232,7 @@ impl Change<'_> {
         counters.messages += 1;
         counters.unseen += u32::from(!append.flags.contains(Flags::SEEN));
         counters.deleted += u32::from(append.flags.contains(Flags::DELETED));
-        counters.size = counters.size.saturating_add(append.size);
+        counters.size = counters.size.wrapping_add(append.size);
         self.applied.appended.push(uid);
         self.seen = true;
     }
@@ -303,7 +303,7 @@ impl Change<'_> {
             counters.messages -= 1;
             counters.unseen -= u32::from(!row.flags.contains(Flags::SEEN));
             counters.deleted -= u32::from(row.flags.contains(Flags::DELETED));
-            counters.size = counters.size.saturating_sub(size);
+            counters.size = counters.size.wrapping_sub(size);
             self.mailbox.private.retain(|_, flags| {
                 flags.remove(&uid);
                 !flags.is_empty()
@@ -370,9 +370,8 @@ impl Change<'_> {
             self.applied.modseq = Some(self.stamp);
         }
         let applied = &mut self.applied;
-        if !applied.changed.is_empty()
-            && !(applied.appended.is_empty() && applied.expunged.is_empty())
-        {
+        let others = !applied.appended.is_empty() || !applied.expunged.is_empty();
+        if others && !applied.changed.is_empty() {
             let gone: UidSet = applied.expunged.iter().map(|row| row.uid).collect();
             applied.changed = applied.changed.difference(&applied.appended).difference(&gone);
         }

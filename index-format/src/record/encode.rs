@@ -38,8 +38,8 @@ pub(super) fn transaction(
     let mut base = Base::default();
     let mut records = transaction.records.as_slice();
     while let Some((record, rest)) = records.split_first() {
-        records = match record {
-            Record::Append(first) => {
+        records = match as_append(record) {
+            Some(first) => {
                 let more = rest.iter().map_while(as_append).enumerate();
                 let more = more
                     .take_while(|&(index, append)| {
@@ -50,8 +50,8 @@ pub(super) fn transaction(
                 appends(run, first, &mut base, out);
                 rest
             }
-            other => {
-                encode_one(other, out)?;
+            None => {
+                encode_one(record, out)?;
                 rest
             }
         };
@@ -61,9 +61,9 @@ pub(super) fn transaction(
 }
 
 pub(crate) fn prefix(prefix: &Prefix, out: &mut Vec<u8>) {
-    let bits = u8::from(prefix.modseq.is_some()) * kind::PREFIX_MODSEQ
-        | u8::from(prefix.epoch.is_some()) * kind::PREFIX_EPOCH
-        | u8::from(prefix.origin.is_some()) * kind::PREFIX_ORIGIN;
+    let bits = bit(prefix.modseq.is_some(), kind::PREFIX_MODSEQ)
+        | bit(prefix.epoch.is_some(), kind::PREFIX_EPOCH)
+        | bit(prefix.origin.is_some(), kind::PREFIX_ORIGIN);
     if bits == 0 {
         return;
     }
@@ -79,6 +79,10 @@ pub(crate) fn prefix(prefix: &Prefix, out: &mut Vec<u8>) {
         out.varint(origin.sequence);
         out.extend_from_slice(&origin.clock.to_le_bytes());
     }
+}
+
+fn bit(there: bool, bit: u8) -> u8 {
+    if there { bit } else { 0 }
 }
 
 /// What the numbers of an append are told apart from: the append before it in the same transaction.
@@ -101,19 +105,19 @@ fn joins(first: &Append, append: &Append, index: u8) -> bool {
 }
 
 fn shape(append: &Append) -> u8 {
-    u8::from(append.anchor.is_some()) * kind::APPEND_ANCHOR
-        | u8::from(append.save_date.is_some()) * kind::APPEND_SAVE_DATE
-        | u8::from(append.uid.is_some()) * kind::APPEND_UID
-        | u8::from(append.guid.is_some()) * kind::APPEND_GUID
-        | u8::from(append.item.is_some()) * kind::APPEND_ITEM
+    bit(append.anchor.is_some(), kind::APPEND_ANCHOR)
+        | bit(append.save_date.is_some(), kind::APPEND_SAVE_DATE)
+        | bit(append.uid.is_some(), kind::APPEND_UID)
+        | bit(append.guid.is_some(), kind::APPEND_GUID)
+        | bit(append.item.is_some(), kind::APPEND_ITEM)
 }
 
 /// A run of appends: one head, then the rows.
 fn appends(run: &[Record], first: &Append, base: &mut Base, out: &mut Vec<u8>) {
     let mut bits = shape(first);
     for append in run.iter().filter_map(as_append) {
-        bits |= u8::from(append.flags != Flags::NONE) * kind::APPEND_FLAGS;
-        bits |= u8::from(append.keywords != Keywords::NONE) * kind::APPEND_KEYWORDS;
+        bits |= bit(append.flags != Flags::NONE, kind::APPEND_FLAGS);
+        bits |= bit(append.keywords != Keywords::NONE, kind::APPEND_KEYWORDS);
     }
     if run.len() == 1 {
         out.extend_from_slice(&[kind::APPEND, bits]);

@@ -149,11 +149,13 @@ impl<'a> Snapshot<'a> {
         mailbox.epoch = epoch;
         mailbox.vanished_floor = vanished_floor;
         mailbox.transactions = position.transactions;
+        mailbox.counters = self.header.counters;
         if let Some(names) = self.parsed(SectionId::NAMES, sparse::read_names)? {
             mailbox.keywords = names;
         }
         self.read_rows(&mut mailbox)?;
         self.read_rest(&mut mailbox)?;
+        mailbox.first_unseen = self.header.first_unseen.map_or(mailbox.len(), |index| index as usize);
         self.check(&mailbox)?;
         Ok(mailbox)
     }
@@ -251,7 +253,7 @@ impl<'a> Snapshot<'a> {
             deleted: mailbox.flags().iter().filter(|flags| flags.contains(Flags::DELETED)).count()
                 as u32,
             size: (0..mailbox.len())
-                .fold(0, |sum, row| sum.saturating_add(mailbox.size(row).unwrap_or(0))),
+                .fold(0, |sum, row| sum.wrapping_add(mailbox.size(row).unwrap_or(0))),
         };
         let first_unseen = mailbox.flags().iter().position(|flags| !flags.contains(Flags::SEEN));
         if counters != self.header.counters

@@ -1,0 +1,382 @@
+//! The state of a mailbox: early and late readers, UIDs, modseqs, counters.
+
+use index_format::log::{EndKind, Frames, Header, write_frame};
+use index_format::mailbox::{
+    ApplyError, EPOCH_JUMP, KeywordError, Mailbox, NewMessage, ReplayError, Row, TOMBSTONES_LEAST,
+    TransactionBuilder,
+};
+use index_format::record::{Append, Names, Prefix, Record, Transaction};
+use index_format::snapshot::{self, Snapshot};
+use index_format::{Flags, Guid, Keywords, MapId, ModSeq, Uid, UidSet};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::arbitrary::{prefix, record, transaction};
+use crate::sizes::{commit, filled};
+
+const OWNER: Guid = Guid([9; 16]);
+
+fn set(uids: &[u32]) -> UidSet {
+    uids.iter().copied().map(Uid).collect()
+}
+
+fn encoded(transaction: &Transaction) -> Vec<u8> {
+    let mut out = Vec::new();
+    transaction.encode(&mut Names::default(), &mut out).unwrap();
+    out
+}
+
+fn plain(records: Vec<Record>) -> Transaction {
+    Transaction::new(records)
+}
+
+fn append() -> Record {
+    Record::Append(Append::default())
+}
+
+/// What must hold of any state.
+fn check(mailbox: &Mailbox) {
+    let rows: Vec<Row> = mailbox.iter().collect();
+    assert!(rows.windows(2).all(|pair| pair[0].uid < pair[1].uid));
+    assert!(rows.last().is_none_or(|row| row.uid < mailbox.uidnext()));
+    assert!(rows.iter().all(|row| row.modseq <= mailbox.highest_modseq()));
+    let counters = mailbox.counters();
+    let count = |test: fn(&Row) -> bool| rows.iter().filter(|&row| test(row)).count();
+    assert_eq!(counters.messages as usize, rows.len());
+    assert_eq!(counters.unseen as usize, count(|row| !row.flags.contains(Flags::SEEN)));
+    assert_eq!(counters.deleted as usize, count(|row| row.flags.contains(Flags::DELETED)));
+    assert_eq!(
+        mailbox.first_unseen(),
+        rows.iter().position(|row| !row.flags.contains(Flags::SEEN))
+    );
+    for (index, row) in rows.iter().enumerate() {
+        assert_eq!(mailbox.find(row.uid), Some(index));
+    }
+    assert!((0..120).filter(|&uid| mailbox.find(Uid(uid)).is_some()).count() <= rows.len());
+    assert!(mailbox.tombstones().is_sorted_by_key(|tombstone| tombstone.modseq));
+}
+
+proptest! {
+    #[test]
+    fn transactions_come_back_whole(records in vec(record(), 0..20), prefix in prefix()) {
+        let transaction = Transaction { prefix, records };
+        let bytes = encoded(&transaction);
+        let read = Transaction::decode(&bytes, 0).unwrap();
+        prop_assert_eq!(&read, &transaction);
+        prop_assert_eq!(encoded(&read), bytes);
+    }
+
+    #[test]
+    fn random_payloads_never_panic(kind in any::<u8>(), bytes in vec(any::<u8>(), 0..80)) {
+        let bytes = [&[kind][..], &bytes].concat();
+        if let Ok(transaction) = Transaction::decode(&bytes, 0) {
+            let again = Transaction::decode(&encoded(&transaction), 0).unwrap();
+            prop_assert_eq!(&again, &transaction);
+            let mut mailbox = filled(40);
+            let _ = mailbox.apply(&transaction);
+            check(&mailbox);
+        }
+    }
+
+    /// Whoever reads from the start and whoever starts from a snapshot taken anywhere end up with equal states.
+    #[test]
+    fn early_and_late_readers_agree(transactions in vec(transaction(), 1..40), snapshot_at in any::<prop::sample::Index>()) {
+        let snapshot_at = snapshot_at.index(transactions.len());
+        let mut late = Mailbox::new(1000, 5);
+        let mut early = None;
+        for (index, transaction) in transactions.iter().enumerate() {
+            if index == snapshot_at {
+                let bytes = snapshot::write(&late, OWNER, 1, 5000);
+                let snapshot = Snapshot::parse(&bytes).unwrap();
+                snapshot.verify().unwrap();
+                let state = snapshot.to_mailbox().unwrap();
+                prop_assert_eq!(&state, &late);
+                prop_assert_eq!(snapshot::write(&state, OWNER, 1, 5000), bytes);
+                early = Some(state);
+            }
+            let read = Transaction::decode(&encoded(transaction), 0).unwrap();
+            let before = late.clone();
+            let outcome = late.apply(&read);
+            check(&late);
+            prop_assert_eq!(late.transactions(), before.transactions() + 1);
+            prop_assert!(late.uidnext() >= before.uidnext() && late.highest_modseq() >= before.highest_modseq());
+            if let Some(early) = &mut early {
+                prop_assert_eq!(early.apply(&read), outcome.clone());
+            }
+            match outcome {
+                Err(_) => prop_assert!(late.iter().eq(before.iter()) && late.uidnext() == before.uidnext()),
+                Ok(applied) => {
+                    // What is said to have changed is what differs.
+                    prop_assert_eq!(applied.modseq.is_some(), applied.modseq == Some(late.highest_modseq()));
+                    for row in late.iter() {
+                        let old = before.find(row.uid).and_then(|index| before.row(index));
+                        let changed = old.is_none_or(|old| old.modseq != row.modseq);
+                        let told = applied.appended.contains(row.uid) || applied.changed.contains(row.uid);
+                        prop_assert!(told || !changed, "{:?}", row);
+                    }
+                    let gone = before.uid_set().union(&applied.appended).difference(&late.uid_set());
+                    let told: UidSet = applied.expunged.iter().map(|row| row.uid).collect();
+                    prop_assert_eq!(gone, told);
+                }
+            }
+        }
+        prop_assert_eq!(early, Some(late));
+    }
+
+    #[test]
+    fn a_log_cut_anywhere_gives_a_state_of_the_past(transactions in vec(transaction(), 1..12)) {
+        let mut mailbox = Mailbox::new(7, 0);
+        let mut file = Vec::new();
+        mailbox.header(OWNER, 1, None, 42).write(&mut file);
+        let mut states = vec![mailbox.clone()];
+        for transaction in &transactions {
+            if mailbox.clone().apply(transaction).is_ok() {
+                mailbox.apply(transaction).unwrap();
+                write_frame(42, &encoded(transaction), &mut file).unwrap();
+                states.push(mailbox.clone());
+            }
+        }
+        for len in Header::LEN..=file.len() {
+            let header = Header::parse(&file).unwrap();
+            let mut replayed = Mailbox::new(0, 0);
+            replayed.begin_file(&header).unwrap();
+            let mut frames = Frames::new(&file[..len], Header::LEN as u64, header.seed);
+            let end = replayed.replay(&mut frames, |_, _| {}).unwrap();
+            prop_assert_eq!(Some(&replayed), states.get(replayed.transactions() as usize));
+            prop_assert_eq!(end.kind == EndKind::Clean, end.at == len as u64);
+            prop_assert!(len < file.len() || replayed == mailbox);
+        }
+    }
+}
+
+#[test]
+fn uids_and_modseqs_follow_from_the_place_in_the_log() {
+    let mut mailbox = Mailbox::new(1, 2);
+    let first = mailbox.highest_modseq();
+    let applied = mailbox.apply(&plain(vec![append(), append()])).unwrap();
+    assert_eq!(applied.appended, set(&[1, 2]));
+    assert_eq!(applied.modseq, Some(first.next(2)));
+    assert_eq!((mailbox.uidnext(), mailbox.highest_modseq()), (Uid(3), ModSeq::new(2, 2)));
+    let seen = Record::FlagsAdd { uids: set(&[2, 9]), flags: Flags::SEEN };
+    let applied = mailbox.apply(&plain(vec![seen.clone()])).unwrap();
+    assert_eq!((applied.changed, applied.modseq), (set(&[2]), Some(ModSeq::new(3, 2))));
+    // The same again changes nothing, and so does not raise the modseq.
+    let applied = mailbox.apply(&plain(vec![seen])).unwrap();
+    assert_eq!((applied.changed, applied.modseq), (UidSet::new(), None));
+    assert_eq!(mailbox.modseqs(), [ModSeq::new(2, 2), ModSeq::new(3, 2)]);
+    let applied = mailbox.apply(&plain(vec![Record::Expunge(set(&[1])), append()])).unwrap();
+    assert_eq!(applied.appended, set(&[3]));
+    assert_eq!((applied.expunged[0].index, applied.expunged[0].uid), (0, Uid(1)));
+    assert_eq!(mailbox.vanished_since(ModSeq::new(3, 2)), Some(set(&[1])));
+    assert_eq!(mailbox.vanished_since(ModSeq::new(4, 2)), Some(UidSet::new()));
+    assert_eq!(mailbox.transactions(), 4);
+}
+
+#[test]
+fn an_expunged_uid_is_never_given_again() {
+    let mut mailbox = filled(10);
+    mailbox.apply(&plain(vec![Record::Expunge(set(&[8, 9, 10]))])).unwrap();
+    let bytes = snapshot::write(&mailbox, OWNER, 1, 0);
+    let mut mailbox = Snapshot::parse(&bytes).unwrap().to_mailbox().unwrap();
+    assert_eq!(mailbox.apply(&plain(vec![append()])).unwrap().appended, set(&[11]));
+}
+
+#[test]
+fn what_does_not_follow_is_refused_whole() {
+    let mut mailbox = filled(3);
+    let before = mailbox.clone();
+    let explicit = |uid| Record::Append(Append { uid: Some(Uid(uid)), ..Append::default() });
+    let anchored = |anchor| Record::Append(Append { anchor: Some(anchor), ..Append::default() });
+    let define = |number, name: &str| Record::KeywordDefine { number, name: name.into() };
+    let modseq = |modseq| Transaction {
+        prefix: Prefix { modseq: Some(modseq), ..Prefix::default() },
+        records: vec![append()],
+    };
+    let (last, next) = (mailbox.highest_modseq(), Uid(4));
+    let cases = [
+        (plain(vec![append(), explicit(4)]), ApplyError::UidUsed { uid: Uid(4), next: Uid(5) }),
+        (plain(vec![explicit(2)]), ApplyError::UidUsed { uid: Uid(2), next }),
+        (plain(vec![explicit(u32::MAX)]), ApplyError::UidsExhausted),
+        (plain(vec![Record::Void(set(&[u32::MAX]))]), ApplyError::UidsExhausted),
+        (plain(vec![append(), anchored(4)]), ApplyError::Anchor { anchor: 4, next: Uid(5) }),
+        (modseq(last), ApplyError::ModSeq { found: last, last }),
+        (modseq(ModSeq(u64::MAX)), ApplyError::ModSeq { found: ModSeq(u64::MAX), last }),
+        (
+            plain(vec![append(), Record::KeywordAdd { uids: set(&[1]), number: 0 }]),
+            ApplyError::KeywordUnknown { number: 0 },
+        ),
+        (plain(vec![define(1, "x")]), ApplyError::KeywordTaken { number: 1, name: "x".into() }),
+        (
+            plain(vec![define(0, "x"), define(1, "X")]),
+            ApplyError::KeywordTaken { number: 1, name: "X".into() },
+        ),
+    ];
+    for (count, (transaction, error)) in cases.into_iter().enumerate() {
+        assert_eq!(mailbox.apply(&transaction), Err(error));
+        assert!(mailbox.iter().eq(before.iter()) && mailbox.uidnext() == before.uidnext());
+        assert_eq!(mailbox.transactions(), before.transactions() + count as u64 + 1);
+    }
+}
+
+#[test]
+fn explicit_uids_modseqs_and_items_are_kept() {
+    let mut mailbox = Mailbox::new(1, 0);
+    let item = index_format::ItemId { server: 5, sequence: 1 << 40 };
+    let record =
+        Append { uid: Some(Uid(16)), guid: Some(OWNER), item: Some(item), ..Append::default() };
+    let prefix = Prefix { modseq: Some(ModSeq::new(1000, 5)), ..Prefix::default() };
+    let transaction = Transaction { prefix, records: vec![Record::Append(record), append()] };
+    let applied = mailbox.apply(&Transaction::decode(&encoded(&transaction), 0).unwrap()).unwrap();
+    assert_eq!((applied.appended, applied.modseq), (set(&[16, 17]), Some(ModSeq::new(1000, 5))));
+    let row = mailbox.row(0).unwrap();
+    assert_eq!((row.guid, row.item, row.modseq), (Some(OWNER), Some(item), ModSeq::new(1000, 5)));
+    assert_eq!(mailbox.row(1).unwrap().guid, None);
+    // The next is implicit again, above what came from elsewhere, and made here.
+    assert_eq!(mailbox.apply(&plain(vec![append()])).unwrap().modseq, Some(ModSeq::new(1001, 0)));
+}
+
+#[test]
+fn voids_take_rows_and_uids_with_them() {
+    let mut mailbox = filled(5);
+    let before = mailbox.highest_modseq();
+    let applied = mailbox.apply(&plain(vec![Record::Void(set(&[4, 5, 6, 7]))])).unwrap();
+    assert_eq!(applied.voided, set(&[6, 7]));
+    assert_eq!(applied.expunged.iter().map(|row| row.uid).collect::<UidSet>(), set(&[4, 5]));
+    assert_eq!((mailbox.uidnext(), mailbox.tombstones().len()), (Uid(8), 0));
+    assert_eq!(mailbox.vanished_since(before), Some(set(&[4, 5, 6, 7])));
+}
+
+#[test]
+fn a_newer_epoch_jumps_past_what_may_have_been_shown() {
+    let mut mailbox = filled(3);
+    let t = mailbox.highest_modseq().t();
+    let mut builder = TransactionBuilder::new(&mailbox, &Names::default());
+    builder.epoch(1);
+    builder.append(&NewMessage::default()).unwrap();
+    let transaction = builder.finish();
+    assert_eq!(
+        mailbox.apply(&transaction).unwrap().modseq,
+        Some(ModSeq::new(t + EPOCH_JUMP + 1, 0))
+    );
+    let mut builder = TransactionBuilder::new(&mailbox, &Names::default());
+    assert_eq!(builder.epoch(1).clone().finish().prefix, Prefix::default(), "once only");
+    // The header of a file does the same for those who read the file, and nothing when they have been there.
+    let header = Header { epoch: 2, ..mailbox.header(OWNER, 2, None, 1) };
+    let mut reader = mailbox.clone();
+    reader.begin_file(&header).unwrap();
+    assert_eq!(reader.highest_modseq().t(), t + 2 * EPOCH_JUMP + 1);
+    let gap = Header { first_transaction: 17, ..header };
+    assert_eq!(reader.begin_file(&gap), Err(ReplayError::Gap { file: 2, first: 17, known: 4 }));
+}
+
+#[test]
+fn keywords_get_numbers_once_and_names_once_a_file() {
+    let mut mailbox = filled(3);
+    let mut names = Names::default();
+    let store = |mailbox: &mut Mailbox, names: &mut Names, keywords: &[&str]| {
+        let mut transaction = Transaction::default();
+        commit(mailbox, names, |builder| {
+            builder.flags_add(&set(&[2]), Flags::NONE, keywords).unwrap();
+            transaction = builder.clone().finish();
+        });
+        transaction
+            .records
+            .iter()
+            .filter(|record| matches!(record, Record::KeywordDefine { .. }))
+            .count()
+    };
+    assert_eq!(store(&mut mailbox, &mut names, &["Work", "$Junk", "WORK"]), 2);
+    assert_eq!(store(&mut mailbox, &mut names, &["work"]), 0);
+    assert_eq!(
+        store(&mut mailbox, &mut Names::default(), &["work"]),
+        1,
+        "a new file says it again"
+    );
+    assert_eq!(mailbox.keywords().iter().collect::<Vec<_>>(), ["Work", "$Junk"]);
+    assert_eq!(mailbox.row(1).unwrap().keywords, Keywords(0b11));
+    let mut builder = TransactionBuilder::new(&mailbox, &names);
+    builder.flags_remove(&set(&[2]), Flags::NONE, &["never-seen"]);
+    assert!(builder.is_empty());
+    let many: Vec<String> = (0..63).map(|n| format!("k{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(builder.flags_add(&set(&[2]), Flags::NONE, &many), Err(KeywordError::Full));
+    assert_eq!(builder.flags_add(&set(&[2]), Flags::NONE, &many[..62]), Ok(()));
+    mailbox.apply(&builder.finish()).unwrap();
+    assert_eq!(mailbox.keywords().len(), 64);
+    assert!(mailbox.row(1).unwrap().keywords.contains(63));
+}
+
+#[test]
+fn private_flags_belong_to_one_user() {
+    let mut mailbox = filled(2);
+    let private = |add, remove| Record::PrivateFlags {
+        user: (*b"anna").into(),
+        uids: set(&[1, 7]),
+        add,
+        remove,
+    };
+    let applied = mailbox.apply(&plain(vec![private(Flags::SEEN, Flags::NONE)])).unwrap();
+    assert_eq!(applied.changed, set(&[1]));
+    assert_eq!(mailbox.private_flags(b"anna", Uid(1)).map(|flags| flags.flags), Some(Flags::SEEN));
+    assert_eq!(mailbox.private_flags(b"bert", Uid(1)), None);
+    mailbox.apply(&plain(vec![Record::Expunge(set(&[1]))])).unwrap();
+    assert_eq!(mailbox.private_flags(b"anna", Uid(1)), None);
+}
+
+#[test]
+fn sizes_beyond_32_bits_are_kept() {
+    let mut mailbox = filled(1);
+    let sizes = [u64::from(u32::MAX) - 1, u64::from(u32::MAX), 1 << 40];
+    let appends = sizes.map(|size| Record::Append(Append { size, ..Append::default() }));
+    let total = mailbox.counters().size;
+    mailbox.apply(&plain(appends.to_vec())).unwrap();
+    assert_eq!(mailbox.counters().size, total + sizes.iter().sum::<u64>());
+    let bytes = snapshot::write(&mailbox, OWNER, 1, 0);
+    let read = Snapshot::parse(&bytes).unwrap().to_mailbox().unwrap();
+    assert_eq!(read.iter().skip(1).map(|row| row.size).collect::<Vec<_>>(), sizes);
+    mailbox.apply(&plain(vec![Record::Expunge(set(&[2, 3, 4]))])).unwrap();
+    assert_eq!(mailbox.counters().size, total);
+}
+
+#[test]
+fn old_tombstones_go_and_a_full_answer_is_asked_for() {
+    let mut mailbox = filled(30_000);
+    let before = mailbox.highest_modseq();
+    for first in (1..=30_000).step_by(3000) {
+        let uids = UidSet::range(Uid(first)..=Uid(first + 2999));
+        mailbox.apply(&plain(vec![Record::Expunge(uids)])).unwrap();
+    }
+    assert_eq!((mailbox.len(), mailbox.first_unseen()), (0, None));
+    let kept = mailbox.tombstones().len();
+    assert!((TOMBSTONES_LEAST..TOMBSTONES_LEAST + 4500).contains(&kept), "{kept}");
+    assert_eq!(mailbox.vanished_since(before), None);
+    let floor = mailbox.vanished_floor();
+    assert_eq!(mailbox.vanished_since(floor).map(|set| set.len()), Some(kept as u64));
+}
+
+#[test]
+fn a_frame_that_checks_out_but_says_nonsense_stops_the_replay() {
+    let mut mailbox = filled(2);
+    let mut file = Vec::new();
+    let header = mailbox.header(OWNER, 2, None, 1);
+    header.write(&mut file);
+    write_frame(1, &encoded(&plain(vec![append()])), &mut file).unwrap();
+    let at = file.len() as u64;
+    write_frame(1, &[0xff], &mut file).unwrap();
+    let mut appended = 0;
+    let mut frames = Frames::new(&file, Header::LEN as u64, 1);
+    let error =
+        mailbox.replay(&mut frames, |_, applied| appended += applied.appended.len()).unwrap_err();
+    assert!(matches!(error, ReplayError::Decode { at: found, .. } if found == at), "{error}");
+    assert_eq!((appended, mailbox.len()), (1, 3));
+}
+
+#[test]
+fn map_ids_of_a_run_are_near_each_other() {
+    let appends = |ids: &[u32]| {
+        let record = |&id: &u32| Record::Append(Append { map_id: MapId(id), ..Append::default() });
+        plain(ids.iter().map(record).collect())
+    };
+    let transaction = appends(&[5_000_000, 5_000_001, 4_999_999, 0, u32::MAX]);
+    assert_eq!(Transaction::decode(&encoded(&transaction), 0), Ok(transaction));
+}
