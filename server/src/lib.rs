@@ -1,1 +1,4 @@
 //! Loft, a mail server.
+
+pub mod signal;
+pub mod store;

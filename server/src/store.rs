@@ -1,0 +1,35 @@
+//! The store: accounts, their mailboxes and mail, on one file system, written by one process.
+//!
+//! How a change travels: [`ops`] and [`delivery`] assign it under the account's lock and queue it ([`change`],
+//! [`commit`]); the commit thread makes it durable in the [`journal`], wakes who waits, and [`apply`] writes the logs
+//! and containers it is about; [`checkpoint`] makes those durable and takes the journal away; [`recovery`] does after a
+//! crash what was left undone. [`imap`] answers sessions from memory and containers.
+
+mod account;
+mod apply;
+mod change;
+mod checkpoint;
+mod commit;
+mod config;
+mod delivery;
+mod error;
+mod feed;
+mod files;
+mod imap;
+mod journal;
+mod logfile;
+mod mailbox;
+mod message;
+mod ops;
+mod planted;
+mod recovery;
+#[expect(clippy::module_inception, reason = "the type that gives the module its name")]
+mod store;
+
+pub use account::Account;
+pub use commit::Outcome;
+pub use config::{SpecialUse, StoreConfig};
+pub use delivery::{Delivered, Delivery, Saved, Target};
+pub use error::StoreError;
+pub use imap::{Handled, ImapUser};
+pub use store::{Preparing, Random, Store, Threads, Wall};

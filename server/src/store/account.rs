@@ -1,0 +1,272 @@
+//! One account: its mailbox list, its map and the mailboxes in use, under one lock.
+//!
+//! Invariants:
+//! - The state in memory is the *assigned* one: all that is queued is in it, durable or not. Nobody is told of it
+//!   before the position it carries is durable.
+//! - Locks are taken in this order: `state` of one or more accounts (ascending by name), `logs`, `pending`; none is
+//!   held over a sync or an await.
+//! - An account whose change was lost is dead: its state is never used again, and the next log-in loads it anew.
+
+use super::error::StoreError;
+use super::files::Files;
+use super::logfile::{Begin, Item, LogFile, LogPosition};
+use super::mailbox::Mbox;
+use dbox_format::container::FILE_HEADER_LEN;
+use dbox_format::map::{self, Map};
+use dbox_format::{Seed, paths};
+use index_format::list::{self, List};
+use index_format::log::Kind;
+use index_format::{Guid, snapshot};
+use runtime_smol::fs;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One account of the store.
+pub struct Account {
+    name: String,
+    dir: PathBuf,
+    store: Guid,
+    state: Mutex<State>,
+    logs: Mutex<Logs>,
+    pending: Mutex<HashMap<u32, Pending>>,
+    dead: AtomicBool,
+    /// Changes queued and not yet written to the account's files.
+    unapplied: AtomicU64,
+}
+
+/// What the account's lock guards.
+pub(crate) struct State {
+    pub(crate) list: List,
+    pub(crate) map: Map,
+    pub(crate) mailboxes: BTreeMap<Guid, Mbox>,
+    /// The container that small messages go to.
+    pub(crate) container: Option<Container>,
+    /// The last change of the list.
+    pub(crate) list_position: u64,
+    /// The last change of anything here.
+    pub(crate) position: u64,
+    /// Mailboxes whose counters or recent floor the list's log does not know yet.
+    pub(crate) dirty: BTreeSet<Guid>,
+}
+
+/// The container that is appended to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Container {
+    pub(crate) number: u32,
+    pub(crate) seed: Seed,
+    pub(crate) end: u64,
+}
+
+/// The account's logs on disk; only the commit thread and the checkpoint write them.
+pub(crate) struct Logs {
+    pub(crate) list: LogFile,
+    pub(crate) map: LogFile,
+    pub(crate) mailboxes: BTreeMap<Guid, LogFile>,
+}
+
+/// A message whose container has not been written yet.
+#[derive(Clone)]
+pub(crate) struct Pending {
+    /// The record's head; the message begins at `start`.
+    pub(crate) head: Arc<[u8]>,
+    pub(crate) start: usize,
+    pub(crate) body: Arc<[u8]>,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Account {
+    /// Loads the account `name`; the flag says whether there was anything to load.
+    pub(crate) fn load(files: &Files, root: &Path, store: Guid, name: &str) -> Result<(Self, bool), StoreError> {
+        let path = paths::account(name).map_err(|_| StoreError::Cannot("that account name can't be a directory"))?;
+        let dir = root.join(path);
+        let (list, list_log) = load_list(files, &dir, store)?;
+        let (map, map_log) = load_map(files, &dir, store)?;
+        let known = list.transactions() > 0;
+        let container = map
+            .containers()
+            .next_back()
+            // One that was opened and has no record may be the remains of a large message that was never saved.
+            .filter(|(_, container)| !container.sealed && container.end > FILE_HEADER_LEN)
+            .map(|(number, container)| Container { number, seed: container.seed, end: container.end });
+        let state = State {
+            list,
+            map,
+            mailboxes: BTreeMap::new(),
+            container,
+            list_position: 0,
+            position: 0,
+            dirty: BTreeSet::new(),
+        };
+        let logs = Logs { list: list_log, map: map_log, mailboxes: BTreeMap::new() };
+        let account = Self {
+            name: name.to_owned(),
+            dir,
+            store,
+            state: Mutex::new(state),
+            logs: Mutex::new(logs),
+            pending: Mutex::default(),
+            dead: AtomicBool::new(false),
+            unapplied: AtomicU64::new(0),
+        };
+        Ok((account, known))
+    }
+
+    /// Its name, as accounts are named after aliases are resolved.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The store it belongs to.
+    pub(crate) fn store(&self) -> Guid {
+        self.store
+    }
+
+    /// The path of a container.
+    pub(crate) fn container_path(&self, number: u32) -> PathBuf {
+        self.dir.join(paths::container(number))
+    }
+
+    /// Takes the account's lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`] when the account is dead.
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.state.lock().unwrap_or_else(|poisoned| {
+            // Whoever panicked may have left the state between two changes.
+            self.kill();
+            poisoned.into_inner()
+        });
+        if self.is_dead() { Err(StoreError::Lost) } else { Ok(state) }
+    }
+
+    pub(crate) fn logs(&self) -> MutexGuard<'_, Logs> {
+        // Logs know on disk where they end; a panic between two of their changes leaves one to be continued in its
+        // next file.
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Messages that are not in their containers yet.
+    pub(crate) fn pending(&self) -> MutexGuard<'_, HashMap<u32, Pending>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state in memory is not to be used any more.
+    pub(crate) fn kill(&self) {
+        self.dead.store(true, Ordering::Release);
+    }
+
+    /// Whether the state in memory was given up.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// Counts a change that was queued.
+    pub(crate) fn queued(&self) {
+        self.unapplied.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts a change that was applied, or given up.
+    pub(crate) fn settled(&self) {
+        self.unapplied.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether all that was queued is in the account's files.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unapplied.load(Ordering::Acquire) == 0
+    }
+
+    /// The mailbox with this GUID, loaded if need be.
+    pub(crate) fn mailbox<'a>(&self, files: &Files, state: &'a mut State, guid: Guid) -> Result<&'a mut Mbox, StoreError> {
+        if !state.mailboxes.contains_key(&guid) {
+            let entry = state.list.by_guid(guid).ok_or(StoreError::NoMailbox)?;
+            let (mailbox, log) = Mbox::load(files, &self.dir, entry)?;
+            self.logs().mailboxes.insert(guid, log);
+            state.mailboxes.insert(guid, mailbox);
+        }
+        state.mailboxes.get_mut(&guid).ok_or(StoreError::NoMailbox)
+    }
+}
+
+/// Reads `name` and, if that is missing or does not check out, `name.prev`.
+pub(crate) fn load_generation<T>(
+    files: &Files,
+    dir: &Path,
+    name: &str,
+    parse: impl Fn(&[u8]) -> Result<T, String>,
+) -> Result<Option<T>, StoreError> {
+    for name in [name.to_owned(), format!("{name}.prev")] {
+        let path = dir.join(name);
+        match fs::read_all(files.fs(), &path) {
+            Ok(bytes) => match parse(&bytes) {
+                Ok(state) => return Ok(Some(state)),
+                Err(why) => tracing::error!(file = %path.display(), why, "a snapshot is damaged; the one before it and the log serve"),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("read", &path, error)),
+        }
+    }
+    Ok(None)
+}
+
+fn load_list(files: &Files, dir: &Path, store: Guid) -> Result<(List, LogFile), StoreError> {
+    let parse = |bytes: &[u8]| List::parse(bytes).map_err(|error| error.to_string());
+    let found = load_generation(files, dir, "list.index", parse)?;
+    let (mut list, from) = match found {
+        Some((_, list, position)) => (list, Begin::Position(log_position(position))),
+        None => (List::new(SERVER), Begin::Start),
+    };
+    let path = dir.join("list.log");
+    let log = LogFile::open(files, dir.to_owned(), "list.log", (Kind::List, store), from, |item| match item {
+        Item::File(header) => list.begin_file(header).map_err(|error| StoreError::damaged(&path, error)),
+        Item::Transaction(payload) => {
+            let transaction = list::Transaction::decode(payload, 0).map_err(|error| StoreError::damaged(&path, error))?;
+            list.apply(&transaction);
+            Ok(())
+        }
+    })?;
+    Ok((list, log))
+}
+
+fn load_map(files: &Files, dir: &Path, store: Guid) -> Result<(Map, LogFile), StoreError> {
+    let parse = |bytes: &[u8]| {
+        let snapshot = map::Snapshot::parse(bytes).map_err(|error| error.to_string())?;
+        let position = snapshot.position();
+        let position =
+            LogPosition { file: position.file, offset: position.offset, transactions: snapshot.transactions() };
+        Ok((snapshot.load().map_err(|error| error.to_string())?, position))
+    };
+    let (mut map, from) = match load_generation(files, dir, "map.index", parse)? {
+        Some((map, position)) => (map, Begin::Position(position)),
+        None => (Map::new(), Begin::Start),
+    };
+    let path = dir.join("map.log");
+    let log = LogFile::open(files, dir.to_owned(), "map.log", (Kind::Map, store), from, |item| match item {
+        Item::File(_) => Ok(()),
+        Item::Transaction(payload) => {
+            let transaction = map::Transaction::decode(payload).map_err(|error| StoreError::damaged(&path, error))?;
+            map.apply(&transaction).map_err(|error| StoreError::damaged(&path, error))?;
+            Ok(())
+        }
+    })?;
+    Ok((map, log))
+}
+
+pub(crate) fn log_position(position: snapshot::Position) -> LogPosition {
+    LogPosition { file: position.file, offset: position.offset, transactions: position.transactions }
+}
+
+/// The number that this server's modseqs carry; a server alone is 0.
+pub(crate) const SERVER: u8 = 0;

@@ -1,0 +1,364 @@
+//! Keeping house: checkpoints, snapshots, the journal's next segment, room on the disk.
+//!
+//! A checkpoint makes durable what the journal covers, then takes away the journal and whatever else the covered
+//! changes made garbage; it bounds recovery. A snapshot is written only of a log that is durable as far as the
+//! snapshot says; the one before it stays, with every log file since.
+
+use super::account::{Account, Logs, State};
+use super::change::{Change, LogName};
+use super::error::StoreError;
+use super::logfile::{LogFile, LogPosition};
+use super::planted::{Planted, planted};
+use super::store::Store;
+use dbox_format::map;
+use index_format::list::Record;
+use index_format::{Guid, snapshot};
+use runtime_smol::Clock;
+use runtime_smol::fs;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Below so many files a checkpoint syncs them one by one; the file system may hold much that is not ours.
+const SINGLY: usize = 64;
+/// How often the house is looked after when nobody calls.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Calls the thread that keeps house.
+#[derive(Default)]
+pub(crate) struct Due {
+    state: Mutex<Calls>,
+    called: Condvar,
+}
+
+#[derive(Default)]
+struct Calls {
+    called: bool,
+    stopping: bool,
+    /// What may be removed once a checkpoint has covered the position.
+    garbage: Vec<(u64, PathBuf)>,
+}
+
+impl Due {
+    fn state(&self) -> MutexGuard<'_, Calls> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is something to do.
+    pub(crate) fn call(&self) {
+        self.state().called = true;
+        self.called.notify_one();
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        self.state().stopping = true;
+        self.called.notify_one();
+    }
+
+    /// Removes `path` once a checkpoint has covered `position`.
+    pub(crate) fn garbage(&self, position: u64, path: PathBuf) {
+        self.state().garbage.push((position, path));
+    }
+
+    /// Waits for a call or for the next round; `false` when stopping.
+    fn wait(&self) -> bool {
+        let idle = |calls: &mut Calls| !calls.called && !calls.stopping;
+        let waited = self.called.wait_timeout_while(self.state(), ROUND, idle);
+        let (mut calls, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        calls.called = false;
+        !calls.stopping
+    }
+}
+
+impl Store {
+    /// Whether the house should be looked after before the next round.
+    pub(crate) fn house_calls(&self) -> bool {
+        let writer = self.writer();
+        writer.journal.written >= self.config.checkpoint_bytes
+            || writer.touched.len() >= self.config.checkpoint_files
+            || writer.journal.wants_spare().is_some()
+    }
+
+    /// The thread that keeps house.
+    pub(crate) fn keep_house(self: &Arc<Self>, clock: &Clock) {
+        let mut last = clock.now();
+        while self.due.wait() {
+            self.measure_space();
+            self.resume();
+            self.prepare_spare();
+            let due = {
+                let writer = self.writer();
+                let aged = clock.now().0.saturating_sub(last.0) >= self.config.checkpoint_ms;
+                writer.journal.written >= self.config.checkpoint_bytes
+                    || writer.touched.len() >= self.config.checkpoint_files
+                    || (aged && writer.journal.written > 0)
+            };
+            if due {
+                if let Err(error) = self.checkpoint(self.config.snapshot_after) {
+                    tracing::error!(%error, "the checkpoint failed and is tried again; the journal grows until it succeeds");
+                }
+                last = clock.now();
+            }
+        }
+    }
+
+    /// Tries whether what failed works again.
+    fn resume(&self) {
+        if !self.commit.refusing() {
+            return;
+        }
+        let mut writer = self.writer();
+        self.write_files(&mut writer);
+        let journal = writer.journal.rotate();
+        if journal.is_ok() && writer.is_written() {
+            self.commit.set_refusing(false);
+            tracing::info!("changes are taken again");
+        }
+    }
+
+    /// Makes everything durable that was changed so far, and takes away what the journal need not keep. Logs longer
+    /// than `snapshot_after` bytes get a snapshot.
+    pub(crate) fn checkpoint(&self, snapshot_after: u64) -> Result<(), StoreError> {
+        self.write_counters()?;
+        self.flush();
+        let covered = self.applied();
+        let written = {
+            let mut writer = self.writer();
+            std::mem::take(&mut writer.journal.written)
+        };
+        let touched = {
+            let mut writer = self.writer();
+            std::mem::take(&mut writer.touched)
+        };
+        if planted(Planted::RetireBeforeSync) {
+            self.writer().journal.retire(covered)?;
+        }
+        let result = self.sync(&touched).and_then(|()| self.write_snapshots(snapshot_after));
+        if let Err(error) = result {
+            let mut writer = self.writer();
+            writer.journal.written += written;
+            writer.touched.extend(touched);
+            return Err(error);
+        }
+        self.writer().journal.retire(covered)?;
+        self.remove_garbage(covered)
+    }
+
+    /// The checkpoint of a clean stop: nothing is left to recover.
+    pub(crate) fn last_checkpoint(&self) {
+        self.flush();
+        let result = self.checkpoint(self.config.snapshot_after / 16).and_then(|()| {
+            let mut writer = self.writer();
+            if !writer.journal.is_fresh() {
+                writer.journal.rotate()?;
+            }
+            writer.journal.retire(u64::MAX)
+        });
+        if let Err(error) = result {
+            tracing::error!(%error, "the last checkpoint failed; the next start replays the journal");
+        }
+    }
+
+    /// Brings the counters of changed mailboxes to their lists' logs: one frame an account.
+    fn write_counters(&self) -> Result<(), StoreError> {
+        for account in self.loaded_accounts() {
+            let Ok(mut state) = account.lock() else { continue };
+            let state = &mut *state;
+            let mut records = Vec::new();
+            for guid in std::mem::take(&mut state.dirty) {
+                let (Some(mbox), Some(entry)) = (state.mailboxes.get(&guid), state.list.by_guid(guid)) else { continue };
+                let counters = mbox.counters();
+                if counters != entry.counters {
+                    records.push(Record::Counters { guid, counters });
+                }
+                if mbox.recent > entry.recent {
+                    records.push(Record::Recent { guid, uid: mbox.recent });
+                }
+            }
+            if !records.is_empty() {
+                let mut change = Change::default();
+                change.list(&account, state, records)?;
+                self.submit(change);
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self, touched: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
+        if planted(Planted::NoCheckpointSync) {
+            return Ok(());
+        }
+        let fs = self.files.fs();
+        if touched.len() >= SINGLY {
+            return fs.sync_all(self.root()).map_err(|error| StoreError::io("sync", self.root(), error));
+        }
+        let mut dirs: BTreeSet<&Path> = BTreeSet::new();
+        for path in touched {
+            dirs.extend(path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())));
+            match fs.open(path, fs::Open::Append).and_then(|file| file.sync_data()) {
+                // Its mailbox was deleted meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                result => result.map_err(|error| StoreError::io("sync", path, error))?,
+            }
+        }
+        for dir in dirs {
+            match fs.sync_dir(dir) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                result => result.map_err(|error| StoreError::io("sync", dir, error))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_snapshots(&self, after: u64) -> Result<(), StoreError> {
+        for account in self.loaded_accounts() {
+            let names: Vec<LogName> = {
+                let logs = account.logs();
+                let long = |log: &LogFile| log.since_snapshot() > after.max(log.snapshot_len() / 4);
+                let mailboxes = logs.mailboxes.iter().filter(|(_, log)| long(log)).map(|(guid, _)| LogName::Mailbox(*guid));
+                let mut names: Vec<LogName> = mailboxes.collect();
+                names.extend(long(&logs.list).then_some(LogName::List));
+                names.extend(long(&logs.map).then_some(LogName::Map));
+                names
+            };
+            for name in names {
+                self.write_snapshot(&account, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a snapshot of one log's state, unless a change is under way.
+    pub(crate) fn write_snapshot(&self, account: &Arc<Account>, name: LogName) -> Result<(), StoreError> {
+        let Some((dir, base, bytes, position)) = self.snapshot_of(account, name)? else { return Ok(()) };
+        let fs = self.files.fs();
+        let path = dir.join(base);
+        let error = |error| StoreError::io("write", &path, error);
+        // A snapshot names only what is durable.
+        if !planted(Planted::SnapshotAhead)
+            && let Some(log) = self.current_log(account, name)
+        {
+            fs.open(&log, fs::Open::Append).and_then(|file| file.sync_data()).map_err(error)?;
+            fs.sync_dir(&dir).map_err(error)?;
+        }
+        if planted(Planted::RenameBeforeSync) {
+            let temporary = dir.join("index.planted");
+            let file = fs.open(&temporary, fs::Open::Write).map_err(error)?;
+            file.write_at(&[std::io::IoSlice::new(&bytes)], 0).map_err(error)?;
+            fs.rename(&temporary, &path).map_err(error)?;
+            fs.sync_dir(&dir).map_err(error)?;
+        } else {
+            if fs.metadata(&path).map_err(error)?.is_some() && !planted(Planted::OneGeneration) {
+                fs.rename(&path, &dir.join(format!("{base}.prev"))).map_err(error)?;
+            }
+            fs::replace_verified(fs, &path, &bytes).map_err(error)?;
+        }
+        let mut logs = account.logs();
+        let Some(log) = logs.get(name) else { return Ok(()) };
+        let before = log.note_snapshot(position, bytes.len() as u64);
+        if position.offset > self.config.log_size {
+            log.rotate();
+        }
+        if let Some(before) = before {
+            let needed = if planted(Planted::OneGeneration) { position } else { before };
+            for file in log.files_before(&self.files, needed)? {
+                // The snapshot that made these files unneeded is durable, and so is the one before it.
+                self.garbage(0, file);
+            }
+        }
+        Ok(())
+    }
+
+    /// The snapshot's bytes and where it stands; `None` while something is on its way to the log.
+    #[allow(clippy::type_complexity, reason = "taken apart at once")]
+    fn snapshot_of(
+        &self,
+        account: &Arc<Account>,
+        name: LogName,
+    ) -> Result<Option<(PathBuf, &'static str, Vec<u8>, LogPosition)>, StoreError> {
+        let Ok(state) = account.lock() else { return Ok(None) };
+        let mut logs = account.logs();
+        let Some(position) = logs.get(name).and_then(|log| log.end()) else { return Ok(None) };
+        if state.transactions(name) != Some(position.transactions) {
+            return Ok(None);
+        }
+        let ahead = if planted(Planted::SnapshotAhead) { 4096 } else { 0 };
+        let offset = position.offset + ahead;
+        let (dir, base, bytes) = match name {
+            LogName::List => {
+                (account.dir().to_owned(), "list.index", state.list.write(account.store(), position.file, offset))
+            }
+            LogName::Map => {
+                let mut bytes = Vec::new();
+                state.map.write_snapshot(map::LogPosition { file: position.file, offset }, &mut bytes);
+                (account.dir().to_owned(), "map.index", bytes)
+            }
+            LogName::Mailbox(guid) => {
+                let Some(mbox) = state.mailboxes.get(&guid) else { return Ok(None) };
+                let bytes = snapshot::write(&mbox.mailbox, guid, position.file, offset);
+                (super::mailbox::directory(account.dir(), guid), "index", bytes)
+            }
+        };
+        Ok(Some((dir, base, bytes, position)))
+    }
+
+    fn current_log(&self, account: &Account, name: LogName) -> Option<PathBuf> {
+        account.logs().get(name)?.current_path()
+    }
+
+    /// Removes what the checkpoint of `covered` allows to.
+    fn remove_garbage(&self, covered: u64) -> Result<(), StoreError> {
+        let garbage: Vec<PathBuf> = {
+            let mut calls = self.due.state();
+            let (now, later) = std::mem::take(&mut calls.garbage).into_iter().partition(|(position, _)| *position <= covered);
+            calls.garbage = later;
+            let now: Vec<(u64, PathBuf)> = now;
+            now.into_iter().map(|(_, path)| path).collect()
+        };
+        for path in garbage {
+            self.files.forget_below(&path);
+            remove(self.files.fs(), &path).map_err(|error| StoreError::io("remove", &path, error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes a file, or a directory with the files in it.
+pub(crate) fn remove(fs: &dyn fs::Fs, path: &Path) -> std::io::Result<()> {
+    match fs.metadata(path)? {
+        None => Ok(()),
+        Some(meta) if meta.is_dir => {
+            for entry in fs.read_dir(path)? {
+                fs.unlink(&path.join(entry.name))?;
+            }
+            fs.remove_dir(path)
+        }
+        Some(_) => fs.unlink(path),
+    }
+}
+
+impl Logs {
+    pub(crate) fn get(&mut self, name: LogName) -> Option<&mut LogFile> {
+        match name {
+            LogName::List => Some(&mut self.list),
+            LogName::Map => Some(&mut self.map),
+            LogName::Mailbox(guid) => self.mailboxes.get_mut(&guid),
+        }
+    }
+}
+
+impl State {
+    fn transactions(&self, name: LogName) -> Option<u64> {
+        match name {
+            LogName::List => Some(self.list.transactions()),
+            LogName::Map => Some(self.map.transactions()),
+            LogName::Mailbox(guid) => self.mailbox_transactions(guid),
+        }
+    }
+
+    fn mailbox_transactions(&self, guid: Guid) -> Option<u64> {
+        self.mailboxes.get(&guid).map(|mbox| mbox.mailbox.transactions())
+    }
+}

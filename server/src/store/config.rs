@@ -1,0 +1,79 @@
+//! What an operator may set about a store, and the bounds it keeps.
+
+/// Settings of a store. Every field is a bound or a choice with its default in [`StoreConfig::default`].
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// Bytes of one journal segment, zeroed ahead of its use.
+    pub segment_size: u64,
+    /// Longest time in milliseconds that a commit waits for sessions which are still taking in a change.
+    pub group_wait_ms: u64,
+    /// Most bytes of records in one group; what is beyond waits for the next.
+    pub group_bytes: usize,
+    /// Journal bytes after which a checkpoint is due.
+    pub checkpoint_bytes: u64,
+    /// Milliseconds after which a checkpoint is due, if anything was written.
+    pub checkpoint_ms: u64,
+    /// Files touched since the last checkpoint after which the next is due; bounds recovery.
+    pub checkpoint_files: usize,
+    /// A message up to this many bytes is gathered in memory and journalled; a larger one streams to a
+    /// container of its own.
+    pub gather_max: usize,
+    /// Bytes after which an account begins its next container.
+    pub container_size: u64,
+    /// Log bytes since the last snapshot after which a snapshot is written at the next checkpoint, unless
+    /// the snapshot itself is larger than four times that.
+    pub snapshot_after: u64,
+    /// Bytes after which a log goes on in its next file, at a checkpoint.
+    pub log_size: u64,
+    /// Largest message accepted, bytes.
+    pub message_max: u64,
+    /// Free bytes below which new mail is refused before its text is taken.
+    pub reserve: u64,
+    /// Open files kept for reading and appending.
+    pub open_files: usize,
+    /// Mailboxes made with an account, with their special use (RFC 6154); INBOX is always made.
+    pub default_mailboxes: Vec<(String, SpecialUse)>,
+}
+
+/// Special use of a mailbox (RFC 6154 §2), as far as Loft makes such mailboxes itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SpecialUse {
+    /// `\Drafts`
+    Drafts,
+    /// `\Sent`
+    Sent,
+    /// `\Junk`
+    Junk,
+    /// `\Trash`
+    Trash,
+    /// `\Archive`
+    Archive,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        let special = |name: &str, kind| (name.to_owned(), kind);
+        Self {
+            segment_size: 16 << 20,
+            group_wait_ms: 2,
+            group_bytes: 8 << 20,
+            checkpoint_bytes: 64 << 20,
+            checkpoint_ms: 30_000,
+            checkpoint_files: 4096,
+            gather_max: 128 << 10,
+            container_size: 64 << 20,
+            snapshot_after: 256 << 10,
+            log_size: 1 << 20,
+            message_max: 512 << 20,
+            reserve: 128 << 20,
+            open_files: 4096,
+            default_mailboxes: vec![
+                special("Drafts", SpecialUse::Drafts),
+                special("Sent", SpecialUse::Sent),
+                special("Junk", SpecialUse::Junk),
+                special("Trash", SpecialUse::Trash),
+                special("Archive", SpecialUse::Archive),
+            ],
+        }
+    }
+}

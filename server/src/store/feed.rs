@@ -1,0 +1,188 @@
+//! What the sessions of one mailbox have not been told yet.
+//!
+//! A session asks for what happened since its cursor; nothing is queued for it. Invariants:
+//! - A change stays until every session has seen it, and many old ones are merged into one, so a session that
+//!   never asks costs ranges, not a list.
+//! - An expunged row stays readable for as long as some session may still name it.
+
+use crate::signal::{self, Signal};
+use imap_proto::{Cursor, UidSet};
+use index_format::Uid;
+use index_format::mailbox::Row;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Changes kept apart; more are merged, oldest first.
+const APART: usize = 64;
+
+/// The changes of one mailbox, and who follows them.
+#[derive(Default)]
+pub(crate) struct Feed {
+    /// Number of the last change.
+    last: u64,
+    changes: VecDeque<Change>,
+    sessions: Vec<Follower>,
+    graves: BTreeMap<Uid, (u64, Row)>,
+}
+
+struct Follower {
+    session: u64,
+    signal: Arc<Signal>,
+    cursor: Cursor,
+}
+
+/// One change, or several merged.
+#[derive(Clone, Default)]
+pub(crate) struct Change {
+    pub(super) number: u64,
+    /// The session that did it and knows; 0 when several did.
+    pub(super) by: u64,
+    /// New messages.
+    pub(crate) added: UidSet,
+    /// Messages with other flags.
+    pub(crate) flags: UidSet,
+    /// Messages that went.
+    pub(crate) expunged: UidSet,
+    /// New keywords came up.
+    pub(crate) keywords: bool,
+}
+
+impl Feed {
+    /// Whether anybody follows; if not, nothing need be noted.
+    pub(crate) fn is_followed(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
+    /// Session `session` follows from now on; gives its cursor.
+    pub(crate) fn follow(&mut self, session: u64, signal: Arc<Signal>) -> Cursor {
+        self.unfollow(session);
+        let cursor = Cursor([self.last, self.last]);
+        self.sessions.push(Follower { session, signal, cursor });
+        cursor
+    }
+
+    /// Session `session` follows no more.
+    pub(crate) fn unfollow(&mut self, session: u64) {
+        self.sessions.retain(|follower| follower.session != session);
+        self.trim();
+    }
+
+    /// Notes a change made by `session`, and the rows it expunged.
+    pub(crate) fn note(&mut self, session: u64, mut change: Change, graves: impl Iterator<Item = Row>) {
+        if self.sessions.is_empty() {
+            return;
+        }
+        self.last += 1;
+        change.number = self.last;
+        change.by = session;
+        self.graves.extend(graves.map(|row| (row.uid, (self.last, row))));
+        self.changes.push_back(change);
+        if self.changes.len() > APART
+            && let Some(oldest) = self.changes.pop_front()
+            && let Some(second) = self.changes.front_mut()
+        {
+            second.absorb(&oldest);
+        }
+    }
+
+    /// The signals of all followers but `session`'s own.
+    pub(crate) fn others(&self, session: u64) -> impl Iterator<Item = &Arc<Signal>> {
+        self.sessions.iter().filter(move |follower| follower.session != session).map(|follower| &follower.signal)
+    }
+
+    /// What `session` has not seen after `cursor`: additions and flags always, expunges when `may_shrink`.
+    pub(crate) fn since(&mut self, session: u64, cursor: Cursor, may_shrink: bool) -> (Change, Cursor) {
+        let Cursor([seen, seen_expunges]) = cursor;
+        let mut sum = Change::default();
+        for change in &self.changes {
+            if change.number > seen {
+                sum.added = sum.added.union(&change.added);
+                sum.keywords |= change.keywords;
+                if change.by != session {
+                    sum.flags = sum.flags.union(&change.flags);
+                }
+            }
+            if may_shrink && change.number > seen_expunges {
+                sum.expunged = sum.expunged.union(&change.expunged);
+            }
+        }
+        let cursor = Cursor([self.last, if may_shrink { self.last } else { seen_expunges }]);
+        if let Some(follower) = self.sessions.iter_mut().find(|follower| follower.session == session) {
+            follower.cursor = cursor;
+        }
+        self.trim();
+        (sum, cursor)
+    }
+
+    /// An expunged row that somebody's view may still hold.
+    pub(crate) fn grave(&self, uid: Uid) -> Option<Row> {
+        self.graves.get(&uid).map(|(_, row)| *row)
+    }
+
+    /// Everybody is to look again: the mailbox itself went.
+    pub(crate) fn raise_all(&self) {
+        for follower in &self.sessions {
+            follower.signal.raise(signal::CHANGED);
+        }
+    }
+
+    fn trim(&mut self) {
+        let seen = self.sessions.iter().flat_map(|follower| follower.cursor.0).min().unwrap_or(u64::MAX);
+        while self.changes.front().is_some_and(|change| change.number <= seen) {
+            self.changes.pop_front();
+        }
+        if !self.graves.is_empty() {
+            self.graves.retain(|_, (number, _)| *number > seen);
+        }
+    }
+}
+
+impl Change {
+    /// Takes in a change that came before.
+    fn absorb(&mut self, earlier: &Self) {
+        self.by = if self.by == earlier.by { self.by } else { 0 };
+        self.added = self.added.union(&earlier.added);
+        self.flags = self.flags.union(&earlier.flags);
+        self.expunged = self.expunged.union(&earlier.expunged);
+        self.keywords |= earlier.keywords;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uids(first: u32, last: u32) -> UidSet {
+        UidSet::range(imap_proto::Uid(first), imap_proto::Uid(last))
+    }
+
+    #[test]
+    fn a_session_hears_of_others_flags_and_of_expunges_when_it_may() {
+        let mut feed = Feed::default();
+        let cursor = feed.follow(1, Arc::default());
+        feed.follow(2, Arc::default());
+        feed.note(1, Change { flags: uids(1, 3), ..Change::default() }, std::iter::empty());
+        let row = Row { uid: Uid(2), ..Row::default() };
+        feed.note(2, Change { expunged: uids(2, 2), ..Change::default() }, [row].into_iter());
+        let (seen, cursor) = feed.since(1, cursor, false);
+        assert!(seen.flags.is_empty() && seen.expunged.is_empty());
+        assert!(feed.grave(Uid(2)).is_some());
+        let (seen, cursor) = feed.since(1, cursor, true);
+        assert_eq!(seen.expunged, uids(2, 2));
+        assert!(feed.grave(Uid(2)).is_some(), "session 2 has not looked");
+        feed.unfollow(2);
+        assert!(feed.grave(Uid(2)).is_none());
+        assert!(feed.since(1, cursor, true).0.expunged.is_empty());
+    }
+
+    #[test]
+    fn many_changes_are_merged_and_none_is_lost() {
+        let mut feed = Feed::default();
+        let cursor = feed.follow(1, Arc::default());
+        for uid in 1..=1000 {
+            feed.note(2, Change { flags: uids(uid, uid), ..Change::default() }, std::iter::empty());
+        }
+        assert!(feed.changes.len() <= APART);
+        assert_eq!(feed.since(1, cursor, true).0.flags, uids(1, 1000));
+    }
+}

@@ -1,0 +1,75 @@
+//! The files of a store that are open, and the limit on how many.
+
+use super::error::StoreError;
+use runtime_smol::fs::{File, Fs, Open};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Open files by path; the ones used longest ago are closed when there are too many.
+///
+/// One entry serves every use of a file: containers are opened for positional writes, logs for appending, and
+/// both read.
+pub(crate) struct Files {
+    fs: Arc<dyn Fs>,
+    limit: usize,
+    open: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    files: HashMap<PathBuf, (u64, Arc<dyn File>)>,
+    uses: u64,
+}
+
+impl Files {
+    pub(crate) fn new(fs: Arc<dyn Fs>, limit: usize) -> Self {
+        Self { fs, limit: limit.max(8), open: Mutex::default() }
+    }
+
+    /// The file system below.
+    pub(crate) fn fs(&self) -> &dyn Fs {
+        &*self.fs
+    }
+
+    /// The file at `path`, opened as `how` unless it is open already.
+    pub(crate) fn get(&self, path: &Path, how: Open) -> Result<Arc<dyn File>, StoreError> {
+        let mut known = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        known.uses += 1;
+        let uses = known.uses;
+        if let Some((used, file)) = known.files.get_mut(path) {
+            *used = uses;
+            return Ok(file.clone());
+        }
+        drop(known);
+        let file = self.fs.open(path, how).map_err(|error| StoreError::io("open", path, error))?;
+        let mut known = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.files.len() >= self.limit {
+            known.close_oldest();
+        }
+        // Somebody else may have been first; all must use one handle, or their offsets would differ.
+        let (_, file) = known.files.entry(path.to_owned()).or_insert((uses, file));
+        Ok(file.clone())
+    }
+
+    /// Closes `path`, so that the next use opens what is there then.
+    pub(crate) fn forget(&self, path: &Path) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).files.remove(path);
+    }
+
+    /// Closes everything below `directory`.
+    pub(crate) fn forget_below(&self, directory: &Path) {
+        let mut known = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        known.files.retain(|path, _| !path.starts_with(directory));
+    }
+}
+
+impl Known {
+    /// Closes the quarter that was used longest ago.
+    fn close_oldest(&mut self) {
+        let mut uses: Vec<u64> = self.files.values().map(|(used, _)| *used).collect();
+        let quarter = uses.len() / 4;
+        let (_, &mut limit, _) = uses.select_nth_unstable(quarter);
+        self.files.retain(|_, (used, _)| *used >= limit);
+    }
+}

@@ -1,0 +1,473 @@
+//! What an IMAP session asks, answered by the store.
+//!
+//! Everything an answer tells carries the position of the last change it may reflect. What is quick is answered at
+//! once; what reads a disk or looks at many messages is handed back as work for another thread.
+
+mod append;
+mod fetch;
+mod search;
+mod source;
+
+use super::account::Account;
+use super::error::StoreError;
+use super::mailbox::Mbox;
+use super::message::Handle;
+use super::ops::Named;
+use super::store::Store;
+use crate::signal::Signal;
+use append::Append;
+use imap_proto::{
+    Answer, Ask, Blob, Changes, Code, Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName, ModSeq, NameEntry,
+    Position, Selected, SpecialUse, Status, Stored, SystemFlags, Uid, UidSet, UidValidity,
+};
+use index_format::list::{self, Entry};
+use index_format::mailbox::Row;
+use index_format::{Guid, Keywords};
+use std::borrow::Cow;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Messages that one command may name and still be served on the executor's thread.
+const INLINE: u64 = 4096;
+
+/// One logged-in IMAP connection, as the store sees it.
+pub struct ImapUser {
+    store: Arc<Store>,
+    account: Arc<Account>,
+    signal: Arc<Signal>,
+    /// Tells this connection from others in a mailbox's feed; never 0.
+    session: u64,
+    selected: Option<View>,
+    append: Option<Append>,
+}
+
+/// The selected mailbox.
+struct View {
+    guid: Guid,
+    examine: bool,
+    /// What is `\Recent` to this session.
+    recent: UidSet,
+}
+
+/// An answer, or the work that gives it.
+pub enum Handled {
+    /// The answer.
+    Now(Answer),
+    /// To be run where waiting does no harm.
+    Work(Box<dyn FnOnce() -> Answer + Send>),
+}
+
+impl ImapUser {
+    /// A session of `account`; [`signal::CHANGED`](crate::signal::CHANGED) is raised on `signal` when its selected
+    /// mailbox changes.
+    pub fn new(store: Arc<Store>, account: Arc<Account>, signal: Arc<Signal>) -> Self {
+        static SESSIONS: AtomicU64 = AtomicU64::new(1);
+        let session = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        Self { store, account, signal, session, selected: None, append: None }
+    }
+
+    /// Answers everything but a log-in.
+    pub fn ask(&mut self, ask: Ask) -> Handled {
+        let answer = match ask {
+            Ask::Fetch(ask) => return self.fetch(ask),
+            Ask::Search { program } => return self.search(program),
+            Ask::AppendCommit => return self.append_commit(),
+            Ask::Store { ref uids, .. } | Ask::Copy { ref uids, .. } if uids.len() > INLINE => {
+                return self.later(ask);
+            }
+            Ask::Expunge { .. } | Ask::Delete { .. } | Ask::Rename { .. } if self.is_big() => return self.later(ask),
+            other => self.answer(other),
+        };
+        Handled::Now(answer.unwrap_or_else(|error| refusal(&error, false)))
+    }
+
+    /// The same on another thread: this object's own state is not needed for it.
+    fn later(&self, ask: Ask) -> Handled {
+        let mut this = Self {
+            store: self.store.clone(),
+            account: self.account.clone(),
+            signal: self.signal.clone(),
+            session: self.session,
+            selected: self.selected.as_ref().map(|view| View { recent: UidSet::new(), ..*view }),
+            append: None,
+        };
+        Handled::Work(Box::new(move || {
+            let answer = this.answer(ask).unwrap_or_else(|error| refusal(&error, false));
+            // Dropped with a view it would end the following of the session that still has it.
+            drop(this.selected.take());
+            answer
+        }))
+    }
+
+    fn is_big(&self) -> bool {
+        let Some(view) = &self.selected else { return false };
+        let state = self.account.lock();
+        state.is_ok_and(|state| state.mailboxes.get(&view.guid).is_some_and(|mbox| mbox.mailbox.len() as u64 > INLINE))
+    }
+
+    fn answer(&mut self, ask: Ask) -> Result<Answer, StoreError> {
+        match ask {
+            Ask::Names => self.names(),
+            Ask::Status { mailbox, .. } => self.status(&mailbox),
+            Ask::Select { mailbox, examine } => self.select(&mailbox, examine),
+            Ask::Unselect => {
+                self.unselect();
+                Ok(done(0))
+            }
+            Ask::Create { mailbox, special_use } => {
+                self.store.create(&self.account, mailbox.as_str(), special_use_bits(&special_use)).map(done)
+            }
+            Ask::Delete { mailbox } => self.store.delete(&self.account, mailbox.as_str()).map(done),
+            Ask::Rename { from, to } => self.store.rename(&self.account, from.as_str(), to.as_str()).map(done),
+            Ask::Subscribe { mailbox, on } => {
+                self.store.subscribe(&self.account, mailbox.as_str(), on).map(done)
+            }
+            Ask::AppendOpen { mailbox, flags, date, size, first, .. } => {
+                self.append_open(&mailbox, flags, date, size, first)
+            }
+            Ask::AppendAbort => {
+                self.append = None;
+                Ok(done(0))
+            }
+            Ask::Store { uids, action, flags, silent, unchanged_since } => {
+                self.store_flags(&uids, action, &flags, silent, unchanged_since)
+            }
+            Ask::Copy { uids, mailbox, moving } => {
+                let guid = self.writable_view(moving)?;
+                let copied =
+                    match self.store.copy(&self.account, (guid, self.session), &uids, mailbox.as_str(), moving) {
+                        Ok(copied) => copied,
+                        Err(error) => return Ok(refusal(&error, true)),
+                    };
+                Ok(Answer::Copied {
+                    uidvalidity: UidValidity(copied.uidvalidity),
+                    from: copied.from,
+                    to: copied.to,
+                    position: Position(copied.position),
+                })
+            }
+            Ask::Expunge { uids } => {
+                let guid = self.writable_view(true)?;
+                self.store.expunge(&self.account, (guid, self.session), uids.as_ref()).map(done)
+            }
+            Ask::Changes { cursor, may_shrink } => self.changes(cursor, may_shrink),
+            Ask::Login { .. } | Ask::Fetch(_) | Ask::Search { .. } | Ask::AppendCommit => {
+                Err(StoreError::Cannot("that is not asked here"))
+            }
+        }
+    }
+
+    /// Takes the next bytes of a message that is being appended.
+    pub fn body(&mut self, text: &[u8]) {
+        if let Some(append) = &mut self.append {
+            append.write(text);
+        }
+    }
+
+    /// Appends a part of a large message to `out`.
+    ///
+    /// # Errors
+    /// The message can't be read.
+    pub fn read_blob(&mut self, blob: &Blob, range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+        let handle: &Handle = blob.get().ok_or(io::ErrorKind::InvalidInput)?;
+        let start = out.len();
+        handle.message.read_range(&handle.store.files, range, out).map_err(io::Error::other)?;
+        // RFC 9051 §6.4.5: BODY[] shows no NUL; 0x80 keeps the octet count.
+        out.iter_mut().skip(start).filter(|byte| **byte == 0).for_each(|byte| *byte = 0x80);
+        Ok(())
+    }
+
+    fn names(&self) -> Result<Answer, StoreError> {
+        let state = self.account.lock()?;
+        let name = |name: &str| MailboxName::new(name).ok();
+        let mut entries: Vec<NameEntry> = state
+            .list
+            .iter()
+            .filter_map(|entry| {
+                Some(NameEntry {
+                    name: name(&entry.name)?,
+                    exists: true,
+                    subscribed: state.list.is_subscribed(&entry.name),
+                    special_use: special_use(entry.special_use),
+                    no_inferiors: false,
+                })
+            })
+            .collect();
+        let orphans = state.list.subscriptions().filter(|name| state.list.by_name(name).is_none());
+        entries.extend(orphans.filter_map(|orphan| {
+            let name = name(orphan)?;
+            Some(NameEntry { name, exists: false, subscribed: true, special_use: None, no_inferiors: false })
+        }));
+        entries.sort_by(|left, right| left.name.cmp(&right.name));
+        // Names can't leave before the last change of the list is durable: asked by an empty question.
+        let position = state.list_position;
+        drop(state);
+        self.hold(position);
+        Ok(Answer::Names(entries.into()))
+    }
+
+    /// Names carry no position of their own: the commit is awaited where it is not durable yet.
+    fn hold(&self, position: u64) {
+        // Only a session that lists while another's CREATE is in flight comes here with work to do.
+        if self.store.durable() < position {
+            self.store.flush();
+        }
+    }
+
+    fn status(&self, name: &MailboxName) -> Result<Answer, StoreError> {
+        let mut state = self.account.lock()?;
+        let state = &mut *state;
+        let entry = state.list.by_name(name.as_str()).ok_or(StoreError::NoMailbox)?;
+        let (guid, uidvalidity) = (entry.guid, entry.uidvalidity);
+        let (status, position) = match state.mailboxes.get(&guid) {
+            Some(mbox) => (loaded_status(mbox), mbox.position),
+            None => (unloaded_status(entry, uidvalidity), 0),
+        };
+        let position = position.max(state.list_position);
+        self.hold(position);
+        Ok(Answer::Status(status))
+    }
+
+    fn select(&mut self, name: &MailboxName, examine: bool) -> Result<Answer, StoreError> {
+        self.unselect();
+        let mut state = self.account.lock()?;
+        let state = &mut *state;
+        let guid = state.list.by_name(name.as_str()).ok_or(StoreError::NoMailbox)?.guid;
+        let mbox = self.account.mailbox(&self.store.files, state, guid)?;
+        let last = mbox.uids.last().unwrap_or_default();
+        let recent = mbox.uids.intersect(&UidSet::range(Uid(mbox.recent.0), last));
+        let claims = !examine && !recent.is_empty();
+        if claims {
+            mbox.recent = mbox.mailbox.uidnext();
+        }
+        let selected = Selected {
+            mailbox_id: mailbox_id(guid),
+            uidvalidity: UidValidity(mbox.mailbox.uidvalidity()),
+            uidnext: Uid(mbox.mailbox.uidnext().0),
+            highest_modseq: ModSeq(mbox.mailbox.highest_modseq().0),
+            uids: mbox.uids.clone(),
+            recent: recent.clone(),
+            first_unseen: mbox.mailbox.first_unseen().and_then(|index| mbox.mailbox.uid(index)).map(|uid| Uid(uid.0)),
+            keywords: mbox.keywords.to_vec(),
+            read_only: false,
+            cursor: mbox.feed.follow(self.session, self.signal.clone()),
+        };
+        let position = mbox.position;
+        if claims {
+            // The list's log learns it with the next counters: reading writes nothing.
+            state.dirty.insert(guid);
+        }
+        self.selected = Some(View { guid, examine, recent });
+        self.hold(position.max(state.list_position));
+        Ok(Answer::Selected(Box::new(selected)))
+    }
+
+    fn unselect(&mut self) {
+        if let Some(view) = self.selected.take()
+            && let Ok(mut state) = self.account.lock()
+            && let Some(mbox) = state.mailboxes.get_mut(&view.guid)
+        {
+            mbox.feed.unfollow(self.session);
+        }
+    }
+
+    fn view(&self) -> Result<&View, StoreError> {
+        self.selected.as_ref().ok_or(StoreError::Cannot("no mailbox is selected"))
+    }
+
+    fn writable_view(&self, writes: bool) -> Result<Guid, StoreError> {
+        let view = self.view()?;
+        if writes && view.examine {
+            return Err(StoreError::Cannot("the mailbox is selected for reading only"));
+        }
+        Ok(view.guid)
+    }
+
+    fn store_flags(
+        &self,
+        uids: &UidSet,
+        action: imap_proto::StoreAction,
+        flags: &Flags,
+        silent: bool,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<Answer, StoreError> {
+        let guid = self.writable_view(true)?;
+        let keywords: Vec<&str> = flags.keywords.iter().map(Keyword::as_str).collect();
+        let named = Named { system: index_format::Flags(flags.system.0), keywords: &keywords };
+        let stored =
+            self.store.store_flags(&self.account, (guid, self.session), uids, (action, named), unchanged_since)?;
+        let mut state = self.account.lock()?;
+        let mbox = self.account.mailbox(&self.store.files, &mut state, guid)?;
+        let rows = if silent { Vec::new() } else { flag_rows(mbox, &uids.subtract(&stored.modified)) };
+        Ok(Answer::Stored(Stored {
+            // Rows may show what another session has just changed.
+            position: Position(if silent { stored.position } else { stored.position.max(mbox.position) }),
+            changed: stored.changed,
+            modified: stored.modified,
+            rows,
+            modseq: ModSeq(mbox.mailbox.highest_modseq().0),
+            keywords: stored.keywords.then(|| mbox.keywords.to_vec()),
+        }))
+    }
+
+    fn changes(&mut self, cursor: Cursor, may_shrink: bool) -> Result<Answer, StoreError> {
+        let Some(view) = &mut self.selected else {
+            return Err(StoreError::Cannot("no mailbox is selected"));
+        };
+        let vanished = Changes { vanished: true, ..Changes::default() };
+        let Ok(mut state) = self.account.lock() else { return Ok(Answer::Changes(Box::new(vanished))) };
+        let state = &mut *state;
+        let Some(mbox) = state.mailboxes.get_mut(&view.guid) else {
+            return Ok(Answer::Changes(Box::new(vanished)));
+        };
+        let (change, cursor) = mbox.feed.since(self.session, cursor, may_shrink);
+        let added = change.added.intersect(&mbox.uids);
+        let fresh = match added.last() {
+            Some(last) => added.intersect(&UidSet::range(Uid(mbox.recent.0), last)),
+            None => UidSet::new(),
+        };
+        if !fresh.is_empty() {
+            view.recent = view.recent.union(&fresh);
+            if !view.examine {
+                mbox.recent = mbox.mailbox.uidnext();
+                state.dirty.insert(view.guid);
+            }
+        }
+        let changes = Changes {
+            cursor,
+            expunged: change.expunged,
+            // One that came and went unseen is shown all the same, then goes: numbers stay in step.
+            added: change.added,
+            recent: fresh,
+            flags: flag_rows(mbox, &change.flags),
+            keywords: change.keywords.then(|| mbox.keywords.to_vec()),
+            position: Position(mbox.position),
+            more: false,
+            vanished: false,
+        };
+        Ok(Answer::Changes(Box::new(changes)))
+    }
+}
+
+impl Drop for ImapUser {
+    fn drop(&mut self) {
+        self.unselect();
+    }
+}
+
+/// An answer that something is done.
+fn done(position: u64) -> Answer {
+    Answer::Done { position: Position(position) }
+}
+
+/// A refusal in the words of IMAP; `create` says that CREATE of the target would help.
+pub(crate) fn refusal(error: &StoreError, create: bool) -> Answer {
+    let (code, text): (Code, Cow<'static, str>) = match error {
+        StoreError::NoMailbox if create => (Code::TryCreate, "No such mailbox".into()),
+        StoreError::NoMailbox => (Code::NonExistent, "No such mailbox".into()),
+        StoreError::MailboxExists => (Code::AlreadyExists, "A mailbox of that name exists".into()),
+        StoreError::Cannot(why) => (Code::Cannot, Cow::Borrowed(why)),
+        StoreError::Limit { what, max } => (Code::Limit, format!("Too many {what}, {max} are allowed").into()),
+        StoreError::TooLarge { max } => (Code::TooBig, format!("A message may have {max} bytes").into()),
+        StoreError::Full { .. } => (Code::Unavailable, "There is no room left on the server's disk".into()),
+        StoreError::Damaged { .. } => {
+            tracing::error!(%error, "damage was found");
+            (Code::Corruption, "What is stored is damaged; the server's log says more".into())
+        }
+        StoreError::Io { .. } => {
+            tracing::error!(%error, "a command failed");
+            (Code::Unavailable, "The server's disk failed; its log says more".into())
+        }
+        StoreError::Lost | StoreError::Stopping | StoreError::InUse { .. } => {
+            (Code::Unavailable, "That can't be saved now".into())
+        }
+    };
+    Answer::No { code: Some(code), text }
+}
+
+fn flag_rows(mbox: &Mbox, uids: &UidSet) -> Vec<FlagRow> {
+    let rows = mbox.indexes(uids).into_iter().filter_map(|index| mbox.mailbox.row(index));
+    rows.map(|row| FlagRow {
+        uid: Uid(row.uid.0),
+        flags: Flags { system: SystemFlags(row.flags.0), keywords: keywords_of(&mbox.keywords, row.keywords) },
+        modseq: ModSeq(row.modseq.0),
+    })
+    .collect()
+}
+
+fn keywords_of(names: &[Keyword], mask: Keywords) -> Vec<Keyword> {
+    mask.iter().filter_map(|number| names.get(usize::from(number)).cloned()).collect()
+}
+
+fn loaded_status(mbox: &Mbox) -> Status {
+    let counters = mbox.mailbox.counters();
+    let recent = mbox.uids.last().map_or(0, |last| {
+        count(&mbox.uids.intersect(&UidSet::range(Uid(mbox.recent.0), last)))
+    });
+    Status {
+        messages: counters.messages,
+        recent,
+        uidnext: Uid(mbox.mailbox.uidnext().0),
+        uidvalidity: UidValidity(mbox.mailbox.uidvalidity()),
+        unseen: counters.unseen,
+        deleted: counters.deleted,
+        size: counters.size,
+        highest_modseq: ModSeq(mbox.mailbox.highest_modseq().0),
+        mailbox_id: mailbox_id(mbox.guid),
+    }
+}
+
+/// The counters as the list has them: no file of the mailbox is opened.
+fn unloaded_status(entry: &Entry, uidvalidity: u32) -> Status {
+    let sums = entry.counters.sums;
+    let uidnext = entry.counters.uidnext.0.max(1);
+    Status {
+        messages: sums.messages,
+        recent: uidnext.saturating_sub(entry.recent.0.max(1)).min(sums.messages),
+        uidnext: Uid(uidnext),
+        uidvalidity: UidValidity(uidvalidity),
+        unseen: sums.unseen,
+        deleted: sums.deleted,
+        size: sums.size,
+        highest_modseq: ModSeq(entry.counters.modseq.0.max(index_format::ModSeq::new(1, 0).0)),
+        mailbox_id: mailbox_id(entry.guid),
+    }
+}
+
+fn mailbox_id(guid: Guid) -> MailboxId {
+    MailboxId(u128::from_be_bytes(guid.0))
+}
+
+fn count(uids: &UidSet) -> u32 {
+    u32::try_from(uids.len()).unwrap_or(u32::MAX)
+}
+
+/// A row that may have been expunged while a view still holds it.
+fn row_of(mbox: &Mbox, uid: Uid) -> Option<Row> {
+    let uid = index_format::Uid(uid.0);
+    match mbox.mailbox.find(uid) {
+        Some(index) => mbox.mailbox.row(index),
+        None => mbox.feed.grave(uid),
+    }
+}
+
+fn special_use(bits: list::SpecialUse) -> Option<SpecialUse> {
+    SPECIAL_USES.into_iter().find(|(bit, _)| bits.contains(*bit)).map(|(_, use_)| use_)
+}
+
+fn special_use_bits(uses: &[SpecialUse]) -> list::SpecialUse {
+    let bits = SPECIAL_USES.into_iter().filter(|(_, known)| uses.contains(known));
+    list::SpecialUse(bits.fold(0, |sum, (bit, _)| sum | bit.0))
+}
+
+const SPECIAL_USES: [(list::SpecialUse, SpecialUse); 7] = [
+    (list::SpecialUse::ALL, SpecialUse::All),
+    (list::SpecialUse::ARCHIVE, SpecialUse::Archive),
+    (list::SpecialUse::DRAFTS, SpecialUse::Drafts),
+    (list::SpecialUse::FLAGGED, SpecialUse::Flagged),
+    (list::SpecialUse::JUNK, SpecialUse::Junk),
+    (list::SpecialUse::SENT, SpecialUse::Sent),
+    (list::SpecialUse::TRASH, SpecialUse::Trash),
+];

@@ -1,0 +1,384 @@
+//! One log on disk: the files of its chain, where it ends, and how it grows.
+//!
+//! Invariants (the argument is in `docs/formats/log.md`):
+//! - A log counts up to its first frame that doesn't check out; what follows a tear or a seal stands in the
+//!   next file, whose header says where the one before ends.
+//! - Nothing is overwritten or truncated, and no file number is used twice.
+
+use super::error::StoreError;
+use super::files::Files;
+use super::planted::{Planted, planted};
+use index_format::log::{self, EndKind, Frames, Header, Kind, Previous};
+use index_format::{Guid, ModSeq, Uid};
+use runtime_smol::fs::{self, Open};
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+
+/// Where a log has been read to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct LogPosition {
+    /// The number of the file.
+    pub(crate) file: u32,
+    /// The first byte not read.
+    pub(crate) offset: u64,
+    /// Transactions read in all files so far.
+    pub(crate) transactions: u64,
+}
+
+/// Where reading a log begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Begin {
+    /// At its first file.
+    Start,
+    /// Where a snapshot stands.
+    Position(LogPosition),
+    /// At its newest file: to append, without knowing what it says.
+    NewestFile,
+}
+
+/// What reading a log gives, in order.
+pub(crate) enum Item<'a> {
+    /// A file begins.
+    File(&'a Header),
+    /// One transaction.
+    Transaction(&'a [u8]),
+}
+
+/// What the header of a log's next file says of the state so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) server: u8,
+    pub(crate) modseq: ModSeq,
+    pub(crate) uidnext: Uid,
+    pub(crate) uidvalidity: u32,
+    pub(crate) epoch: u32,
+}
+
+/// A log that is written by this process alone.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    dir: PathBuf,
+    base: &'static str,
+    kind: Kind,
+    owner: Guid,
+    /// The highest file number ever seen here, whole or not.
+    highest: u32,
+    current: Option<Current>,
+    /// The last snapshot's position and bytes.
+    snapshot: Option<(LogPosition, u64)>,
+    /// Bytes of frames since then.
+    tail: u64,
+}
+
+#[derive(Debug)]
+struct Current {
+    header: Header,
+    end: LogPosition,
+    /// Whether the next frame may follow; not so after a tear or a seal.
+    open: bool,
+}
+
+impl LogFile {
+    /// A log of which no file exists yet.
+    pub(crate) fn new(dir: PathBuf, base: &'static str, kind: Kind, owner: Guid) -> Self {
+        Self { dir, base, kind, owner, highest: 0, current: None, snapshot: None, tail: 0 }
+    }
+
+    /// Reads the log from `from` on (from its beginning without) and gives each item to `visit`.
+    ///
+    /// # Errors
+    /// What `visit` returns; a chain that begins after `from`; I/O.
+    pub(crate) fn open(
+        files: &Files,
+        dir: PathBuf,
+        base: &'static str,
+        (kind, owner): (Kind, Guid),
+        from: Begin,
+        mut visit: impl FnMut(Item<'_>) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
+        let mut log = Self::new(dir, base, kind, owner);
+        let position = if let Begin::Position(position) = from { Some(position) } else { None };
+        let mut headers = log.headers(files, position.map_or(0, |position| position.file))?;
+        let chain = match from {
+            Begin::NewestFile => headers.pop().into_iter().collect(),
+            Begin::Start | Begin::Position(_) => chain_of(&mut headers, position),
+        };
+        log.check_start(from, chain.first())?;
+        log.snapshot = position.map(|position| (position, 0));
+        let mut nexts = chain.iter().skip(1);
+        for header in &chain {
+            let limit = nexts.next().and_then(|next| next.previous).map(|previous| previous.end);
+            let start = match position {
+                Some(position) if position.file == header.file => position,
+                Some(_) | None => LogPosition {
+                    file: header.file,
+                    offset: Header::LEN as u64,
+                    transactions: header.first_transaction,
+                },
+            };
+            if start.offset == Header::LEN as u64 {
+                visit(Item::File(header))?;
+            }
+            let (end, open) = log.read_file(files, header, start, limit, &mut visit)?;
+            log.tail += end.offset - start.offset;
+            log.current = Some(Current { header: header.clone(), end, open });
+        }
+        Ok(log)
+    }
+
+    /// Whether a chain that begins with `first` can be read from `from` on.
+    fn check_start(&self, from: Begin, first: Option<&Header>) -> Result<(), StoreError> {
+        match (from, first) {
+            (Begin::Position(position), Some(first)) if first.file != position.file => {
+                Err(StoreError::damaged(&self.path(position.file), "the log file that a snapshot names is missing"))
+            }
+            (Begin::Position(position), None) => {
+                Err(StoreError::damaged(&self.path(position.file), "the log that a snapshot names is missing"))
+            }
+            (Begin::Start, Some(first)) if first.first_transaction > 0 => Err(StoreError::damaged(
+                &self.path(first.file),
+                "the log begins in the middle, and no snapshot covers what came before",
+            )),
+            (Begin::Start | Begin::Position(_) | Begin::NewestFile, _) => Ok(()),
+        }
+    }
+
+    /// The valid headers from file `first` on, ascending.
+    fn headers(&mut self, files: &Files, first: u32) -> Result<Vec<Header>, StoreError> {
+        let entries = match files.fs().metadata(&self.dir) {
+            Ok(None) => return Ok(Vec::new()),
+            Ok(Some(_)) => files.fs().read_dir(&self.dir),
+            Err(error) => Err(error),
+        };
+        let entries = entries.map_err(|error| StoreError::io("list", &self.dir, error))?;
+        let mut numbers: Vec<u32> =
+            entries.iter().filter_map(|entry| file_number(entry.name.to_str()?, self.base)).collect();
+        numbers.sort_unstable();
+        self.highest = numbers.last().copied().unwrap_or(0);
+        let mut headers = Vec::new();
+        for number in numbers.into_iter().filter(|&number| number >= first) {
+            let path = self.path(number);
+            let file = files.get(&path, Open::Append)?;
+            let mut bytes = [0; Header::LEN];
+            let read = file.read_at(&mut bytes, 0).map_err(|error| StoreError::io("read", &path, error))?;
+            // A header that was never whole: what followed it is in the journal, and the log goes on in the
+            // next file.
+            match Header::parse(bytes.get(..read).unwrap_or_default()) {
+                Ok(header) if header.file == number => headers.push(header),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(headers)
+    }
+
+    fn read_file(
+        &self,
+        files: &Files,
+        header: &Header,
+        start: LogPosition,
+        limit: Option<u64>,
+        visit: &mut impl FnMut(Item<'_>) -> Result<(), StoreError>,
+    ) -> Result<(LogPosition, bool), StoreError> {
+        let path = self.path(header.file);
+        let bytes = fs::read_all(files.fs(), &path).map_err(|error| StoreError::io("read", &path, error))?;
+        let counted = limit.and_then(|limit| bytes.get(..usize::try_from(limit).ok()?)).unwrap_or(&bytes);
+        if start.offset > counted.len() as u64 {
+            return Err(StoreError::damaged(&path, format_args!("a snapshot covers {} bytes of it, it has {}", start.offset, counted.len())));
+        }
+        let mut end = start;
+        let mut frames = Frames::new(counted, start.offset, header.seed);
+        for frame in frames.by_ref() {
+            visit(Item::Transaction(frame.payload))?;
+            end.offset = frame.end;
+            end.transactions += 1;
+        }
+        let clean = matches!(frames.end().kind, EndKind::Clean);
+        if limit.is_some_and(|limit| limit != end.offset) && !matches!(frames.end().kind, EndKind::Sealed) {
+            tracing::error!(file = %path.display(), at = end.offset, "a log frame is damaged; the log goes on in its next file");
+        }
+        Ok((end, clean && limit.is_none()))
+    }
+
+    /// Transactions that the log holds.
+    pub(crate) fn transactions(&self) -> u64 {
+        self.current.as_ref().map_or(0, |current| current.end.transactions)
+    }
+
+    /// Where the log ends; `None` when it has no file yet.
+    pub(crate) fn end(&self) -> Option<LogPosition> {
+        self.current.as_ref().map(|current| current.end)
+    }
+
+    /// The epoch in which its newest file was made.
+    pub(crate) fn epoch(&self) -> Option<u32> {
+        self.current.as_ref().map(|current| current.header.epoch)
+    }
+
+    /// Appends transactions, in order; `state` is what held before the first of them.
+    ///
+    /// # Errors
+    /// I/O; how many of them the log holds afterwards is told by [`LogFile::transactions`].
+    pub(crate) fn append(
+        &mut self,
+        files: &Files,
+        payloads: &[&[u8]],
+        state: State,
+        seed: u64,
+    ) -> Result<(), StoreError> {
+        let mut rest = payloads;
+        // A second file is begun at most twice: behind an old tear, and behind one of our own.
+        for _ in 0..3 {
+            if !self.is_open() {
+                self.begin_file(files, state, seed)?;
+            }
+            let written = self.append_here(files, rest)?;
+            rest = rest.get(written..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Full { path: self.dir.clone() })
+    }
+
+    fn is_open(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.open || planted(Planted::AppendBehindTear))
+    }
+
+    /// Goes on in the next file at the next append.
+    pub(crate) fn rotate(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.open = false;
+        }
+    }
+
+    /// One write; returns how many of `payloads` are whole in the file.
+    fn append_here(&mut self, files: &Files, payloads: &[&[u8]]) -> Result<usize, StoreError> {
+        let Some(current) = &mut self.current else { return Ok(0) };
+        let path = path_of(&self.dir, self.base, current.header.file);
+        let file = files.get(&path, Open::Append)?;
+        let mut bytes = Vec::with_capacity(payloads.iter().map(|payload| payload.len() + 16).sum());
+        let mut ends = Vec::with_capacity(payloads.len());
+        for payload in payloads {
+            log::write_frame(current.header.seed, payload, &mut bytes)
+                .map_err(|error| StoreError::damaged(&path, error))?;
+            ends.push(bytes.len());
+        }
+        // Until it is known to be whole, what stands behind the end is not to be built on.
+        current.open = false;
+        let written = file.append(&[IoSlice::new(&bytes)]).map_err(|error| StoreError::io("append to", &path, error))?;
+        let written = if planted(Planted::ContinueShortWrite) { bytes.len() } else { written };
+        let whole = ends.iter().take_while(|&&end| end <= written).count();
+        if let Some(&length) = whole.checked_sub(1).and_then(|last| ends.get(last)) {
+            current.end.offset += length as u64;
+            self.tail += length as u64;
+            current.end.transactions += whole as u64;
+        }
+        current.open = written == bytes.len();
+        Ok(whole)
+    }
+
+    fn begin_file(&mut self, files: &Files, state: State, seed: u64) -> Result<(), StoreError> {
+        let number = self.highest + 1;
+        let previous = self.current.as_ref();
+        let header = Header {
+            kind: self.kind,
+            server: state.server,
+            owner: self.owner,
+            file: number,
+            previous: previous.map(|current| Previous { file: current.end.file, end: current.end.offset }),
+            first_transaction: previous.map_or(0, |current| current.end.transactions),
+            modseq: state.modseq,
+            uidnext: state.uidnext,
+            uidvalidity: state.uidvalidity,
+            epoch: state.epoch,
+            seed,
+            flags: 0,
+        };
+        let path = self.path(number);
+        let mut bytes = Vec::with_capacity(Header::LEN);
+        header.write(&mut bytes);
+        if previous.is_none() {
+            files.fs().create_dir_all(&self.dir).map_err(|error| StoreError::io("create", &self.dir, error))?;
+        }
+        // The name is taken whatever becomes of the write: a number is never used twice.
+        self.highest = number;
+        let file = files.get(&path, Open::Create)?;
+        // No sync: the journal holds what will stand in this file until a checkpoint has synced both.
+        let written = file.append(&[IoSlice::new(&bytes)]).map_err(|error| StoreError::io("write", &path, error))?;
+        if written != bytes.len() {
+            return Err(StoreError::Full { path });
+        }
+        let end = LogPosition {
+            file: number,
+            offset: Header::LEN as u64,
+            transactions: header.first_transaction,
+        };
+        self.current = Some(Current { header, end, open: true });
+        Ok(())
+    }
+
+    /// Bytes of frames since the last snapshot.
+    pub(crate) fn since_snapshot(&self) -> u64 {
+        self.tail
+    }
+
+    /// Bytes of the last snapshot, as far as it was written by this process.
+    pub(crate) fn snapshot_len(&self) -> u64 {
+        self.snapshot.map_or(0, |(_, len)| len)
+    }
+
+    /// A snapshot of `len` bytes stands at `position`; gives the position of the one before.
+    pub(crate) fn note_snapshot(&mut self, position: LogPosition, len: u64) -> Option<LogPosition> {
+        self.tail = 0;
+        self.snapshot.replace((position, len)).map(|(position, _)| position)
+    }
+
+    /// The files that hold nothing `from` on, and so are not needed to read the log from there.
+    pub(crate) fn files_before(&self, files: &Files, from: LogPosition) -> Result<Vec<PathBuf>, StoreError> {
+        let entries = files.fs().read_dir(&self.dir).map_err(|error| StoreError::io("list", &self.dir, error))?;
+        let numbers = entries.iter().filter_map(|entry| file_number(entry.name.to_str()?, self.base));
+        Ok(numbers.filter(|&number| number < from.file).map(|number| self.path(number)).collect())
+    }
+
+    /// The path of the file that is appended to.
+    pub(crate) fn current_path(&self) -> Option<PathBuf> {
+        self.current.as_ref().map(|current| self.path(current.header.file))
+    }
+
+    /// The directory of the log.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn path(&self, number: u32) -> PathBuf {
+        path_of(&self.dir, self.base, number)
+    }
+}
+
+/// The first file is `log`, the second `log.2`.
+fn path_of(dir: &Path, base: &str, number: u32) -> PathBuf {
+    if number == 1 { dir.join(base) } else { dir.join(format!("{base}.{number}")) }
+}
+
+fn file_number(name: &str, base: &str) -> Option<u32> {
+    let rest = name.strip_prefix(base)?;
+    if rest.is_empty() {
+        return Some(1);
+    }
+    let number = rest.strip_prefix('.')?.parse().ok()?;
+    (number > 1).then_some(number)
+}
+
+/// Follows `previous` from the newest file back to `from`, or to the first file.
+fn chain_of(headers: &mut Vec<Header>, from: Option<LogPosition>) -> Vec<Header> {
+    let mut chain: Vec<Header> = Vec::new();
+    let mut wanted = headers.last().map(|header| header.file);
+    while let Some(file) = wanted {
+        let Some(place) = headers.iter().position(|header| header.file == file) else { break };
+        let header = headers.swap_remove(place);
+        wanted = header.previous.map(|previous| previous.file).filter(|_| from.is_none_or(|from| from.file != file));
+        chain.push(header);
+    }
+    chain.reverse();
+    chain
+}

@@ -1,0 +1,120 @@
+//! One mailbox in memory, with those who follow it.
+
+use super::account::{SERVER, load_generation, log_position};
+use super::error::StoreError;
+use super::feed::Feed;
+use super::files::Files;
+use super::logfile::{Begin, Item, LogFile, State};
+use imap_proto::{Keyword, UidSet};
+use index_format::list::{Counters, Entry};
+use index_format::log::Kind;
+use index_format::mailbox::Mailbox;
+use index_format::record::{Names, Transaction};
+use index_format::snapshot::Snapshot;
+use index_format::{Guid, Uid};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A mailbox that is in use.
+pub(crate) struct Mbox {
+    pub(crate) guid: Guid,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) names: Names,
+    pub(crate) feed: Feed,
+    /// The last change of it.
+    pub(crate) position: u64,
+    /// UIDs from here on are recent to the next session that selects it.
+    pub(crate) recent: Uid,
+    /// All UIDs, as sessions take them.
+    pub(crate) uids: UidSet,
+    /// The names of its keywords, by number.
+    pub(crate) keywords: Arc<[Keyword]>,
+}
+
+impl Mbox {
+    /// A mailbox that was just created.
+    pub(crate) fn new(guid: Guid, uidvalidity: u32) -> Self {
+        Self {
+            guid,
+            mailbox: Mailbox::new(uidvalidity, SERVER),
+            names: Names::default(),
+            feed: Feed::default(),
+            position: 0,
+            recent: Uid(1),
+            uids: UidSet::new(),
+            keywords: Arc::new([]),
+        }
+    }
+
+    /// Loads the mailbox of `entry`.
+    pub(crate) fn load(files: &Files, account: &Path, entry: &Entry) -> Result<(Self, LogFile), StoreError> {
+        let dir = directory(account, entry.guid);
+        let parse = |bytes: &[u8]| {
+            let snapshot = Snapshot::parse(bytes).map_err(|error| error.to_string())?;
+            let position = log_position(snapshot.header().position);
+            Ok((snapshot.to_mailbox().map_err(|error| error.to_string())?, position))
+        };
+        let (mut mailbox, from) = match load_generation(files, &dir, "index", parse)? {
+            Some((mailbox, position)) => (mailbox, Begin::Position(position)),
+            None => (Mailbox::new(entry.uidvalidity, SERVER), Begin::Start),
+        };
+        let path = dir.join("log");
+        let mut names = Names::default();
+        let log = LogFile::open(files, dir.clone(), "log", (Kind::Mailbox, entry.guid), from, |item| match item {
+            Item::File(header) => {
+                names = Names::default();
+                mailbox.begin_file(header).map_err(|error| StoreError::damaged(&path, error))
+            }
+            Item::Transaction(payload) => {
+                let transaction = Transaction::decode(payload, 0).map_err(|error| StoreError::damaged(&path, error))?;
+                names.note(&transaction);
+                mailbox.apply(&transaction).map_err(|error| StoreError::damaged(&path, error))?;
+                Ok(())
+            }
+        })?;
+        let mut this = Self { mailbox, names, recent: entry.recent.max(Uid(1)), ..Self::new(entry.guid, 0) };
+        this.refresh();
+        Ok((this, log))
+    }
+
+    /// The log of a mailbox that was just created; its file comes with its first message.
+    pub(crate) fn new_log(&self, account: &Path) -> LogFile {
+        LogFile::new(directory(account, self.guid), "log", Kind::Mailbox, self.guid)
+    }
+
+    /// Computes what is kept beside the mailbox from it.
+    fn refresh(&mut self) {
+        self.uids = self.mailbox.uid_set().ranges().map(|range| (range.start().0, range.end().0)).collect();
+        self.refresh_keywords();
+    }
+
+    /// Keywords were defined.
+    pub(crate) fn refresh_keywords(&mut self) {
+        self.keywords = self.mailbox.keywords().iter().filter_map(Keyword::new).collect();
+    }
+
+    /// What its log's next file would say of it.
+    pub(crate) fn log_state(&self) -> State {
+        State {
+            server: SERVER,
+            modseq: self.mailbox.highest_modseq(),
+            uidnext: self.mailbox.uidnext(),
+            uidvalidity: self.mailbox.uidvalidity(),
+            epoch: self.mailbox.epoch(),
+        }
+    }
+
+    /// Its counters as the list keeps them.
+    pub(crate) fn counters(&self) -> Counters {
+        Counters {
+            sums: self.mailbox.counters(),
+            uidnext: self.mailbox.uidnext(),
+            modseq: self.mailbox.highest_modseq(),
+        }
+    }
+}
+
+/// Where the files of a mailbox are.
+pub(crate) fn directory(account: &Path, guid: Guid) -> PathBuf {
+    account.join("mailboxes").join(guid.to_string())
+}

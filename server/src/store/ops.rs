@@ -1,0 +1,410 @@
+//! What a session can do to an account's mailboxes, but for saving new mail.
+//!
+//! Each operation checks everything first, then assigns all its steps as one change; what it returns may be told
+//! once the position is durable.
+
+use super::account::{Account, State};
+use super::change::{Change, to_index};
+use super::error::StoreError;
+use super::mailbox::{Mbox, directory};
+use super::store::Store;
+use dbox_format::map::{Draft, MapId};
+use imap_proto::{ModSeq, StoreAction, UidSet};
+use index_format::list::{self, Outcome, SpecialUse};
+use index_format::mailbox::{KeywordError, NewMessage, TransactionBuilder};
+use index_format::{Flags, Guid};
+use std::sync::Arc;
+
+/// Appends in one transaction: keeps a frame well below its bound of 1 MiB.
+const APPENDS: usize = 16_384;
+
+/// Flags that a command names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    pub(crate) system: Flags,
+    pub(crate) keywords: &'a [&'a str],
+}
+
+/// What STORE did.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// 0 when nothing changed.
+    pub(crate) position: u64,
+    pub(crate) changed: UidSet,
+    pub(crate) modified: UidSet,
+    pub(crate) keywords: bool,
+}
+
+/// What COPY or MOVE did.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    pub(crate) position: u64,
+    pub(crate) uidvalidity: u32,
+    pub(crate) from: UidSet,
+    pub(crate) to: UidSet,
+}
+
+impl Store {
+    /// Makes a mailbox.
+    pub(crate) fn create(&self, account: &Arc<Account>, name: &str, special_use: SpecialUse) -> Result<u64, StoreError> {
+        self.writable()?;
+        let mut state = account.lock()?;
+        if state.list.by_name(name).is_some() {
+            return Err(StoreError::MailboxExists);
+        }
+        let mut change = Change::default();
+        self.add_mailbox(&mut change, account, &mut state, name, special_use)?;
+        Ok(self.submit_list(change, &mut state))
+    }
+
+    /// The step that makes a mailbox; its name must be free.
+    pub(crate) fn add_mailbox(
+        &self,
+        change: &mut Change,
+        account: &Arc<Account>,
+        state: &mut State,
+        name: &str,
+        special_use: SpecialUse,
+    ) -> Result<Guid, StoreError> {
+        let time = self.now();
+        let guid = Guid(self.random());
+        let uidvalidity = state.list.next_uidvalidity(time);
+        let record = list::Record::Create { guid, name: name.into(), uidvalidity, special_use, time };
+        let applied = change.list(account, state, vec![record])?;
+        match applied.outcomes.first() {
+            Some(&Outcome::Created { uidvalidity }) => {
+                let mbox = Mbox::new(guid, uidvalidity);
+                let log = mbox.new_log(account.dir());
+                account.logs().mailboxes.insert(guid, log);
+                state.mailboxes.insert(guid, mbox);
+                Ok(guid)
+            }
+            Some(_) | None => Err(StoreError::Cannot("that name can't be used")),
+        }
+    }
+
+    /// Deletes a mailbox with its mail; those below it stay.
+    pub(crate) fn delete(&self, account: &Arc<Account>, name: &str) -> Result<u64, StoreError> {
+        self.writable()?;
+        if name == "INBOX" {
+            return Err(StoreError::Cannot("INBOX can't be deleted"));
+        }
+        let mut state = account.lock()?;
+        let state = &mut *state;
+        let guid = state.list.by_name(name).ok_or(StoreError::NoMailbox)?.guid;
+        let mbox = account.mailbox(&self.files, state, guid)?;
+        let ids: Vec<MapId> = mbox.mailbox.map_ids().iter().map(|id| MapId(id.0)).collect();
+        let mut draft = Draft::new(&state.map);
+        draft.refs_remove(ids);
+        let mut change = Change::default();
+        change.map(account, state, &draft.finish())?;
+        change.list(account, state, vec![list::Record::Delete { guid, time: self.now() }])?;
+        if let Some(mbox) = state.mailboxes.remove(&guid) {
+            mbox.feed.raise_all();
+        }
+        state.dirty.remove(&guid);
+        let position = self.submit_list(change, state);
+        self.garbage(position, directory(account.dir(), guid));
+        Ok(position)
+    }
+
+    /// Renames a mailbox with all below it; INBOX is emptied into the new one (RFC 3501 §6.3.5).
+    pub(crate) fn rename(&self, account: &Arc<Account>, from: &str, to: &str) -> Result<u64, StoreError> {
+        self.writable()?;
+        let mut state = account.lock()?;
+        let state = &mut *state;
+        if state.list.by_name(to).is_some() {
+            return Err(StoreError::MailboxExists);
+        }
+        let mut change = Change::default();
+        if from == "INBOX" {
+            let source = state.list.by_name(from).ok_or(StoreError::NoMailbox)?.guid;
+            let target = self.add_mailbox(&mut change, account, state, to, SpecialUse::NONE)?;
+            let uids = account.mailbox(&self.files, state, source)?.uids.clone();
+            self.transfer(&mut change, account, state, (source, target), &uids, true, 0)?;
+            let position = self.submit_list(change, state);
+            self.touch(state, &[source, target], position);
+            return Ok(position);
+        }
+        if to.strip_prefix(from).is_some_and(|rest| rest.starts_with('/')) {
+            return Err(StoreError::Cannot("a mailbox can't be moved below itself"));
+        }
+        if state.list.by_name(from).is_none() && !state.list.has_children(from) {
+            return Err(StoreError::NoMailbox);
+        }
+        let clash = state.list.below(from).any(|entry| {
+            let moved = entry.name.strip_prefix(from).map(|rest| format!("{to}{rest}"));
+            moved.is_some_and(|name| state.list.by_name(&name).is_some())
+        });
+        if clash {
+            return Err(StoreError::MailboxExists);
+        }
+        let record = list::Record::Rename { from: from.into(), to: to.into(), time: self.now() };
+        let applied = change.list(account, state, vec![record])?;
+        match applied.outcomes.first() {
+            Some(Outcome::Renamed(_) | Outcome::Done) => Ok(self.submit_list(change, state)),
+            Some(_) | None => {
+                // Checked above; memory already counts the transaction, so it can't be left out of the log.
+                account.kill();
+                Err(StoreError::Lost)
+            }
+        }
+    }
+
+    /// Subscribes a name, or takes that back.
+    pub(crate) fn subscribe(&self, account: &Arc<Account>, name: &str, on: bool) -> Result<u64, StoreError> {
+        self.writable()?;
+        let mut state = account.lock()?;
+        if state.list.is_subscribed(name) == on {
+            return Ok(state.list_position);
+        }
+        let record =
+            if on { list::Record::Subscribe(name.into()) } else { list::Record::Unsubscribe(name.into()) };
+        let mut change = Change::default();
+        change.list(account, &mut state, vec![record])?;
+        Ok(self.submit_list(change, &mut state))
+    }
+
+    /// Changes flags; only what really changes is written.
+    pub(crate) fn store_flags(
+        &self,
+        account: &Arc<Account>,
+        (guid, session): (Guid, u64),
+        uids: &UidSet,
+        (action, named): (StoreAction, Named<'_>),
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<Stored, StoreError> {
+        self.writable()?;
+        let mut state = account.lock()?;
+        let state = &mut *state;
+        let mbox = account.mailbox(&self.files, state, guid)?;
+        let (changed, modified) = mbox.select_changed(uids, action, named, unchanged_since);
+        if changed.is_empty() {
+            return Ok(Stored { position: 0, changed, modified, keywords: false });
+        }
+        let set = to_index(&changed);
+        let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
+        builder.epoch(self.epoch());
+        match action {
+            StoreAction::Add => builder.flags_add(&set, named.system, named.keywords).map_err(keyword_error)?,
+            StoreAction::Remove => builder.flags_remove(&set, named.system, named.keywords),
+            StoreAction::Replace => builder.flags_replace(&set, named.system, named.keywords).map_err(keyword_error)?,
+        }
+        let transaction = builder.finish();
+        let mut change = Change::default();
+        let applied = change.mailbox(account, mbox, &transaction, session)?;
+        let position = self.submit(change);
+        self.touch(state, &[guid], position);
+        Ok(Stored { position, changed, modified, keywords: applied.keywords })
+    }
+
+    /// Removes messages that are `\Deleted`, of `uids` or of all; what went.
+    pub(crate) fn expunge(
+        &self,
+        account: &Arc<Account>,
+        (guid, session): (Guid, u64),
+        uids: Option<&UidSet>,
+    ) -> Result<u64, StoreError> {
+        self.writable()?;
+        let mut state = account.lock()?;
+        let state = &mut *state;
+        let mbox = account.mailbox(&self.files, state, guid)?;
+        if mbox.mailbox.counters().deleted == 0 {
+            return Ok(mbox.position);
+        }
+        let all = mbox.uids.clone();
+        let rows = mbox.indexes(uids.unwrap_or(&all));
+        let deleted = rows.into_iter().filter(|&index| {
+            mbox.mailbox.flags().get(index).is_some_and(|flags| flags.contains(Flags::DELETED))
+        });
+        let gone: index_format::UidSet = deleted.filter_map(|index| mbox.mailbox.uid(index)).collect();
+        if gone.is_empty() {
+            return Ok(mbox.position);
+        }
+        let mut change = Change::default();
+        self.remove(&mut change, account, state, guid, &gone, session)?;
+        let position = self.submit(change);
+        self.touch(state, &[guid], position);
+        Ok(position)
+    }
+
+    /// The steps that remove messages from a mailbox.
+    fn remove(
+        &self,
+        change: &mut Change,
+        account: &Arc<Account>,
+        state: &mut State,
+        guid: Guid,
+        gone: &index_format::UidSet,
+        session: u64,
+    ) -> Result<(), StoreError> {
+        let mbox = account.mailbox(&self.files, state, guid)?;
+        let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
+        builder.epoch(self.epoch());
+        builder.expunge(gone);
+        let transaction = builder.finish();
+        let applied = change.mailbox(account, mbox, &transaction, session)?;
+        let mut draft = Draft::new(&state.map);
+        draft.refs_remove(applied.expunged.iter().map(|row| MapId(row.map_id.0)));
+        change.map(account, state, &draft.finish())
+    }
+
+    /// Copies or moves messages to another mailbox of the account, all of them or none.
+    pub(crate) fn copy(
+        &self,
+        account: &Arc<Account>,
+        (guid, session): (Guid, u64),
+        uids: &UidSet,
+        target: &str,
+        moving: bool,
+    ) -> Result<Copied, StoreError> {
+        self.writable()?;
+        let mut state = account.lock()?;
+        let state = &mut *state;
+        let target = state.list.by_name(target).ok_or(StoreError::NoMailbox)?.guid;
+        account.mailbox(&self.files, state, guid)?;
+        let mut change = Change::default();
+        let (from, to) = self.transfer(&mut change, account, state, (guid, target), uids, moving, session)?;
+        let uidvalidity = account.mailbox(&self.files, state, target)?.mailbox.uidvalidity();
+        if change.is_empty() {
+            return Ok(Copied { position: 0, uidvalidity, from, to });
+        }
+        let position = self.submit(change);
+        self.touch(state, &[guid, target], position);
+        Ok(Copied { position, uidvalidity, from, to })
+    }
+
+    /// The steps of a copy or a move; the UIDs on both sides, in the same order.
+    #[allow(clippy::too_many_arguments, reason = "the locks' contents and the command's own arguments")]
+    fn transfer(
+        &self,
+        change: &mut Change,
+        account: &Arc<Account>,
+        state: &mut State,
+        (source, target): (Guid, Guid),
+        uids: &UidSet,
+        moving: bool,
+        session: u64,
+    ) -> Result<(UidSet, UidSet), StoreError> {
+        let mbox = account.mailbox(&self.files, state, source)?;
+        let rows: Vec<_> = mbox.indexes(uids).into_iter().filter_map(|index| mbox.mailbox.row(index)).collect();
+        let names: Vec<String> = mbox.mailbox.keywords().iter().map(str::to_owned).collect();
+        let mut draft = Draft::new(&state.map);
+        draft.refs_add(rows.iter().map(|row| MapId(row.map_id.0)));
+        let save_date = self.now();
+        let destination = account.mailbox(&self.files, state, target)?;
+        if u64::from(destination.mailbox.uidnext().0) + rows.len() as u64 >= u64::from(u32::MAX) {
+            return Err(StoreError::Limit { what: "UIDs", max: u64::from(u32::MAX) });
+        }
+        check_keywords(destination, &rows.iter().fold(0, |mask, row| mask | row.keywords.0), &names)?;
+        let (mut from, mut to) = (UidSet::new(), UidSet::new());
+        for rows in rows.chunks(APPENDS) {
+            let mut builder = TransactionBuilder::new(&destination.mailbox, &destination.names);
+            builder.epoch(self.epoch());
+            for row in rows {
+                let keywords: Vec<&str> =
+                    row.keywords.iter().filter_map(|number| names.get(usize::from(number))).map(String::as_str).collect();
+                let message = NewMessage {
+                    map_id: row.map_id,
+                    internal_date: row.internal_date,
+                    save_date,
+                    size: row.size,
+                    flags: row.flags,
+                    keywords: &keywords,
+                };
+                let uid = builder.append(&message).map_err(keyword_error)?;
+                from.push(imap_proto::Uid(row.uid.0));
+                to.push(imap_proto::Uid(uid.0));
+            }
+            let transaction = builder.finish();
+            change.mailbox(account, destination, &transaction, session)?;
+        }
+        change.map(account, state, &draft.finish())?;
+        if moving && !from.is_empty() {
+            self.remove(change, account, state, source, &to_index(&from), session)?;
+        }
+        Ok((from, to))
+    }
+
+    /// Queues a change of the list.
+    pub(crate) fn submit_list(&self, change: Change, state: &mut State) -> u64 {
+        let position = self.submit(change);
+        state.list_position = position;
+        state.position = position;
+        position
+    }
+
+    /// Notes that mailboxes were changed at `position`.
+    pub(crate) fn touch(&self, state: &mut State, guids: &[Guid], position: u64) {
+        state.position = position;
+        for guid in guids {
+            state.dirty.insert(*guid);
+            if let Some(mbox) = state.mailboxes.get_mut(guid) {
+                mbox.position = position;
+            }
+        }
+    }
+}
+
+impl Mbox {
+    /// The rows of those messages of `uids` that are here.
+    pub(crate) fn indexes(&self, uids: &UidSet) -> Vec<usize> {
+        let range = |(first, last): (imap_proto::Uid, imap_proto::Uid)| {
+            self.mailbox.find_range(index_format::Uid(first.0)..=index_format::Uid(last.0))
+        };
+        uids.ranges().flat_map(range).collect()
+    }
+
+    /// Of `uids`, those that the command would really change, and those it must leave alone since they changed after
+    /// `unchanged_since` (RFC 7162 §3.1.3).
+    fn select_changed(
+        &self,
+        uids: &UidSet,
+        action: StoreAction,
+        named: Named<'_>,
+        unchanged_since: Option<ModSeq>,
+    ) -> (UidSet, UidSet) {
+        let numbers = named.keywords.iter().map(|name| self.mailbox.keywords().number(name));
+        let known: u64 = numbers.clone().flatten().fold(0, |mask, number| mask | 1 << number);
+        let all_known = numbers.clone().all(|number| number.is_some());
+        let (mut changed, mut modified) = (UidSet::new(), UidSet::new());
+        for index in self.indexes(uids) {
+            let Some(row) = self.mailbox.row(index) else { continue };
+            let uid = imap_proto::Uid(row.uid.0);
+            if unchanged_since.is_some_and(|since| row.modseq.0 > since.0) {
+                modified.push(uid);
+                continue;
+            }
+            let same = match action {
+                StoreAction::Add => row.flags.contains(named.system) && all_known && row.keywords.0 & known == known,
+                StoreAction::Remove => row.flags.0 & named.system.0 == 0 && row.keywords.0 & known == 0,
+                StoreAction::Replace => row.flags == named.system && all_known && row.keywords.0 == known,
+            };
+            if !same {
+                changed.push(uid);
+            }
+        }
+        (changed, modified)
+    }
+}
+
+/// Whether `mbox` has room for the keywords in `mask`, whose names are `names`.
+fn check_keywords(mbox: &Mbox, mask: &u64, names: &[String]) -> Result<(), StoreError> {
+    let table = mbox.mailbox.keywords();
+    let used = names.iter().enumerate().filter(|(number, _)| mask & (1 << number) != 0);
+    let fresh = used.filter(|(_, name)| table.number(name).is_none()).count();
+    if table.len() + fresh > index_format::record::KEYWORDS_MAX {
+        return Err(keyword_error(KeywordError::Full));
+    }
+    Ok(())
+}
+
+pub(crate) fn keyword_error(error: KeywordError) -> StoreError {
+    match error {
+        KeywordError::Full => {
+            StoreError::Limit { what: "keywords in a mailbox", max: index_format::record::KEYWORDS_MAX as u64 }
+        }
+        _ => StoreError::Cannot("that keyword is too long"),
+    }
+}
+

@@ -1,0 +1,72 @@
+//! Known faults that the crash tests must find: a tester that finds none of them proves nothing.
+//!
+//! Outside tests every question is answered `false` at compile time.
+
+/// A fault that can be planted; what each leaves out or does wrong stands at its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(not(test), allow(dead_code, reason = "planted by tests only"))]
+pub(crate) enum Planted {
+    /// The journal is written but not synced before replies leave.
+    NoJournalSync,
+    /// A new segment's directory entry is not synced.
+    NoSegmentDirSync,
+    /// The next segment's header names a wrong end of the one before.
+    SegmentEndAhead,
+    /// Logs and containers are not synced before the journal that covers them is removed.
+    NoCheckpointSync,
+    /// The journal is removed before the checkpoint's sync.
+    RetireBeforeSync,
+    /// A snapshot is renamed into place before it is synced.
+    RenameBeforeSync,
+    /// A snapshot replaces both generations at once, and the logs they need.
+    OneGeneration,
+    /// A snapshot names a log position past what the log holds.
+    SnapshotAhead,
+    /// Replies leave when a change is queued, not when it is durable.
+    ReplyBeforeDurable,
+    /// Replay applies a part whatever the log already holds.
+    ReplayTwice,
+    /// Replay stops at the first part that the log already holds.
+    ReplayStopsEarly,
+    /// Frames are appended behind a torn one.
+    AppendBehindTear,
+    /// A short write is continued as if it were whole.
+    ContinueShortWrite,
+    /// Checksums of log frames are not looked at.
+    NoFrameChecksum,
+    /// A message's references are journalled in a record of their own, before the mailbox's.
+    ReferenceApart,
+    /// The body of a message is left out of the journal.
+    BodyNotJournalled,
+    /// A large message is renamed into place without a sync.
+    LargeBodyNotSynced,
+    /// UIDNEXT goes back to the highest UID present at start.
+    UidNextFromHighest,
+    /// A deleted mailbox's UIDVALIDITY may come again.
+    UidValidityAgain,
+    /// A failed sync is answered OK.
+    FailedSyncIsOk,
+}
+
+#[cfg(test)]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Planted>> = const { std::cell::Cell::new(None) };
+}
+
+/// Whether `fault` is planted in this thread.
+#[cfg(test)]
+pub(crate) fn planted(fault: Planted) -> bool {
+    PLANTED.with(|cell| cell.get() == Some(fault))
+}
+
+/// Whether `fault` is planted: never, outside tests.
+#[cfg(not(test))]
+pub(crate) const fn planted(_: Planted) -> bool {
+    false
+}
+
+/// Plants `fault` in this thread, or none.
+#[cfg(test)]
+pub(crate) fn plant(fault: Option<Planted>) {
+    PLANTED.with(|cell| cell.set(fault));
+}

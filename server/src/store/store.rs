@@ -1,0 +1,436 @@
+//! The store itself: its accounts, its threads, and the order in which a change happens.
+//!
+//! One process writes a store. A change is assigned under its account's lock and queued; [`Store::step`] makes a
+//! group of changes durable in the journal, tells who waits, and then writes the files the changes are about.
+
+use super::account::Account;
+use super::apply;
+use super::change::Change;
+use super::checkpoint::Due;
+use super::commit::{Commit, Entry, Outcome};
+use super::config::{self, StoreConfig};
+use super::error::StoreError;
+use super::files::Files;
+use super::journal::{self, Journal};
+use super::planted::{Planted, planted};
+use super::recovery;
+use crate::signal::{self, Signal};
+use index_format::Guid;
+use index_format::list::SpecialUse;
+use runtime_smol::Clock;
+use runtime_smol::fs::{Fs, Lock, LockError};
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Gives random bytes; the tests' gives the same ones each time.
+pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+/// Tells the seconds since 1970.
+pub type Wall = Box<dyn Fn() -> i64 + Send + Sync>;
+
+/// A store, open for writing.
+pub struct Store {
+    pub(crate) files: Files,
+    pub(crate) config: StoreConfig,
+    pub(crate) commit: Commit,
+    root: PathBuf,
+    guid: Guid,
+    epoch: u32,
+    random: Random,
+    wall: Wall,
+    accounts: Mutex<HashMap<String, Arc<Slot>>>,
+    writer: Mutex<Writer>,
+    /// Position up to which all changes are in their files.
+    applied: AtomicU64,
+    full: AtomicBool,
+    pub(crate) due: Due,
+    _lock: Lock,
+}
+
+/// Where an account is, or will be once somebody has loaded it.
+#[derive(Default)]
+struct Slot(Mutex<Option<Arc<Account>>>);
+
+/// What the commit thread works with.
+pub(crate) struct Writer {
+    pub(crate) journal: Journal,
+    buffer: Vec<u8>,
+    /// Durable changes that could not be written to their files yet; they go first.
+    backlog: Vec<Entry>,
+    /// Files written since the last checkpoint.
+    pub(crate) touched: BTreeSet<PathBuf>,
+}
+
+impl Writer {
+    /// Whether all that is durable is in its files.
+    pub(crate) fn is_written(&self) -> bool {
+        self.backlog.is_empty()
+    }
+}
+
+/// Held while a session takes in a change: the commit thread waits a little for it.
+pub struct Preparing(Arc<Store>);
+
+impl Drop for Preparing {
+    fn drop(&mut self) {
+        self.0.commit.end_preparing();
+    }
+}
+
+impl Store {
+    /// Opens the store at `root`, making it when there is none, and recovers what an unclean stop left.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process has it; I/O; damage that would cost mail.
+    pub fn open(
+        fs: Arc<dyn Fs>,
+        root: &Path,
+        config: StoreConfig,
+        random: Random,
+        wall: Wall,
+    ) -> Result<Arc<Self>, StoreError> {
+        fs.create_dir_all(root).map_err(|error| StoreError::io("create", root, error))?;
+        let lock = fs.lock(&root.join("lock")).map_err(|error| lock_error(root, error))?;
+        let files = Files::new(fs.clone(), config.open_files);
+        let seed = || {
+            let mut bytes = [0; 8];
+            random(&mut bytes);
+            u64::from_le_bytes(bytes)
+        };
+        let recovered = recovery::recover(&files, root, &seed)?;
+        let guid = recovered.store.unwrap_or_else(|| {
+            let mut bytes = [0; 16];
+            random(&mut bytes);
+            Guid(bytes)
+        });
+        let epoch = recovered.epoch;
+        let journal = Journal::create(
+            fs,
+            journal_dir(root),
+            (guid, epoch),
+            recovered.next_segment,
+            config.segment_size,
+            random.clone(),
+        )?;
+        recovered.finish(&files)?;
+        Ok(Arc::new(Self {
+            files,
+            config,
+            commit: Commit::default(),
+            root: root.to_owned(),
+            guid,
+            epoch,
+            random,
+            wall,
+            accounts: Mutex::default(),
+            writer: Mutex::new(Writer {
+                journal,
+                buffer: Vec::new(),
+                backlog: Vec::new(),
+                touched: BTreeSet::new(),
+            }),
+            applied: AtomicU64::new(0),
+            full: AtomicBool::new(false),
+            due: Due::default(),
+            _lock: lock,
+        }))
+    }
+
+    /// The account `name`, loaded, or made with its first mailboxes.
+    ///
+    /// # Errors
+    /// I/O, damage, or a name that can't be a directory.
+    pub fn account(&self, name: &str) -> Result<Arc<Account>, StoreError> {
+        let slot = self.slots().entry(name.to_owned()).or_default().clone();
+        let mut loaded = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = &*loaded {
+            if !account.is_dead() {
+                return Ok(account.clone());
+            }
+            // What is durable of the dead one must be in its files before they are read again.
+            if !account.is_settled() {
+                return Err(StoreError::Lost);
+            }
+            self.files.forget_below(account.dir());
+        }
+        let (account, known) = Account::load(&self.files, &self.root, self.guid, name)?;
+        let account = Arc::new(account);
+        if !known {
+            self.make_first_mailboxes(&account)?;
+        }
+        *loaded = Some(account.clone());
+        Ok(account)
+    }
+
+    fn make_first_mailboxes(&self, account: &Arc<Account>) -> Result<(), StoreError> {
+        self.writable()?;
+        let mut state = account.lock()?;
+        let mut change = Change::default();
+        self.add_mailbox(&mut change, account, &mut state, "INBOX", SpecialUse::NONE)?;
+        let mut subscriptions = vec![index_format::list::Record::Subscribe("INBOX".into())];
+        for (name, special_use) in &self.config.default_mailboxes {
+            self.add_mailbox(&mut change, account, &mut state, name, special_use_bits(*special_use))?;
+            subscriptions.push(index_format::list::Record::Subscribe(name.as_str().into()));
+        }
+        change.list(account, &mut state, subscriptions)?;
+        self.submit_list(change, &mut state);
+        Ok(())
+    }
+
+    /// All accounts in memory.
+    pub(crate) fn loaded_accounts(&self) -> Vec<Arc<Account>> {
+        let slots: Vec<Arc<Slot>> = self.slots().values().cloned().collect();
+        // A slot that is being filled right now has nothing to be looked at yet.
+        slots.iter().filter_map(|slot| slot.0.try_lock().ok()?.clone()).collect()
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether changes are taken now.
+    pub(crate) fn writable(&self) -> Result<(), StoreError> {
+        if self.commit.refusing() { Err(StoreError::Full { path: self.root.clone() }) } else { Ok(()) }
+    }
+
+    /// The journal position up to which everything is durable.
+    pub fn durable(&self) -> u64 {
+        if planted(Planted::ReplyBeforeDurable) { self.commit.last() } else { self.commit.durable() }
+    }
+
+    /// What became of `position`.
+    pub fn outcome(&self, position: u64) -> Outcome {
+        if planted(Planted::ReplyBeforeDurable) { Outcome::Durable } else { self.commit.outcome(position) }
+    }
+
+    /// Raises [`signal::DURABLE`] once `position` is durable or lost, at once if it is.
+    pub fn when_durable(&self, position: u64, signal: &Arc<Signal>) {
+        self.commit.when_durable(position, signal);
+    }
+
+    /// Says that a session begins to take in a change.
+    pub fn preparing(self: &Arc<Self>) -> Preparing {
+        self.commit.begin_preparing();
+        Preparing(self.clone())
+    }
+
+    /// Whether there is too little room for new mail.
+    pub fn free_space_low(&self) -> bool {
+        self.full.load(Ordering::Relaxed) || self.commit.refusing()
+    }
+
+    /// Looks how much room there is.
+    pub(crate) fn measure_space(&self) {
+        let low = self.files.fs().free_space(&self.root).is_ok_and(|free| free < self.config.reserve);
+        if self.full.swap(low, Ordering::Relaxed) != low {
+            if low {
+                tracing::warn!(store = %self.root.display(), reserve = self.config.reserve, "too little room left; new mail is refused until there is more");
+            } else {
+                tracing::info!(store = %self.root.display(), "there is room again; new mail is taken");
+            }
+        }
+    }
+
+    /// Makes one group of what is queued durable, tells who waits, and writes the files; `false` if nothing was
+    /// queued.
+    pub(crate) fn step(&self) -> bool {
+        // Taken under the writer's lock: groups reach the journal in the order they were queued.
+        let mut writer = self.writer();
+        let entries = self.commit.take(self.config.group_bytes);
+        if entries.is_empty() {
+            return false;
+        }
+        let (mut entries, dead): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| !entry.change.accounts.iter().any(|account| account.is_dead()));
+        self.give_up(dead);
+        let Writer { journal, buffer, .. } = &mut *writer;
+        let written = journal.write(&entries, buffer);
+        // A group is small but for the odd big one; what that needed is given back.
+        buffer.shrink_to(self.config.group_bytes);
+        let lost = entries.split_off(written.durable.min(entries.len()));
+        if let Some(last) = entries.last() {
+            self.commit.set_durable(last.position);
+        }
+        if let Some(error) = &written.error {
+            tracing::error!(%error, "changes could not be made durable; they are answered NO");
+        }
+        self.give_up(lost);
+        for entry in &entries {
+            for watcher in &entry.change.watchers {
+                watcher.raise(signal::CHANGED);
+            }
+        }
+        writer.backlog.append(&mut entries);
+        self.write_files(&mut writer);
+        self.commit.set_refusing(written.error.is_some() || !writer.backlog.is_empty());
+        true
+    }
+
+    /// Writes what is durable to the files it is about.
+    pub(crate) fn write_files(&self, writer: &mut Writer) {
+        let Writer { backlog, touched, .. } = writer;
+        let Some(last) = backlog.last().map(|entry| entry.position) else { return };
+        let seed = || u64::from_le_bytes(self.random());
+        if let Err(error) = apply::apply(&self.files, backlog.iter().map(|entry| &entry.change), &seed, touched) {
+            tracing::error!(%error, "durable changes could not be written to their files yet; no new ones are taken until they are");
+            return;
+        }
+        for entry in backlog.drain(..) {
+            for (account, map_id) in &entry.change.pending {
+                if let Some(account) = entry.change.accounts.get(*account) {
+                    account.pending().remove(map_id);
+                }
+            }
+            entry.change.accounts.iter().for_each(|account| account.settled());
+        }
+        self.applied.store(last, Ordering::Release);
+    }
+
+    /// These changes never happen; the accounts that built on them are loaded anew.
+    fn give_up(&self, entries: Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let mut positions: Vec<u64> = Vec::new();
+        let mut entries = entries;
+        loop {
+            for entry in &entries {
+                positions.push(entry.position);
+                for account in &entry.change.accounts {
+                    account.kill();
+                    account.settled();
+                }
+            }
+            // What was queued meanwhile may build on what is lost.
+            entries = self.commit.take_dead();
+            if entries.is_empty() {
+                break;
+            }
+        }
+        self.commit.set_lost(positions.into_iter());
+    }
+
+    /// Commits what is queued now, without threads: for tools and tests.
+    pub fn flush(&self) {
+        while self.step() {
+            self.prepare_spare();
+        }
+    }
+
+    /// Starts the threads that commit and keep house.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(self: &Arc<Self>, clock: Clock) -> std::io::Result<Threads> {
+        let store = self.clone();
+        let commit = std::thread::Builder::new().name("commit".into()).spawn(move || {
+            let wait = Duration::from_millis(store.config.group_wait_ms);
+            while store.commit.wait(wait, store.config.group_bytes) {
+                store.step();
+                if store.house_calls() {
+                    store.due.call();
+                }
+            }
+        })?;
+        let store = self.clone();
+        let house = std::thread::Builder::new().name("house".into()).spawn(move || store.keep_house(&clock))?;
+        Ok(Threads { store: self.clone(), commit, house })
+    }
+
+    /// Zeroes the journal's next segment ahead, when it is time.
+    pub(crate) fn prepare_spare(&self) {
+        let Some(number) = self.writer().journal.wants_spare() else { return };
+        match journal::prepare(self.files.fs(), &journal_dir(&self.root), number, self.config.segment_size) {
+            Ok(_) => self.writer().journal.set_spare(number),
+            Err(error) => tracing::warn!(%error, "the journal's next segment could not be prepared ahead"),
+        }
+    }
+
+    /// Removes `path` once a checkpoint has covered `position`.
+    pub(crate) fn garbage(&self, position: u64, path: PathBuf) {
+        self.due.garbage(position, path);
+    }
+
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Position up to which everything is in its files.
+    pub(crate) fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    /// How often this store was started after an unclean stop, and some.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The directory of the store.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where large messages are while they come in.
+    pub(crate) fn spool_dir(&self) -> PathBuf {
+        spool_dir(&self.root)
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        (self.wall)()
+    }
+
+    /// Random bytes.
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        (self.random)(&mut bytes);
+        bytes
+    }
+}
+
+/// The threads of a store.
+pub struct Threads {
+    store: Arc<Store>,
+    commit: std::thread::JoinHandle<()>,
+    house: std::thread::JoinHandle<()>,
+}
+
+impl Threads {
+    /// Commits what is left, makes a last checkpoint and ends the threads.
+    pub fn stop(self) {
+        self.store.due.stop();
+        // A panic was logged where it happened; what is durable is in the journal.
+        let _ = self.house.join();
+        self.store.commit.stop();
+        let _ = self.commit.join();
+        self.store.last_checkpoint();
+    }
+}
+
+pub(crate) fn journal_dir(root: &Path) -> PathBuf {
+    root.join("journal")
+}
+
+pub(crate) fn spool_dir(root: &Path) -> PathBuf {
+    root.join("spool")
+}
+
+fn lock_error(root: &Path, error: LockError) -> StoreError {
+    match error {
+        LockError::Held { pid, .. } => StoreError::InUse { path: root.to_owned(), pid: pid.unwrap_or(0) },
+        LockError::Io { source, .. } => StoreError::io("lock", root, source),
+        other => StoreError::io("lock", root, std::io::Error::other(other)),
+    }
+}
+
+fn special_use_bits(special_use: config::SpecialUse) -> SpecialUse {
+    match special_use {
+        config::SpecialUse::Drafts => SpecialUse::DRAFTS,
+        config::SpecialUse::Sent => SpecialUse::SENT,
+        config::SpecialUse::Junk => SpecialUse::JUNK,
+        config::SpecialUse::Trash => SpecialUse::TRASH,
+        config::SpecialUse::Archive => SpecialUse::ARCHIVE,
+    }
+}
