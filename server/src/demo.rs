@@ -1,0 +1,270 @@
+//! `loft demo`: a server with a few accounts, from start to stop.
+//!
+//! Invariant: standard output gets the ready line and nothing else, once everything listens and recovery is done.
+
+use crate::accounts;
+use crate::certificate;
+use crate::cli;
+use crate::logging;
+use crate::service::Shared;
+use crate::store::{Store, StoreConfig, StoreError};
+use runtime_smol::fs::RealFs;
+use runtime_smol::{
+    Clock, Listener, Options, Pool, Request, Runtime, Server, Tls, on_signals, raise_open_files,
+};
+use std::fmt;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use tracing::{error, info, warn};
+
+/// How long connections may take to say goodbye.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// TLS handshakes at once: each holds up to 64 KiB.
+const HANDSHAKES: usize = 256;
+
+/// Threads that wait for disks, and the calls that wait for such a thread.
+const FILE_THREADS: usize = 8;
+const FILE_QUEUE: usize = 1024;
+
+/// Why the server does not start. The text says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store can't be opened.
+    #[error("{0}{hint}", hint = store_hint(.0))]
+    Store(#[from] StoreError),
+    /// There is no certificate.
+    #[error(transparent)]
+    Certificate(#[from] certificate::Error),
+    /// An address can't be listened on.
+    #[error("cannot listen on {address}: {source}{hint}", hint = listen_hint(source, option))]
+    Listen {
+        /// The option that names the address.
+        option: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refuses something every program gets.
+    #[error("cannot start {what}: {source}")]
+    Start {
+        /// What was to be started.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it can't start; nothing runs then.
+pub fn run(settings: &cli::Demo) -> Result<(), Error> {
+    let _until_the_end = logging::start();
+    // Before anything that would have to be undone: a stop asked for during recovery is obeyed after it.
+    let requests = requests()?;
+    match raise_open_files() {
+        Ok(files) => {
+            info!(version = env!("CARGO_PKG_VERSION"), files, data = %settings.data.display(), "starting")
+        }
+        Err(error) => warn!(%error, "the limit of open files stays as it is"),
+    }
+    let clock = Clock::new();
+    let wall = Box::new(move || i64::try_from(clock.wall()).unwrap_or(i64::MAX));
+    let config = StoreConfig::default();
+    let message_max = config.message_max;
+    let store = Store::open(Arc::new(RealFs), &settings.data, config, Box::new(random), wall)?;
+
+    let hostname = hostname();
+    let tls = |alpn: &[&[u8]]| certificate::server(&RealFs, &settings.data, &hostname, alpn);
+    let (imap_tls, lmtp_tls) = (tls(&[b"imap"])?, tls(&[])?);
+    let (imap, imap_at) = listen("--imap", settings.imap)?;
+    let (imaps, imaps_at) = listen("--imaps", settings.imaps)?;
+    let (lmtp, lmtp_at) = listen("--lmtp", settings.lmtp)?;
+
+    let threads = start("the threads of the store", store.start(clock))?;
+    let files = start("threads for files", Pool::start("file", FILE_THREADS, FILE_QUEUE))?;
+    let runtime = start("threads", Runtime::start(0, clock))?;
+    let accounts = Box::new(accounts::Demo::new(settings.accounts, &settings.password));
+    let shared = Shared::new(store, accounts, files, clock, &hostname, message_max);
+    let server = Server::new(&runtime, HANDSHAKES);
+    let of = shared.clone();
+    let options = Options::new("imap", Tls::OnRequest(imap_tls.clone()));
+    server.listen(imap, options, move |now, peer| of.imap(peer, now));
+    let of = shared.clone();
+    server.listen(imaps, Options::new("imaps", Tls::Always(imap_tls)), move |now, peer| {
+        of.imap(peer, now)
+    });
+    let of = shared.clone();
+    server.listen(lmtp, Options::new("lmtp", Tls::OnRequest(lmtp_tls)), move |now, peer| {
+        of.lmtp(peer, now)
+    });
+
+    let ready = Ready { imap: imap_at, imaps: imaps_at, lmtp: lmtp_at, data: &settings.data };
+    announce(&ready, settings);
+    wait_for_stop(&requests);
+
+    info!("stopping");
+    let left = runtime.shut_down(PATIENCE);
+    if left > 0 {
+        warn!(left, "connections were cut off");
+    }
+    drop((server, runtime, shared));
+    threads.stop();
+    info!("stopped");
+    Ok(())
+}
+
+fn requests() -> Result<mpsc::Receiver<Request>, Error> {
+    let (sender, requests) = mpsc::channel();
+    let heard = on_signals(move |request| {
+        // When nobody receives any more, it is stopping already.
+        let _stopping = sender.send(request);
+    });
+    start("the signal handler", heard)?;
+    Ok(requests)
+}
+
+fn wait_for_stop(requests: &mpsc::Receiver<Request>) {
+    loop {
+        match requests.recv() {
+            Ok(Request::Reload) => info!("SIGHUP: there is no configuration file to read again"),
+            Ok(Request::Stop) => return,
+            Err(mpsc::RecvError) => {
+                error!("signals can't be received any more");
+                return;
+            }
+        }
+    }
+}
+
+fn start<T>(what: &'static str, started: io::Result<T>) -> Result<T, Error> {
+    started.map_err(|source| Error::Start { what, source })
+}
+
+fn listen(option: &'static str, address: SocketAddr) -> Result<(Listener, SocketAddr), Error> {
+    let listener =
+        Listener::tcp(address).map_err(|source| Error::Listen { option, address, source })?;
+    let bound = listener.tcp_address().unwrap_or(address);
+    Ok((listener, bound))
+}
+
+fn listen_hint(source: &io::Error, option: &str) -> String {
+    let kind = source.kind();
+    let why = if kind == io::ErrorKind::AddrInUse {
+        "another program listens there: stop it, or "
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "ports below 1024 are for root or who has CAP_NET_BIND_SERVICE: "
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        "this machine does not have that address: "
+    } else {
+        ""
+    };
+    format!("; {why}choose another address with {option}")
+}
+
+fn store_hint(error: &StoreError) -> &'static str {
+    let StoreError::Io { source, .. } = error else { return "" };
+    let kind = source.kind();
+    if kind == io::ErrorKind::PermissionDenied {
+        "; run loft as the user that owns it, or name another directory with --data"
+    } else if kind == io::ErrorKind::NotADirectory || kind == io::ErrorKind::AlreadyExists {
+        "; name a directory with --data"
+    } else {
+        ""
+    }
+}
+
+/// The line that scripts wait for.
+struct Ready<'a> {
+    imap: SocketAddr,
+    imaps: SocketAddr,
+    lmtp: SocketAddr,
+    data: &'a Path,
+}
+
+impl fmt::Display for Ready<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { imap, imaps, lmtp, data } = self;
+        write!(f, "ready imap={imap} imaps={imaps} lmtp={lmtp} data={}", data.display())
+    }
+}
+
+fn announce(ready: &Ready<'_>, settings: &cli::Demo) {
+    eprint!("{}", hint(ready.imap, &settings.password));
+    let mut out = io::stdout().lock();
+    if let Err(error) = writeln!(out, "{ready}").and_then(|()| out.flush()) {
+        warn!(%error, "can't say on standard output that the server is ready");
+    }
+}
+
+/// How to put in a first mail. Only the default password is shown.
+fn hint(imap: SocketAddr, password: &str) -> String {
+    let password = if password == cli::PASSWORD { password } else { "PASSWORD" };
+    format!(
+        "Put in a first mail and read it:\n  \
+         printf 'Subject: Hello\\r\\n\\r\\nIt works.\\r\\n' > hello.eml\n  \
+         curl --url imap://{imap}/INBOX -u u1:{password} -T hello.eml\n  \
+         curl --url 'imap://{imap}/INBOX;MAILINDEX=1' -u u1:{password}\n"
+    )
+}
+
+/// This machine's name, as far as it can stand in a greeting and a header.
+fn hostname() -> String {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy();
+    let fits = !name.is_empty()
+        && name.len() <= 255
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    if fits { name.into_owned() } else { "localhost".to_owned() }
+}
+
+fn random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the kernel has random numbers for everyone");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_line_is_what_scripts_expect() {
+        let ready = Ready {
+            imap: "127.0.0.1:1143".parse().unwrap(),
+            imaps: "[::1]:1993".parse().unwrap(),
+            lmtp: "127.0.0.1:1024".parse().unwrap(),
+            data: Path::new("./loft-data"),
+        };
+        let line =
+            "ready imap=127.0.0.1:1143 imaps=[::1]:1993 lmtp=127.0.0.1:1024 data=./loft-data";
+        assert_eq!(ready.to_string(), line);
+    }
+
+    #[test]
+    fn the_hint_shows_only_the_default_password() {
+        let at = "127.0.0.1:1143".parse().unwrap();
+        assert!(hint(at, cli::PASSWORD).contains("-u u1:pw -T hello.eml"));
+        assert!(!hint(at, "hunter2").contains("hunter2"));
+    }
+
+    #[test]
+    fn an_address_in_use_is_named_with_the_option_that_changes_it() {
+        let (_listener, at) = listen("--imap", "127.0.0.1:0".parse().unwrap()).unwrap();
+        let error = listen("--lmtp", at).err().unwrap().to_string();
+        assert!(
+            error.contains(&at.to_string()) && error.contains("another address with --lmtp"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_hostname_can_stand_in_a_header() {
+        let name = hostname();
+        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()), "{name:?}");
+    }
+}

@@ -1,0 +1,119 @@
+//! The protocols at work: machines that join a session, which knows the protocol, to the store, which knows the mail.
+//!
+//! Invariants:
+//! - A machine never waits: what may take long runs on the file pool, and its answer wakes the connection.
+//! - What a session asked is answered once, or the connection is over.
+//! - Every log line of a connection carries its id.
+
+mod header_scan;
+mod id;
+mod imap;
+mod lmtp;
+mod logged;
+mod trace;
+
+use crate::accounts::{AccountName, Accounts};
+use crate::store::{Account, Store, StoreError};
+use runtime_smol::{Clock, Machine, Peer, Pool, Time};
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tracing::{Span, info_span};
+
+use id::Ids;
+use imap::Imap;
+use lmtp::Lmtp;
+use logged::Logged;
+
+/// What all connections of a server share.
+pub struct Shared {
+    store: Arc<Store>,
+    accounts: Box<dyn Accounts>,
+    /// Accounts that the store has in memory, or nearly so. There are no more than there are accounts.
+    known: Mutex<HashSet<AccountName>>,
+    /// Where calls run that wait for a disk.
+    files: Pool,
+    clock: Clock,
+    hostname: Box<str>,
+    ids: Ids,
+    imap: Arc<imap_proto::Config>,
+    lmtp: Arc<lmtp_proto::Config>,
+}
+
+/// A call on its way through the file pool.
+type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl Shared {
+    /// Services for the mail of `store`. `message_max` is the largest message it takes, in bytes.
+    #[must_use]
+    pub fn new(
+        store: Arc<Store>,
+        accounts: Box<dyn Accounts>,
+        files: Pool,
+        clock: Clock,
+        hostname: &str,
+        message_max: u64,
+    ) -> Arc<Self> {
+        let mut imap = imap_proto::Config { tls_available: true, ..imap_proto::Config::default() };
+        imap.limits.append = message_max;
+        let mut lmtp = lmtp_proto::Config::new(hostname);
+        lmtp.starttls = true;
+        lmtp.limits.message = message_max;
+        Arc::new(Self {
+            store,
+            accounts,
+            known: Mutex::default(),
+            files,
+            clock,
+            hostname: hostname.into(),
+            ids: Ids::new(clock.wall()),
+            imap: Arc::new(imap),
+            lmtp: Arc::new(lmtp),
+        })
+    }
+
+    /// An IMAP connection that was just accepted; with `peer.tls`, whose handshake is done.
+    #[must_use]
+    pub fn imap(self: &Arc<Self>, peer: &Peer, now: Time) -> impl Machine + use<> {
+        let id = self.ids.session();
+        Logged::new(info_span!("imap", session = %id), || Imap::new(self.clone(), peer, now))
+    }
+
+    /// An LMTP connection that was just accepted.
+    #[must_use]
+    pub fn lmtp(self: &Arc<Self>, peer: &Peer, now: Time) -> impl Machine + use<> {
+        let id = self.ids.session();
+        Logged::new(info_span!("lmtp", session = %id), || Lmtp::new(self.clone(), id, peer, now))
+    }
+
+    /// Runs `call` on the file pool; what it logs carries the session's id.
+    fn run<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> Job<T> {
+        let span = Span::current();
+        Box::pin(self.files.run(move || span.in_scope(call)))
+    }
+
+    /// Opens an account: at once when it has been opened before, else on the file pool.
+    fn account(&self, name: AccountName) -> Load {
+        if self.known().contains(&name) {
+            return Load::Now(self.store.account(name.as_str()));
+        }
+        let store = self.store.clone();
+        self.known().insert(name.clone());
+        Load::Later(self.run(move || store.account(name.as_str())))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<AccountName>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An account that is being opened.
+enum Load {
+    Now(Result<Arc<Account>, StoreError>),
+    Later(Job<Result<Arc<Account>, StoreError>>),
+}
+
+/// The peer's address for logs.
+fn shown(peer: &Peer) -> String {
+    peer.addr.map_or_else(|| "unix".to_owned(), |addr| addr.to_string())
+}
