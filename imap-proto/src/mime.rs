@@ -232,3 +232,13 @@ impl Mime {
         self.kept.get(field.value.start as usize..field.value.end as usize).unwrap_or_default()
     }
 }
+
+/// Counts steps where tests check that work is linear; nothing otherwise.
+#[inline]
+fn work(_steps: usize) {
+    #[cfg(test)]
+    tests::WORK.with(|work| work.set(work.get() + _steps as u64));
+}
+
+#[cfg(test)]
+mod tests;

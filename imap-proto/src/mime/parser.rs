@@ -33,7 +33,7 @@ pub struct Parser {
     line_end: u64,
     behind_cr: bool,
     /// The beginning of the line being taken, when it came in more than one piece.
-    line: Vec<u8>,
+    pub(super) line: Vec<u8>,
     mode: Mode,
     /// Bytes of all header blocks.
     headers: u64,
@@ -176,6 +176,7 @@ impl Parser {
     }
 
     fn pass(&mut self, bytes: &[u8]) {
+        super::work(bytes.len());
         self.at += bytes.len() as u64;
         self.behind_cr = bytes.last() == Some(&b'\r');
     }
@@ -217,6 +218,7 @@ impl Parser {
     /// longest counts, of equals the innermost.
     fn boundary(&self, line: &[u8]) -> Option<(usize, bool)> {
         let text = line.strip_prefix(b"--")?;
+        super::work(self.open.len());
         if self.parts.len() >= self.limits.parts as usize {
             return None; // row 29: the rest belongs to the last part
         }
@@ -241,7 +243,7 @@ impl Parser {
         let Some(open) = self.open.last_mut() else { return };
         if closes {
             open.boundary = None; // what follows is the epilogue
-        } else {
+        } else if self.parts.len() < self.limits.parts as usize {
             self.begin_part(self.at);
         }
     }
@@ -362,6 +364,7 @@ impl Parser {
         {
             return;
         }
+        super::work(value.len());
         let start = self.kept.len() as u32;
         header::unfold(&value, self.limits.field as usize, &mut self.kept);
         self.fields.push(Field { name, value: start..self.kept.len() as u32 });
@@ -370,6 +373,7 @@ impl Parser {
     /// The first value kept of a field of the part being read.
     fn value(&self, part: PartId, name: FieldName) -> Option<&[u8]> {
         let start = self.parts.get(part.0 as usize)?.fields.start as usize;
+        super::work(self.fields.len() - start);
         let field = self.fields.get(start..)?.iter().find(|field| field.name == name)?;
         self.kept.get(field.value.start as usize..field.value.end as usize)
     }

@@ -20,6 +20,7 @@ impl<'a> Lexer<'a> {
     }
 
     pub(super) fn bump(&mut self) {
+        super::work(1);
         self.rest = self.rest.get(1..).unwrap_or_default();
     }
 
@@ -35,6 +36,7 @@ impl<'a> Lexer<'a> {
     /// Takes the bytes for which `wanted` holds.
     pub(super) fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
         let len = self.rest.iter().take_while(|&&byte| wanted(byte)).count();
+        super::work(len + 1);
         let (taken, rest) = self.rest.split_at(len);
         self.rest = rest;
         taken
@@ -168,6 +170,7 @@ impl<'a> Iterator for RawParams<'a> {
         loop {
             // What is no parameter is skipped up to the next semicolon.
             let semicolon = memchr::memchr(b';', self.lexer.rest)?;
+            super::work(semicolon);
             self.lexer.rest = self.lexer.rest.get(semicolon + 1..)?;
             self.lexer.skip_cfws();
             let Some(name) = self.lexer.token() else { continue };
