@@ -4,7 +4,7 @@
 //! runs the [`Program`] over its columns and, only for messages these don't decide, over the messages.
 //!
 //! Invariants:
-//! - Evaluation neither recurses nor allocates per message; text is searched in linear time and bounded memory.
+//! - Evaluation doesn't recurse, columns allocate nothing; text is searched in linear time and bounded memory.
 //! - What is cheap is looked at first: columns, then the header, then the body.
 //! - [`Program::message`] never contradicts a `Yes` or `No` of [`Program::columns`].
 
