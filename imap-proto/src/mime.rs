@@ -40,7 +40,7 @@ pub struct Limits {
     pub headers: u64,
     /// Bytes kept of one field. 128 KiB: more than 1,000 addresses.
     pub field: u32,
-    /// Bytes kept of all fields of a message. 1 MiB.
+    /// Bytes kept of all fields of a message, what describes the message itself in half of it. 512 KiB.
     pub kept: u32,
     /// Addresses shown in one ENVELOPE. 1,000.
     pub addresses: u32,
@@ -54,7 +54,7 @@ impl Default for Limits {
             header: 10 << 20,
             headers: 50 << 20,
             field: 128 << 10,
-            kept: 1 << 20,
+            kept: 512 << 10,
             addresses: 1000,
         }
     }

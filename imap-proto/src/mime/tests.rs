@@ -170,5 +170,5 @@ fn kept_memory_is_bounded() {
     let held = mime.kept.capacity()
         + mime.fields.capacity() * size_of::<Field>()
         + mime.parts.capacity() * size_of::<Part>();
-    assert!(mime.parts().len() == 10_000 && held < 4 << 20, "{held}");
+    assert!(mime.parts().len() == 10_000 && held < 2 << 20, "{held}");
 }
