@@ -43,6 +43,7 @@ pub struct TransactionBuilder<'m> {
     mailbox: &'m Mailbox,
     names: Names,
     uidnext: u32,
+    anchors: bool,
     /// Names defined by this transaction for the first time; they follow the mailbox's table.
     fresh: Vec<Box<str>>,
     defines: Vec<Record>,
@@ -57,6 +58,7 @@ impl<'m> TransactionBuilder<'m> {
             mailbox,
             names: *names,
             uidnext: mailbox.uidnext().0,
+            anchors: true,
             fresh: Vec::new(),
             defines: Vec::new(),
             records: Vec::new(),
@@ -67,6 +69,12 @@ impl<'m> TransactionBuilder<'m> {
     /// Says that the store is in this epoch; costs bytes only where the mailbox was last written in an older one.
     pub fn epoch(&mut self, epoch: u32) -> &mut Self {
         self.prefix.epoch = (epoch > self.mailbox.epoch()).then_some(epoch);
+        self
+    }
+
+    /// Leaves out the anchors of appends: for a writer that shares its log with others and learns its UIDs afterwards.
+    pub fn without_anchors(&mut self) -> &mut Self {
+        self.anchors = false;
         self
     }
 
@@ -88,7 +96,7 @@ impl<'m> TransactionBuilder<'m> {
             size: message.size,
             flags: message.flags,
             keywords,
-            anchor: Some(uid.0 as u8),
+            anchor: self.anchors.then_some(uid.0 as u8),
             ..Append::default()
         }));
         Ok(uid)

@@ -155,7 +155,8 @@ impl<'a> Snapshot<'a> {
         }
         self.read_rows(&mut mailbox)?;
         self.read_rest(&mut mailbox)?;
-        mailbox.first_unseen = self.header.first_unseen.map_or(mailbox.len(), |index| index as usize);
+        mailbox.first_unseen =
+            self.header.first_unseen.map_or(mailbox.len(), |index| index as usize);
         self.check(&mailbox)?;
         Ok(mailbox)
     }

@@ -1,1 +1,239 @@
-//! To come.
+//! The mailbox list: who wins a name, what a rename moves, early and late readers.
+
+use index_format::list::{Counters, List, Outcome, Record, SpecialUse, Transaction};
+use index_format::log::{EndKind, Frames, Header, Kind, write_frame};
+use index_format::mailbox::Counters as Sums;
+use index_format::snapshot::Position;
+use index_format::{Guid, ModSeq, Uid};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::arbitrary::{list_record, prefix};
+
+const OWNER: Guid = Guid([8; 16]);
+
+fn guid(n: u8) -> Guid {
+    Guid([n; 16])
+}
+
+fn create(n: u8, name: &str) -> Record {
+    Record::Create {
+        guid: guid(n),
+        name: name.into(),
+        uidvalidity: 0,
+        special_use: SpecialUse::NONE,
+        time: 5,
+    }
+}
+
+fn apply(list: &mut List, record: Record) -> Outcome {
+    let mut applied = list.apply(&Transaction::new(vec![record]));
+    applied.outcomes.remove(0)
+}
+
+fn names(list: &List) -> Vec<&str> {
+    list.iter().map(|entry| entry.name.as_str()).collect()
+}
+
+pub(crate) fn some_list() -> List {
+    let mut list = List::new(1);
+    for (n, name) in
+        ["INBOX", "Sent", "Work", "Work/2024", "Work/2024/May", "Workshop"].into_iter().enumerate()
+    {
+        apply(&mut list, create(n as u8, name));
+    }
+    list
+}
+
+proptest! {
+    #[test]
+    fn transactions_come_back_whole(records in vec(list_record(), 0..20), prefix in prefix()) {
+        let transaction = Transaction { prefix, records };
+        let mut bytes = Vec::new();
+        transaction.encode(&mut bytes).unwrap();
+        prop_assert_eq!(Transaction::decode(&bytes, 0), Ok(transaction));
+    }
+
+    #[test]
+    fn random_payloads_never_panic(kind in 0u8..20, bytes in vec(any::<u8>(), 0..120)) {
+        let bytes = [&[kind][..], &bytes].concat();
+        if let Ok(transaction) = Transaction::decode(&bytes, 0) {
+            let mut out = Vec::new();
+            transaction.encode(&mut out).unwrap();
+            prop_assert_eq!(&out, &bytes);
+            some_list().apply(&transaction);
+        }
+        let _ = List::parse(&bytes);
+    }
+
+    #[test]
+    fn early_and_late_readers_agree(
+        transactions in vec((vec(list_record(), 1..5), prefix()), 1..40),
+        snapshot_at in any::<prop::sample::Index>(),
+    ) {
+        let snapshot_at = snapshot_at.index(transactions.len());
+        let mut late = List::new(1);
+        let mut early = None;
+        for (index, (records, prefix)) in transactions.into_iter().enumerate() {
+            if index == snapshot_at {
+                let bytes = late.write(OWNER, 3, 700);
+                let (owner, list, position) = List::parse(&bytes).unwrap();
+                let transactions = index as u64;
+                prop_assert_eq!((owner, position), (OWNER, Position { file: 3, offset: 700, transactions }));
+                prop_assert_eq!(list.write(OWNER, 3, 700), bytes);
+                early = Some(list);
+            }
+            let transaction = Transaction { prefix, records };
+            let before = late.clone();
+            let applied = late.apply(&transaction);
+            if let Some(early) = &mut early {
+                prop_assert_eq!(early.apply(&transaction), applied.clone());
+            }
+            // One holder a name, one name a holder; no number falls.
+            prop_assert!(late.iter().all(|entry| late.by_guid(entry.guid) == late.by_name(&entry.name)));
+            prop_assert!(late.modseq() >= before.modseq() && late.uidvalidity_high() >= before.uidvalidity_high());
+            prop_assert_eq!(applied.modseq.is_some(), late.modseq() > before.modseq());
+            for entry in late.iter().filter(|entry| before.by_guid(entry.guid).is_none()) {
+                prop_assert!(entry.uidvalidity > before.uidvalidity_high());
+            }
+        }
+        prop_assert_eq!(early, Some(late));
+    }
+}
+
+#[test]
+fn the_first_creator_wins_and_the_second_learns_it() {
+    let mut list = List::new(0);
+    let now = list.next_uidvalidity(1_750_000_000);
+    assert_eq!(now, 1_750_000_001);
+    let first = Record::Create {
+        guid: guid(1),
+        name: "Lists/rust".into(),
+        uidvalidity: now,
+        special_use: SpecialUse::ARCHIVE,
+        time: 1_750_000_000,
+    };
+    assert_eq!(apply(&mut list, first.clone()), Outcome::Created { uidvalidity: now });
+    assert_eq!(apply(&mut list, create(2, "Lists/rust")), Outcome::NameTaken(guid(1)));
+    assert_eq!(apply(&mut list, first), Outcome::Same);
+    assert_eq!(list.by_guid(guid(2)), None);
+    // Even a writer that did not know of the first gets a UIDVALIDITY of its own.
+    assert_eq!(apply(&mut list, create(2, "Lists")), Outcome::Created { uidvalidity: now + 1 });
+    assert_eq!(list.next_uidvalidity(17), now + 2);
+    assert!(list.has_children("Lists") && !list.has_children("Lists/rust"));
+    assert_eq!(list.by_name("Lists/rust").unwrap().special_use, SpecialUse::ARCHIVE);
+    for name in ["", "/", "a//b", "/a", "a/"] {
+        assert_eq!(apply(&mut list, create(9, name)), Outcome::Invalid, "{name:?}");
+    }
+}
+
+#[test]
+fn a_tree_is_renamed_by_one_record() {
+    let mut list = some_list();
+    let rename =
+        |from: &str, to: &str| Record::Rename { from: from.into(), to: to.into(), time: 9 };
+    let Outcome::Renamed(moved) = apply(&mut list, rename("Work", "Old/Work")) else { panic!() };
+    assert_eq!(moved.len(), 3);
+    assert_eq!(
+        names(&list),
+        ["INBOX", "Old/Work", "Old/Work/2024", "Old/Work/2024/May", "Sent", "Workshop"]
+    );
+    assert_eq!(list.by_name("Old/Work/2024").unwrap().guid, guid(3));
+    let tombstone = &list.tombstones()[1];
+    assert_eq!(
+        (tombstone.name.as_str(), tombstone.renamed_to.as_deref()),
+        ("Work/2024", Some("Old/Work/2024"))
+    );
+    // A name that is taken by another refuses the whole tree.
+    apply(&mut list, create(20, "New/2024/May"));
+    assert_eq!(apply(&mut list, rename("Old/Work", "New")), Outcome::NameTaken(guid(20)));
+    assert_eq!(apply(&mut list, rename("Old/Work", "Old/Work/x")), Outcome::Invalid);
+    assert_eq!(apply(&mut list, rename("Nothing", "x")), Outcome::Missing);
+    // A parent that is no mailbox itself moves what is below it, also onto its own place.
+    assert!(matches!(apply(&mut list, rename("Old/Work", "Old")), Outcome::Renamed(_)));
+    assert_eq!(list.by_name("Old/2024/May").unwrap().guid, guid(4));
+}
+
+#[test]
+fn a_deleted_mailbox_leaves_its_children_subscription_and_tombstone() {
+    let mut list = some_list();
+    assert_eq!(apply(&mut list, Record::Subscribe("Work".into())), Outcome::Done);
+    assert_eq!(apply(&mut list, Record::Subscribe("Never/there".into())), Outcome::Done);
+    let Outcome::Deleted(entry) = apply(&mut list, Record::Delete { guid: guid(2), time: 77 })
+    else {
+        panic!()
+    };
+    assert_eq!(entry.name, "Work");
+    assert!(
+        list.by_name("Work").is_none() && list.has_children("Work") && list.is_subscribed("Work")
+    );
+    assert_eq!(list.subscriptions().collect::<Vec<_>>(), ["Never/there", "Work"]);
+    let tombstone = list.tombstones().last().unwrap();
+    assert_eq!((tombstone.guid, tombstone.time, &tombstone.renamed_to), (guid(2), 77, &None));
+    assert_eq!(
+        apply(&mut list, create(2, "Again")),
+        Outcome::Invalid,
+        "a GUID is one mailbox for ever"
+    );
+    let high = list.uidvalidity_high();
+    assert_eq!(apply(&mut list, create(30, "Work")), Outcome::Created { uidvalidity: high + 1 });
+    assert_eq!(apply(&mut list, Record::Unsubscribe("Work".into())), Outcome::Done);
+    assert_eq!(apply(&mut list, Record::Unsubscribe("Work".into())), Outcome::Same);
+}
+
+#[test]
+fn older_counters_never_replace_newer_ones() {
+    let mut list = some_list();
+    let counters = |t, messages| {
+        let sums = Sums { messages, unseen: 1, deleted: 2, size: 3 };
+        let counters = Counters { sums, uidnext: Uid(messages + 1), modseq: ModSeq::new(t, 1) };
+        Record::Counters { guid: guid(0), counters }
+    };
+    let modseq = list.modseq();
+    assert_eq!(apply(&mut list, counters(7, 10)), Outcome::Done);
+    assert_eq!(apply(&mut list, counters(5, 9)), Outcome::Same);
+    assert_eq!(list.by_name("INBOX").unwrap().counters.sums.messages, 10);
+    assert_eq!(list.modseq(), modseq, "counters have modseqs of their own");
+    let missing = Record::Recent { guid: guid(99), uid: Uid(3) };
+    assert_eq!(apply(&mut list, missing), Outcome::Missing);
+    apply(&mut list, Record::Recent { guid: guid(0), uid: Uid(8) });
+    assert_eq!(apply(&mut list, Record::Recent { guid: guid(0), uid: Uid(3) }), Outcome::Same);
+    assert_eq!(list.by_name("INBOX").unwrap().recent, Uid(8));
+}
+
+#[test]
+fn a_list_log_is_replayed() {
+    let list = List::new(1);
+    let mut file = Vec::new();
+    let header = list.header(OWNER, 1, None, 4);
+    assert_eq!(header.kind, Kind::List);
+    header.write(&mut file);
+    for (n, name) in ["a", "b", "a"].into_iter().enumerate() {
+        let mut payload = Vec::new();
+        Transaction::new(vec![create(n as u8, name)]).encode(&mut payload).unwrap();
+        write_frame(4, &payload, &mut file).unwrap();
+    }
+    let mut replayed = List::new(0);
+    replayed.begin_file(&header).unwrap();
+    let mut outcomes = Vec::new();
+    let mut frames = Frames::new(&file, Header::LEN as u64, 4);
+    let end = replayed
+        .replay(&mut frames, |_, applied| outcomes.extend(applied.outcomes.clone()))
+        .unwrap();
+    assert_eq!(end.kind, EndKind::Clean);
+    assert_eq!(outcomes[2], Outcome::NameTaken(guid(0)));
+    assert_eq!((names(&replayed), replayed.transactions()), (vec!["a", "b"], 3));
+    assert!(replayed.begin_file(&header).is_err());
+}
+
+#[test]
+fn a_damaged_snapshot_is_refused() {
+    let bytes = some_list().write(OWNER, 1, 2);
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x20;
+        assert!(List::parse(&damaged).is_err(), "byte {at}");
+        assert!(List::parse(&bytes[..at]).is_err());
+    }
+    assert!(List::parse(&[&bytes[..], &[0]].concat()).is_err());
+}

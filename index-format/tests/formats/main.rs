@@ -1,5 +1,7 @@
 //! One test binary for all formats: round trips, damage, forgery, sizes, golden bytes.
 
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
+
 mod arbitrary;
 mod cache;
 mod golden;
