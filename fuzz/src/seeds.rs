@@ -1,0 +1,303 @@
+//! The first inputs of each target, made with the writers of the formats, so that they keep up with them.
+
+use crate::pieces::join;
+use dbox_format::Seed;
+use dbox_format::container::FileHeader;
+use dbox_format::map::{Added, Draft, IdSet, LogPosition, Map, Transaction as MapTransaction};
+use index_format::journal::{Part, Record as JournalRecord, Target};
+use index_format::list::{List, Record as ListRecord, SpecialUse};
+use index_format::mailbox::{Mailbox, NewMessage, TransactionBuilder};
+use index_format::record::Names;
+use index_format::{Flags, Guid, MapId, Uid, UidSet, cache, journal, list, log, snapshot};
+
+/// `first` before `rest`.
+fn tagged(first: u8, rest: &[u8]) -> Vec<u8> {
+    let mut input = vec![first];
+    input.extend_from_slice(rest);
+    input
+}
+
+pub(crate) fn lmtp_session() -> Vec<Vec<u8>> {
+    const START: &str = "LHLO client.example\r\nMAIL FROM:<a@b> SIZE=20\r\nRCPT TO:<u1@d>\r\n";
+    let scripts = [
+        format!("{START}RCPT TO:<no>\r\nRCPT TO:<u1>\r\nDATA\r\nSubject: x\r\n\r\n..x\r\n.\r\nQUIT\r\n"),
+        format!("{START}BDAT 5\r\nab\r\n.BDAT 0 LAST\r\nRSET\r\nNOOP\r\nVRFY u1\r\nHELP\r\nQUIT\r\n"),
+        format!("{START}DATA\r\na\n.\nb\n.\r\nc\r.\rd\r\n.\ne\r\n.\rf\r\n\0.\r\n.\0\r\n.\r\r\n.\r\n"),
+        "LHLO a\r\nSTARTTLS\r\nLHLO a\r\nMAIL FROM:<>\r\n".into(),
+        "LHLO a\r\nMAIL FROM:<\"a b\\\"\"@[1.2.3.4]> BODY=8BITMIME\r\nRCPT TO:<@x,@y:u@d>\r\nDATA\r\n.\r\n".into(),
+        "LHLO a\r\nMAIL FROM:<\u{fc}@d> SMTPUTF8 BODY=BINARYMIME\r\nRCPT TO:<\u{e4}@\u{f6}>\r\nBDAT 1 LAST\r\n\0".into(),
+        "LHLO a\r\nMAIL FROM:<full@d>\r\nRCPT TO:<u1>\r\nBDAT 3\r\nabcBDAT 3 LAST\r\nabcMAIL FROM:<>\r\n".into(),
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+        "EHLO a\r\nRCPT TO:<\"\"@d>\r\nBDAT 18446744073709551616\r\nBDAT x\r\n".into(),
+    ];
+    let choices = [
+        [0; 8],
+        [0x1f, 3, 1, 4, 1, 2, 9, 0],
+        [0x08, 9, 9, 9, 9, 3, 0, 0],
+        [0x0f, 1, 2, 3, 4, 1, 60, 0],
+    ];
+    let inputs = scripts.iter().flat_map(|script| {
+        choices.iter().map(move |choice| [choice.as_slice(), script.as_bytes()].concat())
+    });
+    inputs.collect()
+}
+
+pub(crate) fn uidset() -> Vec<Vec<u8>> {
+    let mut gaps = UidSet::new();
+    (1..200).step_by(3).for_each(|uid| gaps.push(Uid(uid)));
+    gaps.insert_range(Uid(1_000)..=Uid(70_000));
+    gaps.insert(Uid(u32::MAX));
+    let sets = [UidSet::new(), UidSet::one(Uid(7)), UidSet::range(Uid(0)..=Uid(u32::MAX)), gaps];
+    let encoded = sets.iter().map(|set| {
+        let mut bytes = vec![0];
+        set.encode(&mut bytes);
+        bytes
+    });
+    let steps = (0..64_u8).flat_map(|step| [step, step.wrapping_mul(37), step & 3, step / 2]);
+    encoded
+        .chain([steps.fold(vec![1], |mut input, byte| {
+            input.push(byte);
+            input
+        })])
+        .collect()
+}
+
+/// Transactions of a mailbox, encoded, and what they lead to.
+fn mailbox() -> (Vec<Vec<u8>>, Mailbox) {
+    let mut mailbox = Mailbox::new(1_700_000_000, 0);
+    let mut names = Names::default();
+    let mut payloads = Vec::new();
+    for step in 0..8_u32 {
+        let mut builder = TransactionBuilder::new(&mailbox, &names);
+        let first_four = UidSet::range(Uid(1)..=Uid(4));
+        match step {
+            0..=3 => {
+                for number in 0..=step {
+                    let message = NewMessage {
+                        map_id: MapId(step * 10 + number),
+                        internal_date: 1_700_000_000 + i64::from(number),
+                        save_date: 1_700_000_100,
+                        size: 1_000 << step,
+                        flags: Flags::NONE,
+                        keywords: &["$Forwarded"],
+                    };
+                    builder.append(&message).expect("there is room for a keyword");
+                }
+            }
+            4 => builder.flags_add(&first_four, Flags::SEEN, &["$Junk"]).expect("and another"),
+            5 => builder.flags_replace(&first_four, Flags::DELETED, &[]).expect("nothing new"),
+            6 => builder.expunge(&UidSet::range(Uid(2)..=Uid(3))),
+            _ => builder.flags_remove(&first_four, Flags::DELETED, &["$Junk"]),
+        }
+        let transaction = builder.finish();
+        let mut payload = Vec::new();
+        transaction.encode(&mut names, &mut payload).expect("a small transaction");
+        mailbox.apply(&transaction).expect("it follows");
+        payloads.push(payload);
+    }
+    (payloads, mailbox)
+}
+
+fn slices(payloads: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
+    payloads.iter().map(Vec::as_slice)
+}
+
+pub(crate) fn index_log() -> Vec<Vec<u8>> {
+    let (payloads, _) = mailbox();
+    let mut file = Vec::new();
+    Mailbox::new(1_700_000_000, 0).header(Guid([1; 16]), 1, None, 42).write(&mut file);
+    for payload in &payloads {
+        log::write_frame(42, payload, &mut file).expect("a small payload");
+    }
+    let mut sealed = file.clone();
+    log::write_seal(42, &mut sealed);
+    vec![
+        tagged(0, &file),
+        tagged(0, &sealed),
+        tagged(0, &file[..file.len() - 3]),
+        tagged(1, &join(&[42, 100], slices(&payloads))),
+        tagged(1, &join(&[7, u64::MAX], [b"x".as_slice(), &[0; 300], b"yz"])),
+    ]
+}
+
+pub(crate) fn index_snapshot() -> Vec<Vec<u8>> {
+    let (payloads, full) = mailbox();
+    vec![
+        tagged(0, &snapshot::write(&full, Guid([1; 16]), 1, 88)),
+        tagged(0, &snapshot::write(&Mailbox::new(5, 0), Guid([1; 16]), 1, 88)),
+        tagged(1, &join(&[1_000], slices(&payloads))),
+        tagged(1, &join(&[u64::MAX], [])),
+    ]
+}
+
+/// Transactions of a mailbox list, encoded, and what they lead to.
+fn mailboxes() -> (Vec<Vec<u8>>, List) {
+    let create = |number: u8, name: &str| ListRecord::Create {
+        guid: Guid([number; 16]),
+        name: name.into(),
+        uidvalidity: 1_700_000_000 + u32::from(number),
+        special_use: SpecialUse::NONE,
+        time: 1_700_000_000,
+    };
+    let steps = [
+        vec![create(1, "INBOX"), create(2, "Sent"), create(3, "a/b/c"), create(4, "a")],
+        vec![ListRecord::Subscribe("INBOX".into()), ListRecord::Subscribe("gone".into())],
+        vec![ListRecord::Rename { from: "a".into(), to: "x/y".into(), time: 1_700_000_001 }],
+        vec![ListRecord::SpecialUse { guid: Guid([2; 16]), special_use: SpecialUse::SENT }],
+        vec![ListRecord::Delete { guid: Guid([4; 16]), time: 1_700_000_002 }, create(5, "x")],
+        vec![
+            ListRecord::Recent { guid: Guid([1; 16]), uid: Uid(9) },
+            ListRecord::Unsubscribe("gone".into()),
+        ],
+    ];
+    let mut list = List::new(0);
+    let mut payloads = Vec::new();
+    for records in steps {
+        let transaction = list::Transaction::new(records);
+        let mut payload = Vec::new();
+        transaction.encode(&mut payload).expect("a small transaction");
+        list.apply(&transaction);
+        payloads.push(payload);
+    }
+    (payloads, list)
+}
+
+pub(crate) fn index_list() -> Vec<Vec<u8>> {
+    let (payloads, full) = mailboxes();
+    vec![
+        tagged(0, &full.write(Guid([1; 16]), 1, 88)),
+        tagged(0, &List::new(0).write(Guid([1; 16]), 1, 88)),
+        tagged(1, &join(&[], slices(&payloads))),
+    ]
+}
+
+pub(crate) fn index_cache() -> Vec<Vec<u8>> {
+    let header = cache::Header::covering(Guid([1; 16]), MapId(10), 42);
+    let mut file = Vec::new();
+    header.write(&mut file);
+    let fields = [(cache::Field::Envelope, b"(NIL)".as_slice()), (cache::Field::Preview, b"Hello")];
+    let row =
+        |number: u32| cache::Row { map_id: MapId(number), guid: [1, 2, 3, 4], fields: &fields };
+    for group in 0..3 {
+        let rows = [row(10), row(11), row(u32::from(group) + 20)];
+        cache::write_rows(&header, group, &rows, &mut file).expect("small rows");
+    }
+    vec![
+        tagged(0, &file),
+        tagged(0, &file[..file.len() - 1]),
+        tagged(1, &join(&[77], [b"".as_slice(), b"(\"a\" NIL)", &[b'x'; 500], b"List-Id: x\r\n"])),
+    ]
+}
+
+pub(crate) fn index_journal() -> Vec<Vec<u8>> {
+    let header = journal::Header {
+        store: Guid([1; 16]),
+        segment: 3,
+        previous: Some(journal::Previous { segment: 2, end: 9_999 }),
+        seed: 42,
+        first_record: 7,
+        epoch: 2,
+        flags: 0,
+    };
+    let mut segment = Vec::new();
+    header.write(&mut segment);
+    let part = |target| Part { account: b"u1", target };
+    let container =
+        Target::Container { file: 1, offset: 64, head: b"head", body: Some(0), tail: b"tail" };
+    let changes = [
+        part(container),
+        part(Target::Map { transaction: 3, payload: b"map" }),
+        part(Target::Mailbox { guid: Guid([9; 16]), transaction: 4, payload: b"mailbox" }),
+        part(Target::List { transaction: 5, payload: b"list" }),
+    ];
+    let records = [
+        JournalRecord { parts: changes.to_vec(), bodies: vec![b"a body"] },
+        JournalRecord { parts: changes[1..].to_vec(), bodies: vec![] },
+    ];
+    for (record, number) in records.iter().zip(7..) {
+        record.write(&header, number, &mut segment).expect("a small record");
+    }
+    let payloads: Vec<Vec<u8>> =
+        journal::Frames::new(&segment, &header, None).map(|frame| frame.payload.to_vec()).collect();
+    segment.resize(segment.len() + 100, 0);
+    vec![tagged(0, &segment), tagged(1, &join(&[5_000], slices(&payloads)))]
+}
+
+pub(crate) fn dbox_container() -> Vec<Vec<u8>> {
+    let messages = [b"Subject: x\r\n\r\ny\r\n".as_slice(), &[b'z'; 9_000], b"", &[0; 5_000]];
+    let mut header = Vec::new();
+    FileHeader { number: 9, seed: Seed(1), ..FileHeader::default() }.write(&mut header);
+    vec![
+        tagged(0, include_bytes!("../../dbox-format/tests/fixtures/c.0000001f")),
+        tagged(0, &header),
+        tagged(1, &join(&[3_000], messages)),
+        tagged(1, &join(&[70], messages)),
+    ]
+}
+
+pub(crate) fn dbox_map() -> Vec<Vec<u8>> {
+    let mut map = Map::new();
+    let mut payloads = Vec::new();
+    for step in 0..5_u32 {
+        let mut draft = Draft::new(&map);
+        match step {
+            0 => draft.container_open(1, Seed(5)),
+            1 | 2 => {
+                for number in 0..4 {
+                    let offset = 64 + u64::from(step * 4 + number) * 1_000;
+                    let guid = dbox_format::Guid([number as u8; 16]);
+                    let (size, record_len) = (900, 1_000);
+                    let added = Added {
+                        guid,
+                        container: 1,
+                        offset,
+                        record_len,
+                        size,
+                        refs: 1,
+                        ..Added::default()
+                    };
+                    draft.add(added);
+                }
+            }
+            3 => {
+                let ids: Vec<_> = map.iter().map(|(id, _)| id).collect();
+                draft.refs_add(ids.iter().copied().take(2));
+                draft.refs_remove(ids.iter().copied().skip(2));
+            }
+            _ => {
+                let mut gone = IdSet::new();
+                map.unreferenced().take(3).for_each(|id| gone.insert(id));
+                draft.free(gone);
+                draft.container_seal(1);
+            }
+        }
+        let transaction = draft.finish();
+        let mut payload = Vec::new();
+        MapTransaction::encode(&transaction, &mut payload);
+        map.apply(&transaction).expect("it follows");
+        payloads.push(payload);
+    }
+    let mut file = Vec::new();
+    map.write_snapshot(LogPosition { file: 1, offset: 500 }, &mut file);
+    vec![
+        tagged(0, &file),
+        tagged(0, include_bytes!("../../dbox-format/tests/fixtures/map.index")),
+        tagged(1, &join(&[], slices(&payloads))),
+    ]
+}
+
+pub(crate) fn imap_mime() -> Vec<Vec<u8>> {
+    let messages: [&[u8]; 5] = [
+        b"From: \"A, B\" <a@b>, c@d (e)\r\nTo: group: x@y;, z@z\r\nSubject: =?utf-8?Q?=C3=BC?=\r\n\
+          Date: Mon, 7 Feb 1994 21:52:25 -0800 (PST)\r\nMessage-ID: <1@x>\r\n\r\nbody\r\n",
+        b"Content-Type: multipart/mixed; boundary=\"=_x\"\r\n\r\npreamble\r\n--=_x\r\n\r\none\r\n--=_x\r\n\
+          Content-Type: message/rfc822\r\n\r\nSubject: inner\r\nContent-Type: multipart/alternative; boundary=y\r\n\r\n\
+          --y\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--y--\r\n--=_x--\r\nepilogue",
+        b"Content-Type: text/plain; charset*=us-ascii'en'utf-8; name*0=a; name*1=b\r\n\
+          Content-Disposition: attachment;\r\n filename=\"x y\"\r\nContent-Language: de, en\r\n\
+          Content-Transfer-Encoding: quoted-printable\r\n\r\na=\r\nb=3D=\n",
+        b"Subject: a\nfolded\n header\nno colon here\n\nbare\rline\nends\0",
+        b"\r\n\r\n",
+    ];
+    messages.iter().flat_map(|message| [tagged(0, message), tagged(7, message)]).collect()
+}
