@@ -13,7 +13,7 @@ pub struct Frame<'a> {
     pub start: u64,
     /// The first byte behind it.
     pub end: u64,
-    /// What it carries: [`Record::decode`].
+    /// What it carries: [`super::Record::decode`].
     pub payload: &'a [u8],
 }
 

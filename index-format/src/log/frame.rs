@@ -108,6 +108,15 @@ impl<'a> Frames<'a> {
         Frames { bytes, base: from, used: 0, seed: Seeded::new(seed), end: None }
     }
 
+    /// Stops at byte `end` of the file, where the next file's header says that this one ends: frames that landed behind
+    /// it later never count.
+    #[must_use]
+    pub fn until(mut self, end: u64) -> Frames<'a> {
+        let len = usize::try_from(end.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        self.bytes = self.bytes.get(..len).unwrap_or(self.bytes);
+        self
+    }
+
     /// How far the log counts. Reads all frames that are still to come.
     pub fn end(&mut self) -> End {
         while self.next().is_some() {}

@@ -129,6 +129,10 @@ impl Header {
             seed: reader.u64("seed")?,
             flags,
         };
+        if header.modseq > ModSeq::MAX {
+            let found = header.modseq.0;
+            return Err(Error::Value { field: "modseq", at: 56, found, allowed: "below 2^63" });
+        }
         Ok(header)
     }
 

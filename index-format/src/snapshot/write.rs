@@ -10,7 +10,7 @@ pub fn write(mailbox: &Mailbox, owner: Guid, file: u32, offset: u64) -> Vec<u8> 
     write_with(mailbox, owner, file, offset, 0, &[])
 }
 
-/// [`write`], with header flags and sections of others (their numbers above all of this version, ascending).
+/// [`write()`], with header flags and sections of others (their numbers above all of this version, ascending).
 pub fn write_with(
     mailbox: &Mailbox,
     owner: Guid,

@@ -46,6 +46,23 @@ pub(crate) fn some_list() -> List {
 }
 
 proptest! {
+    /// Bytes that lie under a right checksum: refused, or a list that is whole.
+    #[test]
+    fn lies_under_a_right_checksum_are_refused_or_whole(
+        flips in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = some_list().write(OWNER, 1, 2);
+        for (at, byte) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let sum = crc_fast::crc32_iscsi(&[&bytes[..12], &bytes[16..]].concat()).to_le_bytes();
+        bytes[12..16].copy_from_slice(&sum);
+        if let Ok((owner, list, position)) = List::parse(&bytes) {
+            prop_assert_eq!(list.write(owner, position.file, position.offset), bytes);
+        }
+    }
+
     #[test]
     fn transactions_come_back_whole(records in vec(list_record(), 0..20), prefix in prefix()) {
         let transaction = Transaction { prefix, records };

@@ -130,6 +130,18 @@ fn a_seal_ends_a_log_whatever_follows() {
 }
 
 #[test]
+fn frames_behind_the_end_that_the_next_file_names_never_count() {
+    let file = file(&[vec![1], vec![2], vec![3]]);
+    let second = Frames::new(&file, Header::LEN as u64, SEED).nth(1).unwrap();
+    let mut frames = Frames::new(&file, Header::LEN as u64, SEED).until(second.end);
+    assert_eq!(frames.by_ref().count(), 2);
+    assert_eq!((frames.end().at, frames.end().kind), (second.end, EndKind::Clean));
+    let mut frames = Frames::new(&file, second.start, SEED).until(second.end - 1);
+    assert_eq!((frames.end().at, frames.end().kind), (second.start, EndKind::Torn(Torn::Short)));
+    assert_eq!(Frames::new(&file, Header::LEN as u64, SEED).until(u64::MAX).count(), 3);
+}
+
+#[test]
 fn nothing_behind_damage_counts_but_tools_find_it() {
     let mut file = file(&[vec![1; 9], vec![2; 9], vec![3; 9]]);
     let second = Header::LEN + 15;

@@ -307,6 +307,25 @@ fn keywords_get_numbers_once_and_names_once_a_file() {
 }
 
 #[test]
+fn writers_that_share_a_log_leave_anchors_out() {
+    let mut mailbox = filled(3);
+    let build = |mailbox: &Mailbox, anchors: bool| {
+        let mut builder = TransactionBuilder::new(mailbox, &Names::default());
+        if !anchors {
+            builder.without_anchors();
+        }
+        assert_eq!(builder.append(&NewMessage::default()), Ok(Uid(4)));
+        builder.finish()
+    };
+    // Two writers that saw the same state: where the log puts the second, its anchor is wrong.
+    let (first, second, third) =
+        (build(&mailbox, true), build(&mailbox, true), build(&mailbox, false));
+    assert_eq!(mailbox.apply(&first).unwrap().appended, set(&[4]));
+    assert_eq!(mailbox.apply(&second), Err(ApplyError::Anchor { anchor: 4, next: Uid(5) }));
+    assert_eq!(mailbox.apply(&third).unwrap().appended, set(&[5]));
+}
+
+#[test]
 fn private_flags_belong_to_one_user() {
     let mut mailbox = filled(2);
     let private = |add, remove| Record::PrivateFlags {
@@ -352,6 +371,53 @@ fn old_tombstones_go_and_a_full_answer_is_asked_for() {
     assert_eq!(mailbox.vanished_since(before), None);
     let floor = mailbox.vanished_floor();
     assert_eq!(mailbox.vanished_since(floor).map(|set| set.len()), Some(kept as u64));
+}
+
+/// A torn first file, a second that goes on from it, and a frame that landed in the first too late.
+#[test]
+fn a_log_goes_on_in_its_next_file() {
+    let mut mailbox = Mailbox::new(9, 4);
+    let mut names = Names::default();
+    let write = |mailbox: &mut Mailbox, names: &mut Names, seed, file: &mut Vec<u8>| {
+        let mut builder = TransactionBuilder::new(mailbox, names);
+        builder.append(&NewMessage { keywords: &["$Work"], ..NewMessage::default() }).unwrap();
+        let transaction = builder.finish();
+        let mut payload = Vec::new();
+        transaction.encode(names, &mut payload).unwrap();
+        write_frame(seed, &payload, file).unwrap();
+        mailbox.apply(&transaction).unwrap();
+    };
+    let mut first = Vec::new();
+    mailbox.header(OWNER, 1, None, 1).write(&mut first);
+    write(&mut mailbox, &mut names, 1, &mut first);
+    let end = first.len() as u64;
+    let late = encoded(&plain(vec![append()]));
+    first.extend_from_slice(&[0xb5, 30, 1, 2]); // what a crash left of a frame
+    write_frame(1, &late, &mut first).unwrap();
+    let mut second = Vec::new();
+    let header = mailbox.header(OWNER, 2, Some(index_format::log::Previous { file: 1, end }), 2);
+    header.write(&mut second);
+    names = Names::default();
+    mailbox.begin_file(&header).unwrap();
+    for _ in 0..2 {
+        write(&mut mailbox, &mut names, 2, &mut second);
+    }
+    let mut reader = Mailbox::new(0, 0);
+    let mut defined = 0;
+    for (file, until) in [(&first, header.previous.unwrap().end), (&second, u64::MAX)] {
+        let header = Header::parse(file).unwrap();
+        reader.begin_file(&header).unwrap();
+        let mut frames = Frames::new(file, Header::LEN as u64, header.seed).until(until);
+        let count = |transaction: &Transaction| {
+            matches!(transaction.records[0], Record::KeywordDefine { .. })
+        };
+        let end = reader
+            .replay(&mut frames, |transaction, _| defined += usize::from(count(transaction)))
+            .unwrap();
+        assert_eq!(end.kind, EndKind::Clean);
+    }
+    assert_eq!((reader.len(), defined), (3, 2), "each file says the name once");
+    assert_eq!(reader, mailbox);
 }
 
 #[test]
