@@ -127,7 +127,8 @@ impl Driver {
                 self.session.handle_durable(self.now, position);
             }
             self.turn(&mut pending);
-            if before == (pending.len(), self.seen.replies.len()) && self.open.is_none() {
+            let after = (pending.len(), self.seen.replies.len());
+            if before == after && self.open.is_none() && self.session.waits_for().is_none() {
                 break;
             }
         }

@@ -61,7 +61,7 @@ impl Pair {
             }
             self.turn(&mut pending);
             let after = (pending.len(), self.seen.replies.len(), self.open.is_some());
-            if before == after && self.open.is_none() {
+            if before == after && self.open.is_none() && self.session.waits_for().is_none() {
                 return;
             }
         }
