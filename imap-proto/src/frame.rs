@@ -102,6 +102,8 @@ pub(crate) struct Framer {
     /// Bytes of `held` that are literals.
     literal_bytes: usize,
     literal_count: usize,
+    /// Where in `held` the line behind the last literal begins; a literal may look like anything.
+    line_start: usize,
     scan: Scan,
     /// The command is lost, and why.
     fault: Option<(Tag, Fault)>,
@@ -140,6 +142,7 @@ impl Framer {
                     if end.is_some() && self.held.is_empty() && self.fault.is_none() {
                         let (line, after) = rest.split_at(take);
                         if self.look(line, mode, limits).is_ok()
+                            && !self.scan.quoted
                             && header(trim(line), self.scan, mode).is_none()
                         {
                             *rest = after;
@@ -180,10 +183,13 @@ impl Framer {
                     if piece.contains(&0) {
                         // RFC 3501 §4.3: CHAR8 has no NUL, and literal8 has no business outside APPEND.
                         self.lose(Fault::Nul);
+                        self.held.clear();
                     }
                     if self.fault.is_none() {
+                        self.reserve(piece.len(), held_limit(mode, limits));
                         self.held.extend_from_slice(piece);
                         self.literal_bytes += piece.len();
+                        self.line_start = self.held.len();
                     }
                     self.state = match left - piece.len() as u64 {
                         0 => State::Line,
@@ -213,6 +219,22 @@ impl Framer {
                 State::Spent => self.clear(),
                 State::Asked(_) => return None,
             }
+        }
+    }
+
+    /// Nothing that was given out is kept: it may have been a password.
+    pub(crate) fn forget(&mut self) {
+        if self.state == State::Spent {
+            self.clear();
+        }
+    }
+
+    /// Makes room for `more` bytes: twice what is held, as usual, but not beyond `most`.
+    fn reserve(&mut self, more: usize, most: usize) {
+        let need = self.held.len() + more;
+        if need > self.held.capacity() {
+            let room = need.max((2 * need).min(most));
+            self.held.reserve_exact(room - self.held.len());
         }
     }
 
@@ -262,8 +284,31 @@ impl Framer {
 
     /// Adds a part of a line to what is held, or to nothing when the command is lost.
     fn take(&mut self, piece: &[u8], mode: Mode, limits: &Limits) -> Option<Fault> {
-        if self.fault.is_some() {
-            self.swallowed += piece.len() as u64;
+        let mut rest = piece;
+        if self.fault.is_none() {
+            let text = self.held.len() - self.literal_bytes;
+            let most = held_limit(mode, limits);
+            let room = (line_limit(mode, limits) + 2)
+                .saturating_sub(text)
+                .min(most - self.held.len().min(most));
+            let fits;
+            (fits, rest) = piece.split_at(room.min(piece.len()));
+            self.reserve(fits.len(), most);
+            self.held.extend_from_slice(fits);
+            if self.literal_count == 0 && http(&self.held) {
+                return Some(Fault::Http);
+            }
+            if let Err(fault) = self.scan.feed(fits, mode, limits) {
+                self.lose(fault);
+            } else if !rest.is_empty() {
+                if mode != Mode::User {
+                    return Some(Fault::LineTooLong);
+                }
+                self.lose(Fault::LineTooLong);
+            }
+        }
+        if !rest.is_empty() {
+            self.swallowed += rest.len() as u64;
             if self.swallowed > limits.literals as u64
                 || (mode == Mode::Guest && self.swallowed > limits.line as u64)
             {
@@ -271,30 +316,11 @@ impl Framer {
             }
             // The scan goes on, for a literal that the client believes in must not be read as commands.
             let _ = self.scan.feed(
-                piece,
+                rest,
                 Mode::User,
                 &Limits { nesting: u32::MAX, ..Limits::default() },
             );
-            self.keep_tail(piece);
-            return None;
-        }
-        let text = self.held.len() - self.literal_bytes + piece.len();
-        let first_line = self.literal_count == 0;
-        let fault = self.scan.feed(piece, mode, limits).err();
-        if self.held.is_empty() && self.held.capacity() < piece.len() {
-            self.held.reserve_exact(piece.len());
-        }
-        self.held.extend_from_slice(piece);
-        if first_line && http(&self.held) {
-            return Some(Fault::Http);
-        }
-        if text > line_limit(mode, limits) + 2 {
-            if mode != Mode::User {
-                return Some(Fault::LineTooLong);
-            }
-            self.lose(Fault::LineTooLong);
-        } else if let Some(fault) = fault {
-            self.lose(fault);
+            self.keep_tail(rest);
         }
         None
     }
@@ -302,12 +328,15 @@ impl Framer {
     /// The line that is held has come to its end.
     fn line_ends(&mut self, mode: Mode, limits: &Limits) -> Next {
         let line = trim(&self.held);
-        let header = header(line, self.scan, mode);
+        let last = trim(self.held.get(self.line_start..).unwrap_or_default());
+        let header = header(last, self.scan, mode);
         let quoted = self.scan.quoted;
         self.scan.quoted = false;
         self.scan.escaped = false;
         let literal = match header {
-            None if quoted && line.ends_with(b"+}") => return Next::Fatal(Fault::Literal),
+            None if quoted && mode != Mode::Plain && last.ends_with(b"+}") => {
+                return Next::Fatal(Fault::Literal);
+            }
             None => {
                 return match self.fault {
                     Some((tag, fault)) => Next::Faulty(tag, fault),
@@ -340,7 +369,10 @@ impl Framer {
             };
             // RFC 7888 §5: under LITERAL- a non-synchronising literal has at most 4096 bytes.
             let minus = mode == Mode::Guest && !literal.sync && literal.size > 4096;
-            if minus || literal.size > (sum - self.literal_bytes.min(sum)) as u64 {
+            // With what stands around them, so that nothing needs to be checked while they come.
+            let whole = (self.held.len() as u64).saturating_add(literal.size)
+                > held_limit(mode, limits) as u64;
+            if minus || whole || literal.size > (sum - self.literal_bytes.min(sum)) as u64 {
                 self.lose(Fault::LiteralsTooLarge);
                 if !literal.sync {
                     return Next::Fatal(Fault::LiteralsTooLarge);
@@ -366,6 +398,7 @@ impl Framer {
             }
             None => {
                 self.literal_count += 1;
+                self.line_start = self.held.len();
                 self.state =
                     if literal.size == 0 { State::Line } else { State::Literal(literal.size) };
                 if literal.sync { Next::Continue } else { Next::More }
@@ -377,11 +410,12 @@ impl Framer {
     fn lose(&mut self, fault: Fault) {
         if self.fault.is_none() {
             self.fault = Some((Tag::of_line(&self.held), fault));
-            let tail = self.held.len().saturating_sub(TAIL);
-            wipe(&mut self.held);
+            let tail = self.held.len().saturating_sub(TAIL).max(self.line_start);
+            wipe(self.held.get_mut(..tail).unwrap_or_default());
             self.held.drain(..tail);
             self.held.shrink_to(TAIL);
             self.literal_bytes = 0;
+            self.line_start = 0;
         }
     }
 
@@ -397,6 +431,7 @@ impl Framer {
         self.scan = Scan::default();
         self.literal_bytes = 0;
         self.literal_count = 0;
+        self.line_start = 0;
         self.swallowed = 0;
     }
 
@@ -434,7 +469,7 @@ impl Scan {
         let mut fault = Ok(());
         for &byte in piece {
             match byte {
-                0 => fault = Err(Fault::Nul),
+                0 => fault = fault.and(Err(Fault::Nul)),
                 _ if self.escaped => self.escaped = false,
                 b'\\' if self.quoted => self.escaped = true,
                 b'"' => self.quoted = !self.quoted,
@@ -488,6 +523,16 @@ fn line_limit(mode: Mode, limits: &Limits) -> usize {
         Mode::Guest => limits.line_before_login,
         Mode::Plain => limits.line_before_login,
         Mode::User | Mode::AppendTail => limits.line,
+    }
+}
+
+/// What a command and its literals may have together.
+fn held_limit(mode: Mode, limits: &Limits) -> usize {
+    match mode {
+        Mode::Guest => limits.command_before_login(),
+        Mode::Plain => limits.line_before_login + 2,
+        // The two bounds apart are enough.
+        Mode::User | Mode::AppendTail => usize::MAX,
     }
 }
 

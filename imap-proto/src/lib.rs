@@ -11,6 +11,7 @@ mod ask;
 pub mod capabilities;
 mod frame;
 mod limits;
+pub mod model;
 mod mutf7;
 mod out;
 mod parse;

@@ -32,6 +32,8 @@ pub struct Limits {
     pub keywords: usize,
     /// Output that may wait for a slow reader before no more is made.
     pub unsent: usize,
+    /// The same before login, where no answer is long.
+    pub unsent_before_login: usize,
     /// Syntax errors in a row before the connection is dropped: not a client, or not IMAP.
     pub syntax_errors: u32,
     /// Failed log-ins before the connection is dropped.
@@ -61,11 +63,35 @@ impl Default for Limits {
             patterns: 100,
             keywords: 100,
             unsent: 64 << 10,
+            unsent_before_login: 1 << 10,
             syntax_errors: 10,
             login_failures: 5,
             login_time: 60_000,
             idle_time: 30 * 60_000,
             stall_time: 5 * 60_000,
         }
+    }
+}
+
+impl Limits {
+    /// The most a session that is logged in holds for input and output, whatever the peer sends. Its view of the mailbox
+    /// comes on top, and so does what the store answers.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        // Buffers double as they grow; a command is held as it came and again as it was understood.
+        4 * (self.line + self.literals) + 2 * self.unsent
+    }
+
+    /// The most a session that is not logged in holds beyond an idle one: 16 KiB.
+    #[must_use]
+    pub fn held_before_login(&self) -> usize {
+        self.command_before_login() + 3 * self.unsent_before_login
+    }
+
+    /// A command before login with its literals: not quite what both may have, so that with what waits to be sent it
+    /// stays under 16 KiB.
+    pub(crate) fn command_before_login(&self) -> usize {
+        (self.line_before_login + self.literals_before_login)
+            .saturating_sub(3 * self.unsent_before_login)
     }
 }

@@ -166,9 +166,9 @@ impl Out {
         }
     }
 
-    /// The position the first barrier waits for.
+    /// The position the last barrier waits for.
     pub(crate) fn waits_for(&self) -> Option<Position> {
-        self.barriers.front().map(|barrier| barrier.position)
+        self.barriers.back().map(|barrier| barrier.position)
     }
 
     pub(crate) fn durable(&mut self, position: Position) {

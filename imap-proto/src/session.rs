@@ -251,6 +251,7 @@ impl Session {
                 Frame::Fatal(fault) => self.on_fatal(fault),
             }
         }
+        framer.forget();
         self.framer = framer;
         let taken = if self.end == End::Closed { 0 } else { input.len() - rest.len() };
         if taken > 0 {
@@ -345,18 +346,16 @@ impl Session {
     }
 
     /// `count` bytes of the last [`Output::Transmit`] were written.
-    pub fn transmitted(&mut self, count: usize) {
-        if count > 0 {
-            self.times.stalled = false;
-            self.out.advance(count as u64);
-        }
+    pub fn transmitted(&mut self, now: Time, count: usize) {
+        self.spliced(now, count as u64);
     }
 
     /// `count` more bytes of the last [`Output::Splice`] were written.
-    pub fn spliced(&mut self, count: u64) {
+    pub fn spliced(&mut self, now: Time, count: u64) {
         if count > 0 {
-            self.times.stalled = false;
+            self.times.output = now;
             self.out.advance(count);
+            self.advance(now);
         }
     }
 
@@ -411,6 +410,12 @@ impl Session {
         self.deadline().map(|(at, _)| at)
     }
 
+    /// Whether nobody has logged in.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        matches!(self.phase, Phase::Guest)
+    }
+
     /// Bytes held beyond the struct itself.
     #[must_use]
     pub fn held(&self) -> usize {
@@ -461,9 +466,12 @@ impl Session {
             | Work::Changes(_) => false,
         };
         let body = self.wishes.iter().any(|wish| matches!(wish, Wish::Body(..)));
-        open && listens
-            && !body
-            && (self.out.len() < self.limits().unsent as u64 || matches!(self.work, Work::Idle(_)))
+        let unsent = match self.phase {
+            Phase::Guest => self.limits().unsent_before_login,
+            Phase::User | Phase::Selected(_) => self.limits().unsent,
+        };
+        let room = self.out.len() < unsent as u64 || matches!(self.work, Work::Idle(_));
+        open && listens && !body && room
     }
 
     fn limits(&self) -> &Limits {

@@ -303,7 +303,8 @@ impl Session {
             self.told.push_back(Tell::Expunged(gone));
         }
         let before = mailbox.view.len();
-        mailbox.view.add(&changes.added);
+        // Come and gone since the last look: never there.
+        mailbox.view.add(&changes.added.subtract(&changes.expunged));
         if !changes.recent.is_empty() {
             mailbox.recent = std::sync::Arc::new(mailbox.recent.union(&changes.recent));
         }

@@ -1,0 +1,24 @@
+//! What a client and the server say to each other, word for word.
+//!
+//! A script is one line of steps with `|` between them:
+//! - `C: text` the client sends a line; `B: text` it sends bytes, `\r`, `\n` and `\0` written so
+//! - `T: +30m`, `T: +60s` time passes
+//! - `M: deliver`, `M: expunge 3`, `M: flag 2` another session changes the INBOX
+//! - `A: no TEXT` the next question is refused
+//! - `E: eof`, `E: shutdown`, `E: tls`, `E: hold`, `E: durable`, `E: lost`, `E: stall`, `E: read`
+//!
+//! In the transcript `S:` is what the server sends, `Q:` what it asks the store, `X:` what else it does.
+
+mod append;
+mod durable;
+mod fetch;
+mod hostile;
+mod idle;
+mod list;
+mod login;
+mod mailbox;
+mod memory;
+mod play;
+mod search;
+mod select;
+mod store;

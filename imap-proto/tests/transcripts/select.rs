@@ -1,0 +1,147 @@
+//! SELECT, EXAMINE, CLOSE, UNSELECT.
+
+use crate::play::{play, play_user};
+
+#[test]
+fn select_and_examine() {
+    insta::assert_snapshot!(play_user("C: a SELECT INBOX | C: b EXAMINE inbox | C: c STORE 1 FLAGS () | C: d EXPUNGE | C: e MOVE 1 x | C: f CLOSE"), @r#"
+    C: a SELECT INBOX
+    Q: select INBOX
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 3 EXISTS
+    S: * 3 RECENT
+    S: * OK [UNSEEN 1] First unseen
+    S: * OK [UIDVALIDITY 7] UIDs are valid
+    S: * OK [UIDNEXT 4] Next UID
+    S: a OK [READ-WRITE] Selected
+    C: b EXAMINE inbox
+    Q: examine INBOX
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS ()] Flags that are kept
+    S: * 3 EXISTS
+    S: * 0 RECENT
+    S: * OK [UNSEEN 1] First unseen
+    S: * OK [UIDVALIDITY 7] UIDs are valid
+    S: * OK [UIDNEXT 4] Next UID
+    S: b OK [READ-ONLY] Selected
+    C: c STORE 1 FLAGS ()
+    S: c NO [NOPERM] Mailbox is read-only
+    C: d EXPUNGE
+    S: d NO [NOPERM] Mailbox is read-only
+    C: e MOVE 1 x
+    S: e NO [NOPERM] Mailbox is read-only
+    C: f CLOSE
+    S: f OK Closed
+    Q: unselect
+    "#);
+}
+
+#[test]
+fn a_select_that_fails_deselects() {
+    insta::assert_snapshot!(play_user("C: a SELECT INBOX | C: b SELECT nope | C: c CHECK | C: d SELECT INBOX | C: e SELECT .. | C: f CHECK"), @r#"
+    C: a SELECT INBOX
+    Q: select INBOX
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 3 EXISTS
+    S: * 3 RECENT
+    S: * OK [UNSEEN 1] First unseen
+    S: * OK [UIDVALIDITY 7] UIDs are valid
+    S: * OK [UIDNEXT 4] Next UID
+    S: a OK [READ-WRITE] Selected
+    C: b SELECT nope
+    Q: select nope
+    S: b NO [NONEXISTENT] No such mailbox
+    C: c CHECK
+    S: c BAD No mailbox is selected
+    C: d SELECT INBOX
+    Q: select INBOX
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 3 EXISTS
+    S: * 0 RECENT
+    S: * OK [UNSEEN 1] First unseen
+    S: * OK [UIDVALIDITY 7] UIDs are valid
+    S: * OK [UIDNEXT 4] Next UID
+    S: d OK [READ-WRITE] Selected
+    C: e SELECT ..
+    S: e NO [CANNOT] Mailbox name has a component of dots
+    Q: unselect
+    C: f CHECK
+    S: f BAD No mailbox is selected
+    "#);
+}
+
+#[test]
+fn select_in_rev2() {
+    insta::assert_snapshot!(play_user("C: a ENABLE IMAP4rev2 | C: b SELECT INBOX | C: c SELECT INBOX"), @r#"
+    C: a ENABLE IMAP4rev2
+    S: * ENABLED IMAP4rev2
+    S: a OK Done
+    C: b SELECT INBOX
+    Q: select INBOX
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 3 EXISTS
+    S: * OK [UIDVALIDITY 7] UIDs are valid
+    S: * OK [UIDNEXT 4] Next UID
+    S: * LIST () "/" "INBOX"
+    S: b OK [READ-WRITE] Selected
+    C: c SELECT INBOX
+    S: * OK [CLOSED] Previous mailbox is closed
+    Q: select INBOX
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 3 EXISTS
+    S: * OK [UIDVALIDITY 7] UIDs are valid
+    S: * OK [UIDNEXT 4] Next UID
+    S: * LIST () "/" "INBOX"
+    S: c OK [READ-WRITE] Selected
+    "#);
+}
+
+#[test]
+fn close_expunges_silently() {
+    insta::assert_snapshot!(play(r#"C: a STORE 2 +FLAGS.SILENT (\Deleted) | C: b CLOSE | C: c SELECT INBOX"#), @r#"
+    C: a STORE 2 +FLAGS.SILENT (\Deleted)
+    Q: store 2 Add
+    S: a OK Stored
+    C: b CLOSE
+    Q: expunge
+    S: b OK Closed
+    Q: unselect
+    C: c SELECT INBOX
+    Q: select INBOX
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 2 EXISTS
+    S: * 0 RECENT
+    S: * OK [UNSEEN 1] First unseen
+    S: * OK [UIDVALIDITY 7] UIDs are valid
+    S: * OK [UIDNEXT 4] Next UID
+    S: c OK [READ-WRITE] Selected
+    "#);
+}
+
+#[test]
+fn unselect_does_not() {
+    insta::assert_snapshot!(play(r#"C: a STORE 2 +FLAGS.SILENT (\Deleted) | C: b UNSELECT | C: c SELECT INBOX"#), @r#"
+    C: a STORE 2 +FLAGS.SILENT (\Deleted)
+    Q: store 2 Add
+    S: a OK Stored
+    C: b UNSELECT
+    S: b OK Closed
+    Q: unselect
+    C: c SELECT INBOX
+    Q: select INBOX
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 3 EXISTS
+    S: * 0 RECENT
+    S: * OK [UNSEEN 1] First unseen
+    S: * OK [UIDVALIDITY 7] UIDs are valid
+    S: * OK [UIDNEXT 4] Next UID
+    S: c OK [READ-WRITE] Selected
+    "#);
+}
