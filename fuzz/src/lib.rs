@@ -29,7 +29,7 @@ mod uidset;
 
 pub use dbox::{dbox_container, dbox_map};
 pub use generate::Generator;
-pub use imap::imap_mime;
+pub use imap::{imap_command, imap_mime, imap_session};
 pub use index_files::{index_cache, index_journal, index_list, index_snapshot};
 pub use index_log::index_log;
 pub use lmtp::lmtp_session;
@@ -51,7 +51,9 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "dbox_container", run: dbox_container, seeds: seeds::dbox_container },
     Target { name: "dbox_map", run: dbox_map, seeds: seeds::dbox_map },
+    Target { name: "imap_command", run: imap_command, seeds: seeds::imap_command },
     Target { name: "imap_mime", run: imap_mime, seeds: seeds::imap_mime },
+    Target { name: "imap_session", run: imap_session, seeds: seeds::imap_session },
     Target { name: "index_cache", run: index_cache, seeds: seeds::index_cache },
     Target { name: "index_journal", run: index_journal, seeds: seeds::index_journal },
     Target { name: "index_list", run: index_list, seeds: seeds::index_list },

@@ -301,3 +301,40 @@ pub(crate) fn imap_mime() -> Vec<Vec<u8>> {
     ];
     messages.iter().flat_map(|message| [tagged(0, message), tagged(7, message)]).collect()
 }
+
+pub(crate) fn imap_command() -> Vec<Vec<u8>> {
+    let commands = [
+        "FETCH 1:* (FLAGS UID RFC822.SIZE INTERNALDATE ENVELOPE BODYSTRUCTURE)",
+        "UID FETCH 1:2,3 (BODY.PEEK[HEADER.FIELDS (From \"Subject\")] BODY[TEXT]<0.5> BODY[1.MIME])",
+        "STORE 1,2 +FLAGS.SILENT (\\Seen $Junk)",
+        "UID STORE 2 FLAGS ()",
+        "SEARCH OR (SEEN UNFLAGGED) NOT FROM a1 SINCE 1-Feb-1994 LARGER 10 UID 2:*",
+        "SEARCH CHARSET UTF-8 SUBJECT {6}\r\nnumber",
+        "COPY 1:2 Sent",
+        "UID MOVE 1 \"INBOX\"",
+        "APPEND INBOX (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {5+}\r\nHello",
+        "APPEND INBOX {12}\r\nSubject: x\r\n",
+        "LIST (SPECIAL-USE) \"\" (\"*\" %) RETURN (STATUS (MESSAGES UNSEEN))",
+        "LSUB \"\" \"&AOk-%\"",
+        "STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)",
+        "EXPUNGE",
+        "IDLE\r\nDONE",
+        "ENABLE IMAP4rev2 CONDSTORE",
+    ];
+    commands.iter().map(|command| command.as_bytes().to_vec()).collect()
+}
+
+pub(crate) fn imap_session() -> Vec<Vec<u8>> {
+    let login = "a LOGIN u1 pw\r\nb SELECT INBOX\r\n";
+    let scripts = [
+        "a CAPABILITY\r\nb NOOP\r\nc LOGIN {2+}\r\nu1 {2+}\r\npw\r\nd LOGOUT\r\n".to_owned(),
+        "a AUTHENTICATE PLAIN\r\nAHUxAHB3\r\nb AUTHENTICATE LOGIN\r\ndTE=\r\ncHc=\r\nc LOGOUT\r\n".to_owned(),
+        "a AUTHENTICATE PLAIN AHUxAHB3\r\nb CREATE a/b\r\nc RENAME a x\r\nd DELETE x/b\r\ne LIST \"\" *\r\n".to_owned(),
+        format!("{login}c FETCH 1:* ALL\r\nd STORE 1 +FLAGS \\Deleted\r\ne EXPUNGE\r\nf IDLE\r\nDONE\r\ng CLOSE\r\n"),
+        format!("{login}c APPEND INBOX {{3+}}\r\nabc\r\nd UID FETCH * BODY[]\r\ne UNSELECT\r\nf SELECT nothere\r\n"),
+        "a STARTTLS\r\nb LOGIN u1 pw\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        "a LOGIN {4294967296+}\r\nb NOOP {18446744073709551615}\r\nc X {-1}\r\n".to_owned(),
+    ];
+    scripts.map(String::into_bytes).into()
+}

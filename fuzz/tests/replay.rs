@@ -58,7 +58,9 @@ macro_rules! replays {
 replays!(
     dbox_container,
     dbox_map,
+    imap_command,
     imap_mime,
+    imap_session,
     index_cache,
     index_journal,
     index_list,
