@@ -1,6 +1,7 @@
 //! The grammar of commands (RFC 3501 §9, RFC 9051 §9): a cursor over one whole command, literals in place.
 //!
-//! Nothing here recurses, and no value is made larger than the bytes it came from.
+//! Only search keys recurse, and no deeper than their limit; what is made of a command is bounded by a multiple of the
+//! bytes it came from.
 
 pub(crate) mod command;
 pub(crate) mod fetch;

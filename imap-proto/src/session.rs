@@ -590,7 +590,7 @@ impl Session {
                 first = Some((at, why));
             }
         };
-        if self.times.stalled || self.end == End::Closing {
+        if self.times.stalled {
             consider(self.times.output.after(limits.stall_time), Deadline::Stall);
         }
         if self.end != End::Closing {

@@ -3,7 +3,7 @@
 use super::{Cursor, Error};
 use crate::fetch::{FetchItems, FieldNames, Fixed, Section, SectionKind};
 
-/// Reads a macro, one item, or items in parentheses. `condstore` allows MODSEQ.
+/// Reads a macro, one item, or items in parentheses.
 pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<FetchItems, Error> {
     let mut items = FetchItems::default();
     if cursor.peek() == Some(b'(') {
@@ -44,7 +44,6 @@ fn item(cursor: &mut Cursor<'_>, items: &mut FetchItems) -> Result<(), Error> {
         b"RFC822.SIZE" => Fixed::SIZE,
         b"ENVELOPE" => Fixed::ENVELOPE,
         b"BODYSTRUCTURE" => Fixed::BODYSTRUCTURE,
-        b"MODSEQ" => Fixed::MODSEQ,
         b"BODY" if cursor.peek() != Some(b'[') => Fixed::BODY,
         b"BODY" => {
             items.sections.push(section(cursor, false)?);

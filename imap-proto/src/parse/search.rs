@@ -4,7 +4,7 @@ use super::set::Numbers;
 use super::{Cursor, Error};
 use crate::date::Day;
 use crate::search::{Key, Order};
-use crate::types::{Keyword, ModSeq, SystemFlags, UidSet};
+use crate::types::{Keyword, SystemFlags, UidSet};
 use crate::view::View;
 
 /// What a SEARCH is to give back.
@@ -138,7 +138,6 @@ impl Search<'_> {
                 cursor.space()?;
                 Key::Uids(Numbers::parse(cursor)?.resolve(self.view, self.saved, true)?)
             }
-            b"MODSEQ" => modseq(cursor)?,
             b"NOT" => {
                 cursor.space()?;
                 self.key(cursor, depth + 1)?.negated()
@@ -184,17 +183,4 @@ fn keyword(cursor: &mut Cursor<'_>) -> Result<Keyword, Error> {
     let name =
         std::str::from_utf8(cursor.atom("a keyword")?).map_err(|_| Error::Expected("a keyword"))?;
     Keyword::new(name).ok_or(Error::Limit("keyword"))
-}
-
-/// RFC 7162 §3.1.5: `MODSEQ ["/flags/…" all|priv|shared] n`; there is one modification sequence per message, so the
-/// entry makes no difference.
-fn modseq(cursor: &mut Cursor<'_>) -> Result<Key, Error> {
-    cursor.space()?;
-    if cursor.peek() == Some(b'"') {
-        cursor.string()?;
-        cursor.space()?;
-        cursor.atom("all, priv or shared")?;
-        cursor.space()?;
-    }
-    Ok(Key::ModSeq(ModSeq(cursor.number64()?)))
 }
