@@ -23,6 +23,9 @@ mod message;
 mod ops;
 mod planted;
 mod recovery;
+#[cfg(test)]
+mod tests;
+
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod store;
 

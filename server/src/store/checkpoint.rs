@@ -8,6 +8,7 @@ use super::account::{Account, Logs, State};
 use super::change::{Change, LogName};
 use super::error::StoreError;
 use super::logfile::{LogFile, LogPosition};
+use super::recovery;
 use super::planted::{Planted, planted};
 use super::store::Store;
 use dbox_format::map;
@@ -17,6 +18,7 @@ use runtime_smol::Clock;
 use runtime_smol::fs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -105,8 +107,15 @@ impl Store {
     }
 
     /// Tries whether what failed works again.
-    fn resume(&self) {
+    pub(crate) fn resume(&self) {
         if !self.commit.refusing() {
+            return;
+        }
+        if self.suspect.load(Ordering::Acquire) {
+            match self.recover_in_place() {
+                Ok(()) => self.suspect.store(false, Ordering::Release),
+                Err(error) => tracing::error!(%error, "the files can't be brought up to the journal yet; no changes are taken"),
+            }
             return;
         }
         let mut writer = self.writer();
@@ -116,6 +125,30 @@ impl Store {
             self.commit.set_refusing(false);
             tracing::info!("changes are taken again");
         }
+    }
+
+    /// Recovers as a start after a crash does, without one: every account is loaded anew.
+    fn recover_in_place(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        writer.journal.rotate()?;
+        for account in self.loaded_accounts() {
+            account.kill();
+        }
+        self.give_up(Vec::new());
+        writer.forget_backlog();
+        self.files.forget_below(self.root());
+        if !planted(Planted::BelieveCache) {
+            // What was written since the last checkpoint can be read and may yet be on no disk.
+            self.each_log(LogFile::rewind);
+        }
+        let seed = || u64::from_le_bytes(self.random());
+        recovery::recover_again(&self.files, self.root(), &seed, &self.loaded_accounts())?;
+        writer.journal.retire(u64::MAX)?;
+        writer.touched.clear();
+        self.files.forget_below(self.root());
+        self.commit.set_refusing(false);
+        tracing::warn!("a failed sync was made good from the journal; all accounts were loaded anew");
+        Ok(())
     }
 
     /// Makes everything durable that was changed so far, and takes away what the journal need not keep. Logs longer
@@ -130,20 +163,34 @@ impl Store {
         };
         let touched = {
             let mut writer = self.writer();
+            self.each_log(LogFile::mark);
             std::mem::take(&mut writer.touched)
         };
         if planted(Planted::RetireBeforeSync) {
             self.writer().journal.retire(covered)?;
         }
-        let result = self.sync(&touched).and_then(|()| self.write_snapshots(snapshot_after));
-        if let Err(error) = result {
-            let mut writer = self.writer();
-            writer.journal.written += written;
-            writer.touched.extend(touched);
+        if let Err(error) = self.sync(&touched) {
+            // What a failed sync has lost can still be read, and a second sync would say nothing of it: the files are
+            // brought up to the journal again, as after a crash.
+            self.suspect.store(true, Ordering::Release);
+            self.commit.set_refusing(true);
+            return Err(error);
+        }
+        self.each_log(LogFile::note_durable);
+        if let Err(error) = self.write_snapshots(snapshot_after) {
+            self.writer().journal.written += written;
             return Err(error);
         }
         self.writer().journal.retire(covered)?;
         self.remove_garbage(covered)
+    }
+
+    fn each_log(&self, mut each: impl FnMut(&mut LogFile)) {
+        for account in self.loaded_accounts() {
+            let mut logs = account.logs();
+            let Logs { list, map, mailboxes } = &mut *logs;
+            [list, map].into_iter().chain(mailboxes.values_mut()).for_each(&mut each);
+        }
     }
 
     /// The checkpoint of a clean stop: nothing is left to recover.
@@ -340,6 +387,12 @@ pub(crate) fn remove(fs: &dyn fs::Fs, path: &Path) -> std::io::Result<()> {
 }
 
 impl Logs {
+    /// All logs that are open.
+    pub(crate) fn names(&self) -> Vec<LogName> {
+        let mailboxes = self.mailboxes.keys().copied().map(LogName::Mailbox);
+        [LogName::List, LogName::Map].into_iter().chain(mailboxes).collect()
+    }
+
     pub(crate) fn get(&mut self, name: LogName) -> Option<&mut LogFile> {
         match name {
             LogName::List => Some(&mut self.list),

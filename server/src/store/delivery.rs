@@ -409,7 +409,7 @@ impl Store {
         let path = mail.account.container_path(container.number);
         let fs = self.files.fs();
         let dir = fs::parent(&path);
-        fs::create_dirs_synced(fs, dir).map_err(|error| StoreError::io("create", dir, error))?;
+        fs.create_dir_all(dir).map_err(|error| StoreError::io("create", dir, error))?;
         let temporary = path.with_extension("tmp");
         let write = |error| StoreError::io("write", &temporary, error);
         let file = fs.open(&temporary, Open::Write).map_err(write)?;
@@ -438,7 +438,10 @@ impl Store {
         }
         fs.rename(&temporary, &path).map_err(|error| StoreError::io("rename to", &path, error))?;
         if !planted(Planted::LargeBodyNotSynced) {
-            fs.sync_dir(dir).map_err(|error| StoreError::io("sync", dir, error))?;
+            // The directories above may be as new as the file.
+            for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())) {
+                fs.sync_dir(dir).map_err(|error| StoreError::io("sync", dir, error))?;
+            }
         }
         Ok(Place { container: container.number, record_len: written.record_len, size: written.content.len() })
     }

@@ -52,11 +52,6 @@ impl Files {
         Ok(file.clone())
     }
 
-    /// Closes `path`, so that the next use opens what is there then.
-    pub(crate) fn forget(&self, path: &Path) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).files.remove(path);
-    }
-
     /// Closes everything below `directory`.
     pub(crate) fn forget_below(&self, directory: &Path) {
         let mut known = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -194,7 +194,11 @@ impl Journal {
     /// Goes on in a new segment at once, so that all earlier ones can go.
     pub(crate) fn rotate(&mut self) -> Result<(), StoreError> {
         self.next_segment(0)?;
-        self.active.file.sync_data().map_err(|error| StoreError::io("sync", &self.active_path(), error))
+        // A header whose sync failed is not to be built on.
+        self.broken = true;
+        self.active.file.sync_data().map_err(|error| StoreError::io("sync", &self.active_path(), error))?;
+        self.broken = false;
+        Ok(())
     }
 
     /// Whether the active segment has no record.

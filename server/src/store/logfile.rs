@@ -68,6 +68,10 @@ pub(crate) struct LogFile {
     snapshot: Option<(LogPosition, u64)>,
     /// Bytes of frames since then.
     tail: u64,
+    /// Where the log ended when its files were last known to be durable, and the header of that file.
+    durable: Option<(Header, LogPosition)>,
+    /// The same for the checkpoint under way.
+    marked: Option<(Header, LogPosition)>,
 }
 
 #[derive(Debug)]
@@ -81,7 +85,7 @@ struct Current {
 impl LogFile {
     /// A log of which no file exists yet.
     pub(crate) fn new(dir: PathBuf, base: &'static str, kind: Kind, owner: Guid) -> Self {
-        Self { dir, base, kind, owner, highest: 0, current: None, snapshot: None, tail: 0 }
+        Self { dir, base, kind, owner, highest: 0, current: None, snapshot: None, tail: 0, durable: None, marked: None }
     }
 
     /// Reads the log from `from` on (from its beginning without) and gives each item to `visit`.
@@ -123,6 +127,8 @@ impl LogFile {
             log.tail += end.offset - start.offset;
             log.current = Some(Current { header: header.clone(), end, open });
         }
+        log.mark();
+        log.note_durable();
         Ok(log)
     }
 
@@ -209,11 +215,6 @@ impl LogFile {
         self.current.as_ref().map(|current| current.end)
     }
 
-    /// The epoch in which its newest file was made.
-    pub(crate) fn epoch(&self) -> Option<u32> {
-        self.current.as_ref().map(|current| current.header.epoch)
-    }
-
     /// Appends transactions, in order; `state` is what held before the first of them.
     ///
     /// # Errors
@@ -242,6 +243,27 @@ impl LogFile {
 
     fn is_open(&self) -> bool {
         self.current.as_ref().is_some_and(|current| current.open || planted(Planted::AppendBehindTear))
+    }
+
+    /// Takes the log out of an account that is not used any more.
+    pub(crate) fn take(&mut self) -> Self {
+        let empty = Self::new(self.dir.clone(), self.base, self.kind, self.owner);
+        std::mem::replace(self, empty)
+    }
+
+    /// A checkpoint begins, which will make durable what is here now.
+    pub(crate) fn mark(&mut self) {
+        self.marked = self.current.as_ref().map(|current| (current.header.clone(), current.end));
+    }
+
+    /// The checkpoint that began at the last mark succeeded.
+    pub(crate) fn note_durable(&mut self) {
+        self.durable = self.marked.take();
+    }
+
+    /// Goes back to what is durable: the log goes on from there in its next file.
+    pub(crate) fn rewind(&mut self) {
+        self.current = self.durable.clone().map(|(header, end)| Current { header, end, open: false });
     }
 
     /// Goes on in the next file at the next append.
@@ -294,6 +316,12 @@ impl LogFile {
             seed,
             flags: 0,
         };
+        if let Some(path) = self.current_path().filter(|_| !planted(Planted::RotateUnsynced)) {
+            // Power may fail: a file must not be there without the one that its header builds on.
+            let error = |error| StoreError::io("sync", &path, error);
+            files.get(&path, Open::Append)?.sync_data().map_err(error)?;
+            files.fs().sync_dir(&self.dir).map_err(error)?;
+        }
         let path = self.path(number);
         let mut bytes = Vec::with_capacity(Header::LEN);
         header.write(&mut bytes);

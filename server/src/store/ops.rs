@@ -7,6 +7,7 @@ use super::account::{Account, State};
 use super::change::{Change, to_index};
 use super::error::StoreError;
 use super::mailbox::{Mbox, directory};
+use super::planted::{Planted, planted};
 use super::store::Store;
 use dbox_format::map::{Draft, MapId};
 use imap_proto::{ModSeq, StoreAction, UidSet};
@@ -104,7 +105,11 @@ impl Store {
         }
         state.dirty.remove(&guid);
         let position = self.submit_list(change, state);
-        self.garbage(position, directory(account.dir(), guid));
+        let files = directory(account.dir(), guid);
+        if planted(Planted::UnlinkEarly) {
+            let _ = super::checkpoint::remove(self.files.fs(), &files);
+        }
+        self.garbage(position, files);
         Ok(position)
     }
 
@@ -319,7 +324,13 @@ impl Store {
             let transaction = builder.finish();
             change.mailbox(account, destination, &transaction, session)?;
         }
-        change.map(account, state, &draft.finish())?;
+        if planted(Planted::ReferenceApart) {
+            let mut apart = Change::default();
+            apart.map(account, state, &draft.finish())?;
+            self.submit(apart);
+        } else {
+            change.map(account, state, &draft.finish())?;
+        }
         if moving && !from.is_empty() {
             self.remove(change, account, state, source, &to_index(&from), session)?;
         }

@@ -30,20 +30,20 @@ pub(crate) enum Planted {
     ReplayStopsEarly,
     /// Frames are appended behind a torn one.
     AppendBehindTear,
+    /// A log's next file is begun before the one before is synced.
+    RotateUnsynced,
     /// A short write is continued as if it were whole.
     ContinueShortWrite,
-    /// Checksums of log frames are not looked at.
-    NoFrameChecksum,
-    /// A message's references are journalled in a record of their own, before the mailbox's.
+    /// A deleted mailbox's files go at once, before a checkpoint has covered its deletion.
+    UnlinkEarly,
+    /// References are journalled in a record of their own, before what refers.
     ReferenceApart,
     /// The body of a message is left out of the journal.
     BodyNotJournalled,
     /// A large message is renamed into place without a sync.
     LargeBodyNotSynced,
-    /// UIDNEXT goes back to the highest UID present at start.
-    UidNextFromHighest,
-    /// A deleted mailbox's UIDVALIDITY may come again.
-    UidValidityAgain,
+    /// After a failed sync what can be read is taken for durable.
+    BelieveCache,
     /// A failed sync is answered OK.
     FailedSyncIsOk,
 }
@@ -69,4 +69,30 @@ pub(crate) const fn planted(_: Planted) -> bool {
 #[cfg(test)]
 pub(crate) fn plant(fault: Option<Planted>) {
     PLANTED.with(|cell| cell.set(fault));
+}
+
+#[cfg(test)]
+impl Planted {
+    /// Those that a crash can show.
+    pub(crate) const CRASH: [Self; 17] = [
+        Self::NoJournalSync,
+        Self::NoSegmentDirSync,
+        Self::SegmentEndAhead,
+        Self::NoCheckpointSync,
+        Self::RetireBeforeSync,
+        Self::RenameBeforeSync,
+        Self::OneGeneration,
+        Self::SnapshotAhead,
+        Self::ReplyBeforeDurable,
+        Self::ReplayTwice,
+        Self::ReplayStopsEarly,
+        Self::AppendBehindTear,
+        Self::RotateUnsynced,
+        Self::ReferenceApart,
+        Self::BodyNotJournalled,
+        Self::LargeBodyNotSynced,
+        Self::UnlinkEarly,
+    ];
+    /// Those that only an error of the disk can show.
+    pub(crate) const FAULT: [Self; 3] = [Self::ContinueShortWrite, Self::FailedSyncIsOk, Self::BelieveCache];
 }

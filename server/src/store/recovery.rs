@@ -22,6 +22,7 @@ use runtime_smol::fs::{self, Open, read_exact_at};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What was found and done.
 pub(crate) struct Recovered {
@@ -42,7 +43,15 @@ pub(crate) fn recover(files: &Files, root: &Path, seed: &dyn Fn() -> u64) -> Res
     checkpoint::remove(fs, &spool).map_err(|error| StoreError::io("clear", &spool, error))?;
     let found = journal::find(fs, &journal_dir(root))?;
     let store = found.segments.last().map(|(header, ..)| header.store);
-    let mut replay = Replay { files, root, store: store.unwrap_or_default(), seed, logs: BTreeMap::new(), records: 0 };
+    let mut replay = Replay {
+        files,
+        root,
+        store: store.unwrap_or_default(),
+        seed,
+        logs: BTreeMap::new(),
+        records: 0,
+        rewrite: false,
+    };
     let mut synced = false;
     for segment in &found.segments {
         journal::read_segment(fs, segment, |record| {
@@ -68,6 +77,31 @@ pub(crate) fn recover(files: &Files, root: &Path, seed: &dyn Fn() -> u64) -> Res
     Ok(Recovered { store, epoch, next_segment: found.highest + 1, files: found.files })
 }
 
+/// The same for a store that is open, after a sync failed: `accounts` are all that were written, dead now, with their
+/// logs rewound to what is durable. Nothing that can merely be read is believed.
+pub(crate) fn recover_again(
+    files: &Files,
+    root: &Path,
+    seed: &dyn Fn() -> u64,
+    accounts: &[Arc<Account>],
+) -> Result<(), StoreError> {
+    let found = journal::find(files.fs(), &journal_dir(root))?;
+    let store = found.segments.last().map(|(header, ..)| header.store).unwrap_or_default();
+    let rewrite = !planted(Planted::BelieveCache);
+    let mut replay = Replay { files, root, store, seed, logs: BTreeMap::new(), records: 0, rewrite };
+    for account in accounts {
+        let mut logs = account.logs();
+        for name in logs.names() {
+            let Some(log) = logs.get(name) else { continue };
+            replay.logs.insert((account.name().as_bytes().to_vec(), name), Some(log.take()));
+        }
+    }
+    for segment in &found.segments {
+        journal::read_segment(files.fs(), segment, |record| replay.record(record))?;
+    }
+    files.fs().sync_all(root).map_err(|error| StoreError::io("sync", root, error))
+}
+
 impl Recovered {
     /// Takes the old journal away; the new one exists.
     pub(crate) fn finish(self, files: &Files) -> Result<(), StoreError> {
@@ -86,6 +120,8 @@ struct Replay<'a> {
     /// Logs opened so far; `None` for those of mailboxes that are gone.
     logs: BTreeMap<(Vec<u8>, LogName), Option<LogFile>>,
     records: u64,
+    /// Containers are written whatever can be read there.
+    rewrite: bool,
 }
 
 impl Replay<'_> {
@@ -127,7 +163,7 @@ impl Replay<'_> {
         let file = fs.open(path, Open::Write).map_err(error)?;
         let wanted = pieces.concat();
         let mut found = vec![0; wanted.len()];
-        if read_exact_at(&*file, &mut found, offset).is_ok() && found == wanted {
+        if !self.rewrite && read_exact_at(&*file, &mut found, offset).is_ok() && found == wanted {
             return Ok(());
         }
         file.write_at(&[IoSlice::new(&wanted)], offset).map_err(error)

@@ -18,7 +18,7 @@ use crate::signal::{self, Signal};
 use index_format::Guid;
 use index_format::list::SpecialUse;
 use runtime_smol::Clock;
-use runtime_smol::fs::{Fs, Lock, LockError};
+use runtime_smol::fs::{Fs, Lock, LockError, create_dirs_synced};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,6 +45,8 @@ pub struct Store {
     /// Position up to which all changes are in their files.
     applied: AtomicU64,
     full: AtomicBool,
+    /// A sync of files that the journal covers failed: what they hold is not to be believed.
+    pub(crate) suspect: AtomicBool,
     pub(crate) due: Due,
     _lock: Lock,
 }
@@ -64,6 +66,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// Lets the journal alone speak for what could not be written to its files.
+    pub(crate) fn forget_backlog(&mut self) {
+        for entry in self.backlog.drain(..) {
+            entry.change.accounts.iter().for_each(|account| account.settled());
+        }
+    }
+
     /// Whether all that is durable is in its files.
     pub(crate) fn is_written(&self) -> bool {
         self.backlog.is_empty()
@@ -91,7 +100,7 @@ impl Store {
         random: Random,
         wall: Wall,
     ) -> Result<Arc<Self>, StoreError> {
-        fs.create_dir_all(root).map_err(|error| StoreError::io("create", root, error))?;
+        create_dirs_synced(&*fs, root).map_err(|error| StoreError::io("create", root, error))?;
         let lock = fs.lock(&root.join("lock")).map_err(|error| lock_error(root, error))?;
         let files = Files::new(fs.clone(), config.open_files);
         let seed = || {
@@ -133,6 +142,7 @@ impl Store {
             }),
             applied: AtomicU64::new(0),
             full: AtomicBool::new(false),
+            suspect: AtomicBool::new(false),
             due: Due::default(),
             _lock: lock,
         }))
@@ -264,7 +274,9 @@ impl Store {
         }
         writer.backlog.append(&mut entries);
         self.write_files(&mut writer);
-        self.commit.set_refusing(written.error.is_some() || !writer.backlog.is_empty());
+        if written.error.is_some() || !writer.backlog.is_empty() {
+            self.commit.set_refusing(true);
+        }
         true
     }
 
@@ -289,10 +301,7 @@ impl Store {
     }
 
     /// These changes never happen; the accounts that built on them are loaded anew.
-    fn give_up(&self, entries: Vec<Entry>) {
-        if entries.is_empty() {
-            return;
-        }
+    pub(crate) fn give_up(&self, entries: Vec<Entry>) {
         let mut positions: Vec<u64> = Vec::new();
         let mut entries = entries;
         loop {
@@ -309,7 +318,9 @@ impl Store {
                 break;
             }
         }
-        self.commit.set_lost(positions.into_iter());
+        if !positions.is_empty() {
+            self.commit.set_lost(positions.into_iter());
+        }
     }
 
     /// Commits what is queued now, without threads: for tools and tests.

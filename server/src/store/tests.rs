@@ -1,0 +1,9 @@
+//! The store on a simulated disk that forgets, tears and reorders what was not synced.
+//!
+//! A *world* is a store with one account on such a disk; operations are applied to it and to a model that knows what
+//! each should lead to. After a crash anywhere the recovered store has to show exactly the state after one of the
+//! operations, not before the last that was acknowledged.
+
+mod crashes;
+mod faults;
+mod world;

@@ -1,0 +1,139 @@
+//! A crash at every operation of the disk, for all short sequences of what a store does.
+
+use super::world::{Op, View, World};
+use crate::store::planted::{Planted, plant};
+use runtime_smol::sim::{SimFs, Variant};
+use std::collections::BTreeMap;
+
+/// What was seen at a point of a history.
+struct Point {
+    /// Disk operations done when it was acknowledged; `None` if it never was.
+    acknowledged: Option<u64>,
+    view: View,
+}
+
+/// Runs `ops`; the states after each, the first being the one before all of them.
+fn history(ops: &[Op]) -> (World, Vec<Point>) {
+    let fs = SimFs::new();
+    fs.keep_history();
+    let mut world = World::new(fs);
+    let mut points = vec![Point { acknowledged: Some(world.fs.ops()), view: world.view().unwrap() }];
+    for &op in ops {
+        let result = world.run(op);
+        let acknowledged = result.is_ok().then(|| world.fs.ops());
+        points.push(Point { acknowledged, view: world.view().unwrap() });
+    }
+    (world, points)
+}
+
+/// Crashes everywhere, `variants` times each; the first violation, and how many crashes there were.
+fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<String>) {
+    let (world, points) = history(ops);
+    let start = points[0].acknowledged.unwrap();
+    let mut crashes = 0;
+    for at in world.fs.crash_points().into_iter().filter(|&at| at >= start).chain([world.fs.ops()]) {
+        for variant in Variant::sample(variants, at) {
+            let image = if at == world.fs.ops() { Some(world.fs.crashed(variant)) } else { world.fs.crashed_at(at, variant) };
+            let Some(image) = image else { continue };
+            crashes += 1;
+            let acknowledged = points.iter().rposition(|point| point.acknowledged.is_some_and(|done| done <= at));
+            if let Err(why) = check(image, &points[acknowledged.unwrap_or(0)..]) {
+                return (crashes, Some(format!("{ops:?}, crash at operation {at}, {variant:?}: {why}")));
+            }
+        }
+    }
+    (crashes, None)
+}
+
+/// Recovers and compares with the states that are allowed.
+fn check(image: SimFs, allowed: &[Point]) -> Result<(), String> {
+    let mut world = World::recover(image, 7).map_err(|error| format!("recovery: {error}"))?;
+    let view = world.view().map_err(|error| format!("reading: {error}"))?;
+    if !allowed.iter().any(|point| same(&point.view, &view)) {
+        return Err(format!("found {view:#?}\nexpected one of {:#?}", allowed.iter().map(|p| &p.view).collect::<Vec<_>>()));
+    }
+    // Life goes on: a new message gets a UID above all that anybody was told, and is there after a stop.
+    let shown = uidnexts(&allowed[0].view);
+    world.run(Op::Deliver).map_err(|error| format!("delivering after recovery: {error}"))?;
+    let after = world.view().map_err(|error| format!("reading after delivery: {error}"))?;
+    let inbox = &after.mailboxes["INBOX"];
+    let newest = *inbox.messages.keys().last().unwrap();
+    if shown.get(&("INBOX".to_owned(), inbox.uidvalidity)).is_some_and(|next| newest < *next) {
+        return Err(format!("UID {newest} was given although UIDNEXT had been {shown:?}"));
+    }
+    world.store.flush();
+    let again = World::recover(world.fs.crashed(Variant::Nothing), 8).map_err(|error| format!("second recovery: {error}"))?;
+    let view = again.view().map_err(|error| format!("reading after the second recovery: {error}"))?;
+    if !same(&view, &after) {
+        return Err(format!("second recovery found {view:#?}\nexpected {after:#?}"));
+    }
+    Ok(())
+}
+
+/// Equal but for UIDNEXT, which may be higher after a crash.
+fn same(expected: &View, found: &View) -> bool {
+    expected.mailboxes.len() == found.mailboxes.len()
+        && expected.mailboxes.iter().zip(&found.mailboxes).all(|((name, expected), (other, found))| {
+            name == other
+                && expected.uidvalidity == found.uidvalidity
+                && expected.messages == found.messages
+                && expected.uidnext <= found.uidnext
+        })
+}
+
+fn uidnexts(view: &View) -> BTreeMap<(String, u32), u32> {
+    let mailboxes = view.mailboxes.iter();
+    mailboxes.map(|(name, mailbox)| ((name.clone(), mailbox.uidvalidity), mailbox.uidnext)).collect()
+}
+
+#[test]
+fn a_crash_anywhere_in_one_operation() {
+    let mut crashes = 0;
+    for op in Op::ALL {
+        let (count, violation) = crash_everywhere(&[op], 20);
+        crashes += count;
+        assert_eq!(violation, None);
+    }
+    println!("{crashes} crashes, no violation");
+}
+
+#[test]
+fn a_crash_anywhere_in_two_operations() {
+    let mut crashes = 0;
+    for first in Op::ALL {
+        for second in Op::ALL {
+            let (count, violation) = crash_everywhere(&[first, second], 8);
+            crashes += count;
+            assert_eq!(violation, None);
+        }
+    }
+    println!("{crashes} crashes, no violation");
+}
+
+/// Whether any short history shows the planted fault.
+fn found_by_crashes(fault: Planted) -> bool {
+    plant(Some(fault));
+    let mut found = false;
+    'all: for first in Op::ALL {
+        for second in Op::ALL {
+            let result = std::panic::catch_unwind(|| crash_everywhere(&[first, second], 6).1.is_some());
+            if result.unwrap_or(true) {
+                found = true;
+                break 'all;
+            }
+        }
+    }
+    plant(None);
+    found
+}
+
+#[test]
+fn planted_faults_are_found() {
+    let mut found = Vec::new();
+    let mut survivors = Vec::new();
+    for fault in Planted::CRASH {
+        if found_by_crashes(fault) { found.push(fault) } else { survivors.push(fault) }
+    }
+    println!("found {}: {found:?}\nsurvived {}: {survivors:?}", found.len(), survivors.len());
+    assert!(found.len() * 4 >= Planted::CRASH.len() * 3, "survivors: {survivors:?}");
+}

@@ -1,0 +1,275 @@
+//! A store on a simulated disk, the operations of the tests, and the model that says what they lead to.
+
+use crate::store::account::Account;
+use crate::store::commit::Outcome;
+use crate::store::config::StoreConfig;
+use crate::store::delivery::Target;
+use crate::store::error::StoreError;
+use crate::store::imap::{Handled, ImapUser};
+use crate::store::message::Message;
+use crate::store::ops::Named;
+use crate::store::store::{Random, Store};
+use dbox_format::map::MapId;
+use imap_proto::{Answer, Ask, Flags, MailboxName, StoreAction, SystemFlags, UidSet};
+use index_format::list::SpecialUse;
+use runtime_smol::sim::SimFs;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a crash test does to the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Op {
+    Deliver,
+    DeliverLarge,
+    Append,
+    Store,
+    Expunge,
+    Copy,
+    Move,
+    Create,
+    Rename,
+    Delete,
+    Snapshot,
+    Rotate,
+}
+
+impl Op {
+    pub(super) const ALL: [Self; 12] = [
+        Self::Deliver,
+        Self::DeliverLarge,
+        Self::Append,
+        Self::Store,
+        Self::Expunge,
+        Self::Copy,
+        Self::Move,
+        Self::Create,
+        Self::Rename,
+        Self::Delete,
+        Self::Snapshot,
+        Self::Rotate,
+    ];
+}
+
+/// Everything a client could see of an account.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct View {
+    pub(super) mailboxes: BTreeMap<String, Mailbox>,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Mailbox {
+    pub(super) uidvalidity: u32,
+    pub(super) uidnext: u32,
+    pub(super) messages: BTreeMap<u32, (String, u8)>,
+}
+
+pub(super) struct World {
+    pub(super) fs: SimFs,
+    pub(super) store: Arc<Store>,
+    pub(super) account: Arc<Account>,
+    count: u32,
+}
+
+/// Small bounds, so that short histories cross all of them.
+pub(super) fn config() -> StoreConfig {
+    StoreConfig {
+        segment_size: 6144,
+        checkpoint_bytes: u64::MAX,
+        checkpoint_ms: u64::MAX,
+        gather_max: 256,
+        container_size: 900,
+        snapshot_after: 1,
+        log_size: 200,
+        reserve: 0,
+        default_mailboxes: Vec::new(),
+        ..StoreConfig::default()
+    }
+}
+
+/// The same bytes in the same order, whatever else happens.
+fn random(seed: u64) -> Random {
+    let state = AtomicU64::new(seed);
+    Arc::new(move |bytes: &mut [u8]| {
+        for chunk in bytes.chunks_mut(8) {
+            // splitmix64
+            let mut z = state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+    })
+}
+
+pub(super) fn open(fs: &SimFs, seed: u64) -> Result<Arc<Store>, StoreError> {
+    Store::open(Arc::new(fs.clone()), Path::new("/data"), config(), random(seed), Box::new(|| 1_800_000_000))
+}
+
+impl World {
+    /// A store with some mail: two messages in INBOX, one of them deleted, and one in `A`.
+    pub(super) fn new(fs: SimFs) -> Self {
+        let store = open(&fs, 1).unwrap();
+        let account = store.account("u1").unwrap();
+        let mut world = Self { fs, store, account, count: 0 };
+        for op in [Op::Deliver, Op::Deliver, Op::Create, Op::Store] {
+            world.run(op).unwrap();
+        }
+        world
+    }
+
+    /// The same disk after a crash.
+    pub(super) fn recover(fs: SimFs, seed: u64) -> Result<Self, StoreError> {
+        let store = open(&fs, seed)?;
+        let account = store.account("u1")?;
+        Ok(Self { fs, store, account, count: 1000 })
+    }
+
+    /// Assigns `op` and commits it: `Ok` is what a client takes for an OK.
+    pub(super) fn run(&mut self, op: Op) -> Result<(), StoreError> {
+        let position = self.assign(op)?;
+        self.commit(position)
+    }
+
+    pub(super) fn commit(&self, position: u64) -> Result<(), StoreError> {
+        if self.store.durable() < position {
+            self.store.flush();
+        }
+        match self.store.outcome(position) {
+            Outcome::Durable => Ok(()),
+            Outcome::Lost | Outcome::Waiting => Err(StoreError::Lost),
+        }
+    }
+
+    /// Does `op` in memory and queues it; what it is applied to follows from what is there.
+    pub(super) fn assign(&mut self, op: Op) -> Result<u64, StoreError> {
+        self.count += 1;
+        let count = self.count;
+        match op {
+            Op::Deliver => self.deliver(&format!("Subject: {count}\r\n\r\nshort\r\n")),
+            Op::DeliverLarge => self.deliver(&format!("Subject: {count}\r\n\r\n{}\r\n", "long ".repeat(80))),
+            Op::Append => self.append(&format!("Subject: {count}\r\n\r\nappended\r\n")),
+            Op::Store => {
+                let (guid, uids) = self.inbox();
+                let flags = if count % 2 == 0 { index_format::Flags::DELETED } else { index_format::Flags::FLAGGED };
+                let keyword = format!("kw{}", count % 3);
+                let named = Named { system: flags, keywords: &[&keyword] };
+                let first = uids.first().map_or(UidSet::new(), |uid| UidSet::range(uid, uid));
+                let stored =
+                    self.store.store_flags(&self.account, (guid, 0), &first, (StoreAction::Add, named), None)?;
+                Ok(stored.position)
+            }
+            Op::Expunge => {
+                let (guid, _) = self.inbox();
+                self.store.expunge(&self.account, (guid, 0), None)
+            }
+            Op::Copy | Op::Move => {
+                let (guid, uids) = self.inbox();
+                let target = self.first_mailbox().unwrap_or("INBOX".to_owned());
+                let copied = self.store.copy(&self.account, (guid, 0), &uids, &target, op == Op::Move)?;
+                Ok(copied.position)
+            }
+            Op::Create => self.store.create(&self.account, &format!("M{count}"), SpecialUse::NONE),
+            Op::Rename => match self.first_mailbox() {
+                Some(name) => self.store.rename(&self.account, &name, &format!("R{count}/sub")),
+                None => Ok(0),
+            },
+            Op::Delete => match self.first_mailbox() {
+                Some(name) => self.store.delete(&self.account, &name),
+                None => Ok(0),
+            },
+            Op::Snapshot => self.store.checkpoint(0).map(|()| 0),
+            Op::Rotate => {
+                let mut logs = self.account.logs();
+                logs.list.rotate();
+                logs.map.rotate();
+                logs.mailboxes.values_mut().for_each(|log| log.rotate());
+                drop(logs);
+                self.store.writer().journal.rotate().map(|()| 0)
+            }
+        }
+    }
+
+    fn deliver(&self, text: &str) -> Result<u64, StoreError> {
+        let target =
+            Target { account: self.account.clone(), mailbox: "INBOX".to_owned(), prefix: b"X-To: u1\r\n".to_vec() };
+        let mut delivery = self.store.deliver(vec![target])?;
+        delivery.write(text.as_bytes())?;
+        let delivered = delivery.commit();
+        delivered.results.into_iter().next().unwrap().map(|_| delivered.position)
+    }
+
+    /// Two messages by one APPEND: both or neither.
+    fn append(&self, text: &str) -> Result<u64, StoreError> {
+        let mut user = ImapUser::new(self.store.clone(), self.account.clone(), Arc::default());
+        for first in [true, false] {
+            let flags = Flags { system: SystemFlags::SEEN, keywords: Vec::new() };
+            let mailbox = MailboxName::inbox();
+            let size = text.len() as u64;
+            match user.ask(Ask::AppendOpen { mailbox, flags, date: None, size, binary: false, first }) {
+                Handled::Now(Answer::Proceed) => user.body(text.as_bytes()),
+                _ => return Err(StoreError::Lost),
+            }
+        }
+        let answer = match user.ask(Ask::AppendCommit) {
+            Handled::Now(answer) => answer,
+            Handled::Work(work) => work(),
+        };
+        match answer {
+            Answer::Appended { position, .. } => Ok(position.0),
+            _ => Err(StoreError::Lost),
+        }
+    }
+
+    fn inbox(&self) -> (index_format::Guid, UidSet) {
+        let Ok(mut state) = self.account.lock() else { return Default::default() };
+        let guid = state.list.by_name("INBOX").unwrap().guid;
+        let mbox = self.account.mailbox(&self.store.files, &mut state, guid);
+        (guid, mbox.map(|mbox| mbox.uids.clone()).unwrap_or_default())
+    }
+
+    fn first_mailbox(&self) -> Option<String> {
+        let state = self.account.lock().ok()?;
+        state.list.iter().map(|entry| entry.name.clone()).find(|name| name != "INBOX")
+    }
+
+    /// What a client would see.
+    pub(super) fn view(&self) -> Result<View, StoreError> {
+        let mut state = self.account.lock()?;
+        let state = &mut *state;
+        let entries: Vec<_> = state.list.iter().map(|entry| (entry.name.clone(), entry.guid)).collect();
+        let mut view = View::default();
+        let mut references: BTreeMap<u32, u32> = BTreeMap::new();
+        for (name, guid) in entries {
+            self.account.mailbox(&self.store.files, state, guid)?;
+            let mbox = &state.mailboxes[&guid];
+            let mut messages = BTreeMap::new();
+            for row in mbox.mailbox.iter() {
+                let message = Message::find(&self.account, state, MapId(row.map_id.0))
+                    .ok_or_else(|| StoreError::damaged(self.account.dir(), "a row without a message"))?;
+                let mut text = Vec::new();
+                message.read_whole(&self.store.files, true, &mut text).map_err(|error| {
+                    StoreError::damaged(self.account.dir(), format!("message {} of {name}: {error:?}", row.uid.0))
+                })?;
+                if text.len() as u64 != row.size {
+                    return Err(StoreError::damaged(self.account.dir(), "a size that is not the message's"));
+                }
+                messages.insert(row.uid.0, (String::from_utf8(text).unwrap(), row.flags.0));
+            }
+            let mailbox =
+                Mailbox { uidvalidity: mbox.mailbox.uidvalidity(), uidnext: mbox.mailbox.uidnext().0, messages };
+            view.mailboxes.insert(name, mailbox);
+            for id in state.mailboxes[&guid].mailbox.map_ids() {
+                *references.entry(id.0).or_default() += 1;
+            }
+        }
+        // Every reference that the map counts is a row, and every row is counted.
+        let counted: BTreeMap<u32, u32> =
+            state.map.iter().filter(|(_, entry)| entry.refs > 0).map(|(id, entry)| (id.0, entry.refs)).collect();
+        if counted != references {
+            let why = format!("the map counts {counted:?}, the mailboxes refer {references:?}");
+            return Err(StoreError::damaged(self.account.dir(), why));
+        }
+        Ok(view)
+    }
+}
