@@ -12,6 +12,7 @@ use runtime_smol::fs::RealFs;
 use runtime_smol::{
     Clock, Listener, Options, Pool, Request, Runtime, Server, Tls, on_signals, raise_open_files,
 };
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -78,7 +79,7 @@ pub fn run(settings: &cli::Demo) -> Result<(), Error> {
     let wall = Box::new(move || i64::try_from(clock.wall()).unwrap_or(i64::MAX));
     let config = StoreConfig::default();
     let message_max = config.message_max;
-    let store = Store::open(Arc::new(RealFs), &settings.data, config, Box::new(random), wall)?;
+    let store = Store::open(Arc::new(RealFs), &settings.data, config, Arc::new(random), wall)?;
 
     let hostname = hostname();
     let tls = |alpn: &[&[u8]]| certificate::server(&RealFs, &settings.data, &hostname, alpn);
@@ -224,8 +225,20 @@ fn hostname() -> String {
     if fits { name.into_owned() } else { "localhost".to_owned() }
 }
 
+/// Random bytes for the store: unguessable, though they protect nothing. Drawn ahead, as every message takes some.
 fn random(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("the kernel has random numbers for everyone");
+    const AHEAD: usize = 1024;
+    thread_local! {
+        static DRAWN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    DRAWN.with_borrow_mut(|drawn| {
+        if drawn.len() < bytes.len() {
+            drawn.resize(bytes.len().max(AHEAD), 0);
+            getrandom::fill(drawn).expect("the kernel has random numbers for everyone");
+        }
+        let rest = drawn.len() - bytes.len();
+        bytes.iter_mut().zip(drawn.drain(rest..)).for_each(|(byte, drawn)| *byte = drawn);
+    });
 }
 
 #[cfg(test)]
@@ -260,6 +273,19 @@ mod tests {
             error.contains(&at.to_string()) && error.contains("another address with --lmtp"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn random_bytes_are_never_given_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..1000 {
+            let mut bytes = [0; 16];
+            random(&mut bytes);
+            assert!(seen.insert(bytes));
+        }
+        let mut many = [0; 5000];
+        random(&mut many);
+        assert!(many.iter().filter(|byte| **byte == 0).count() < 100);
     }
 
     #[test]

@@ -1,4 +1,12 @@
-//! Loft, a mail server.
+//! Loft, a mail server: the store, the services that give access to it, and the command line.
 
+#![forbid(unsafe_code)]
+
+pub mod accounts;
+pub mod certificate;
+pub mod cli;
+pub mod demo;
+pub mod logging;
+pub mod service;
 pub mod signal;
 pub mod store;

@@ -1,3 +1,9 @@
 //! The `loft` command.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    loft::cli::main()
+}

@@ -84,7 +84,7 @@ impl Imap {
                 }
                 Output::Cancel(_) => self.work = None,
                 Output::Splice(blob, range) => {
-                    self.read_step(blob, range);
+                    self.read_step(&blob, range);
                     return;
                 }
                 Output::Transmit(_) | Output::Upgrade | Output::Wait { .. } | Output::Close => {
@@ -205,7 +205,7 @@ impl Imap {
     }
 
     /// Reads the next bytes of a body, once those before have been sent.
-    fn read_step(&mut self, blob: Blob, range: Range<u64>) {
+    fn read_step(&mut self, blob: &Blob, range: Range<u64>) {
         let mut bytes = match std::mem::replace(&mut self.step, Step::Broken) {
             Step::Idle => Vec::new(),
             Step::Bytes(mut bytes, sent) if sent >= bytes.len() => {

@@ -284,11 +284,12 @@ impl Lmtp {
             slot.1 = result.map(|saved| saved.uid);
         }
         let id = Some(report.id.to_string().into());
-        if report.position > self.shared.store.durable() {
+        if report.position == 0 {
+            report.settle(now, None);
+        } else {
+            // Also when it is durable already: the session has to be told, once it knows what it waits for.
             self.shared.store.when_durable(report.position, &self.signal);
             self.unsettled.push_back(report);
-        } else {
-            report.settle(now, None);
         }
         Answer::Delivered { outcomes, position: Position(delivered.position), id }
     }

@@ -1,0 +1,142 @@
+//! A server for a test, and the programs that talk to it.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A running server. It is killed when this value goes.
+pub(crate) struct Loft {
+    child: Child,
+    pub(crate) imap: SocketAddr,
+    pub(crate) imaps: SocketAddr,
+    pub(crate) lmtp: SocketAddr,
+    log: PathBuf,
+}
+
+/// The command for a server on free ports that keeps its mail in `dir/data`.
+pub(crate) fn command(dir: &Path) -> Command {
+    command_but(dir, "")
+}
+
+/// The same without one of its options, so that a test can give it.
+pub(crate) fn command_but(dir: &Path, option: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loft"));
+    command.arg("demo").env_remove("LOFT_LOG").stdin(Stdio::null());
+    let data = dir.join("data");
+    let anywhere = "127.0.0.1:0".as_ref();
+    for (name, value) in [
+        ("--data", data.as_os_str()),
+        ("--imap", anywhere),
+        ("--imaps", anywhere),
+        ("--lmtp", anywhere),
+    ] {
+        if name != option {
+            command.arg(name).arg(value);
+        }
+    }
+    command
+}
+
+impl Loft {
+    /// Starts a server in `dir`, where its log goes too, and waits until it is ready.
+    pub(crate) fn start(dir: &TempDir) -> Self {
+        let log = dir.path().join("log");
+        let stderr = File::options().create(true).append(true).open(&log).unwrap();
+        let mut child = command(dir.path()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = |name: &str| -> Option<SocketAddr> {
+            line.split_whitespace().find_map(|word| word.strip_prefix(name)?.parse().ok())
+        };
+        let (Some(imap), Some(imaps), Some(lmtp)) = (port("imap="), port("imaps="), port("lmtp="))
+        else {
+            let _gone = child.kill();
+            panic!("not ready: {line:?}\n{}", fs::read_to_string(log).unwrap_or_default());
+        };
+        Self { child, imap, imaps, lmtp, log }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until the log has this text.
+    pub(crate) fn wait_for_log(&self, text: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return log;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "no {text:?} in the log:\n{log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// SIGTERM.
+    pub(crate) fn ask_to_stop(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.ask_to_stop();
+        self.child.wait().unwrap()
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Loft {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+/// A directory that goes with the test.
+pub(crate) fn temporary() -> TempDir {
+    TempDir::with_prefix("loft-test-").unwrap()
+}
+
+/// A command for the program `name`; `None`, after saying so, when it is not installed.
+pub(crate) fn client(name: &str) -> Option<Command> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
+    let Some(found) = found else {
+        assert!(std::env::var("LOFT_REQUIRE_CLIENTS").is_err(), "{name} is not installed");
+        eprintln!("{name} is not installed: not tested");
+        return None;
+    };
+    Some(Command::new(found))
+}
+
+/// Runs a command, which must succeed, and returns what it printed.
+pub(crate) fn run(command: &mut Command) -> Vec<u8> {
+    let output = output(command);
+    let Output { status, stdout, stderr } = &output;
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(status.success(), "{command:?}: {status}\n{}\n{}", text(stdout), text(stderr));
+    output.stdout
+}
+
+/// Runs a command.
+pub(crate) fn output(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap()
+}

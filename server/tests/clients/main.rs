@@ -1,0 +1,13 @@
+//! The assembled server: real clients against the real program, each test with one of its own on free ports.
+//!
+//! A missing client makes its test say so and pass; with `LOFT_REQUIRE_CLIENTS=1` that is a failure.
+
+mod curl;
+mod harness;
+mod kill;
+mod ledger;
+mod mbsync;
+mod operator;
+mod python;
+mod stop;
+mod wire;
