@@ -230,9 +230,16 @@ impl Imap {
 impl Machine for Imap {
     fn handle_input(&mut self, now: Time, input: &[u8]) -> usize {
         self.now = now;
-        let taken = self.session.handle_input(to_proto(now), input);
-        self.serve(now, input);
-        taken
+        let mut rest = input;
+        // The session takes no more while it asks. Most answers come at once: what was pipelined is then answered by
+        // one write.
+        while !rest.is_empty() {
+            let taken = self.session.handle_input(to_proto(now), rest);
+            self.serve(now, rest);
+            let Some(left) = rest.get(taken..).filter(|_| taken > 0) else { break };
+            rest = left;
+        }
+        input.len() - rest.len()
     }
 
     fn handle_eof(&mut self, now: Time) {

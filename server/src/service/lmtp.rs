@@ -205,6 +205,9 @@ impl Lmtp {
     }
 
     fn on_open(&mut self, now: Time, envelope: &Envelope) -> Result<(), StoreError> {
+        if self.shared.store.free_space_low() {
+            return Err(StoreError::Full { path: self.shared.store.root().to_owned() });
+        }
         self.deliveries += 1;
         let id = self.id.delivery(self.deliveries);
         let of_all = trace::Delivery {
@@ -345,9 +348,16 @@ impl Lmtp {
 
 impl Machine for Lmtp {
     fn handle_input(&mut self, now: Time, input: &[u8]) -> usize {
-        let taken = self.session.handle_input(to_proto(now), input);
-        self.serve(now, input);
-        taken
+        let mut rest = input;
+        // The session takes no more while it asks. Most answers come at once: what was pipelined is then answered by
+        // one write.
+        while !rest.is_empty() {
+            let taken = self.session.handle_input(to_proto(now), rest);
+            self.serve(now, rest);
+            let Some(left) = rest.get(taken..).filter(|_| taken > 0) else { break };
+            rest = left;
+        }
+        input.len() - rest.len()
     }
 
     fn handle_eof(&mut self, now: Time) {

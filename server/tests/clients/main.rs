@@ -2,6 +2,9 @@
 //!
 //! A missing client makes its test say so and pass; with `LOFT_REQUIRE_CLIENTS=1` that is a failure.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, its helpers too")]
+
+mod bodies;
 mod curl;
 mod harness;
 mod kill;
