@@ -2,7 +2,12 @@
 //!
 //! A missing client makes its test say so and pass; with `LOFT_REQUIRE_CLIENTS=1` that is a failure.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too; and it has a watch"
+)]
 
 mod bodies;
 mod curl;
