@@ -317,7 +317,8 @@ impl Lmtp {
             }
             report.settle(now, None);
         }
-        self.session.handle_durable(to_proto(now), Position(durable));
+        // Read after the outcomes: the session must not be told of less than what was found durable.
+        self.session.handle_durable(to_proto(now), Position(self.shared.store.durable()));
     }
 
     /// Looks whether work on the file pool is done.

@@ -251,7 +251,7 @@ impl ImapUser {
             recent: recent.clone(),
             first_unseen: mbox.mailbox.first_unseen().and_then(|index| mbox.mailbox.uid(index)).map(|uid| Uid(uid.0)),
             keywords: mbox.keywords.to_vec(),
-            read_only: false,
+            read_only: examine,
             cursor: mbox.feed.follow(self.session, self.signal.clone()),
         };
         let position = mbox.position;

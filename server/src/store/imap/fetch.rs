@@ -99,7 +99,7 @@ impl Batch {
     }
 
     fn full_rows(&self, wait: bool) -> Result<Answer, ReadError> {
-        let (wanted, keywords, position) = self.look_up().map_err(ReadError::Store)?;
+        let (wanted, complete, keywords, position) = self.look_up().map_err(ReadError::Store)?;
         let mut rows = Rows::with_capacity(self.ask.budget.min(64 << 10) + 4096);
         let mut source = Source::new(&self.store, wait);
         let mut served = 0;
@@ -132,7 +132,7 @@ impl Batch {
             }
         }
         let all: u32 = self.ask.runs.iter().map(|run| run.count).sum();
-        let served = if wanted.last().is_none_or(|_| true) && self.is_whole(&wanted, served) { all } else { served };
+        let served = if complete && self.is_whole(&wanted, served) { all } else { served };
         Ok(Answer::Rows { pieces: rows.into_pieces(), served: served.max(1), position: Position(position) })
     }
 
@@ -143,7 +143,7 @@ impl Batch {
 
     /// The rows with their messages' places: each with how many before it are gone.
     #[allow(clippy::type_complexity, reason = "taken apart at once")]
-    fn look_up(&self) -> Result<(Vec<(u32, Wanted)>, Arc<[Keyword]>, u64), StoreError> {
+    fn look_up(&self) -> Result<(Vec<(u32, Wanted)>, bool, Arc<[Keyword]>, u64), StoreError> {
         let mut state = self.account.lock()?;
         let state = &mut *state;
         self.account.mailbox(&self.store.files, state, self.guid)?;
@@ -151,6 +151,7 @@ impl Batch {
         let mut wanted = Vec::new();
         let mut skipped = 0;
         let mut bytes = 0;
+        let mut complete = true;
         'runs: for run in &self.ask.runs {
             for step in 0..run.count {
                 let Some(row) = row_of(mbox, Uid(run.uid.0 + step)) else {
@@ -163,11 +164,12 @@ impl Batch {
                 skipped = 0;
                 // Rows of whole messages reach the budget long before the batch ends.
                 if self.ask.items.needs().whole && bytes > 4 * self.ask.budget as u64 {
+                    complete = false;
                     break 'runs;
                 }
             }
         }
-        Ok((wanted, mbox.keywords.clone(), mbox.position))
+        Ok((wanted, complete, mbox.keywords.clone(), mbox.position))
     }
 
     fn meta<'a>(&self, row: &Row, names: &'a [Keyword], bits: &'a [u64], guid: u128) -> Meta<'a> {
