@@ -84,8 +84,14 @@ impl fmt::Debug for Account {
 
 impl Account {
     /// Loads the account `name`; the flag says whether there was anything to load.
-    pub(crate) fn load(files: &Files, root: &Path, store: Guid, name: &str) -> Result<(Self, bool), StoreError> {
-        let path = paths::account(name).map_err(|_| StoreError::Cannot("that account name can't be a directory"))?;
+    pub(crate) fn load(
+        files: &Files,
+        root: &Path,
+        store: Guid,
+        name: &str,
+    ) -> Result<(Self, bool), StoreError> {
+        let path = paths::account(name)
+            .map_err(|_| StoreError::Cannot("that account name can't be a directory"))?;
         let dir = root.join(path);
         let (list, list_log) = load_list(files, &dir, store)?;
         let (map, map_log) = load_map(files, &dir, store)?;
@@ -95,7 +101,11 @@ impl Account {
             .next_back()
             // One that was opened and has no record may be the remains of a large message that was never saved.
             .filter(|(_, container)| !container.sealed && container.end > FILE_HEADER_LEN)
-            .map(|(number, container)| Container { number, seed: container.seed, end: container.end });
+            .map(|(number, container)| Container {
+                number,
+                seed: container.seed,
+                end: container.end,
+            });
         let state = State {
             list,
             map,
@@ -189,7 +199,12 @@ impl Account {
     }
 
     /// The mailbox with this GUID, loaded if need be.
-    pub(crate) fn mailbox<'a>(&self, files: &Files, state: &'a mut State, guid: Guid) -> Result<&'a mut Mbox, StoreError> {
+    pub(crate) fn mailbox<'a>(
+        &self,
+        files: &Files,
+        state: &'a mut State,
+        guid: Guid,
+    ) -> Result<&'a mut Mbox, StoreError> {
         if !state.mailboxes.contains_key(&guid) {
             let entry = state.list.by_guid(guid).ok_or(StoreError::NoMailbox)?;
             let (mailbox, log) = Mbox::load(files, &self.dir, entry)?;
@@ -212,7 +227,9 @@ pub(crate) fn load_generation<T>(
         match fs::read_all(files.fs(), &path) {
             Ok(bytes) => match parse(&bytes) {
                 Ok(state) => return Ok(Some(state)),
-                Err(why) => tracing::error!(file = %path.display(), why, "a snapshot is damaged; the one before it and the log serve"),
+                Err(why) => {
+                    tracing::error!(file = %path.display(), why, "a snapshot is damaged; the one before it and the log serve")
+                }
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io("read", &path, error)),
@@ -229,14 +246,20 @@ fn load_list(files: &Files, dir: &Path, store: Guid) -> Result<(List, LogFile), 
         None => (List::new(SERVER), Begin::Start),
     };
     let path = dir.join("list.log");
-    let log = LogFile::open(files, dir.to_owned(), "list.log", (Kind::List, store), from, |item| match item {
-        Item::File(header) => list.begin_file(header).map_err(|error| StoreError::damaged(&path, error)),
-        Item::Transaction(payload) => {
-            let transaction = list::Transaction::decode(payload, 0).map_err(|error| StoreError::damaged(&path, error))?;
-            list.apply(&transaction);
-            Ok(())
-        }
-    })?;
+    let log =
+        LogFile::open(files, dir.to_owned(), "list.log", (Kind::List, store), from, |item| {
+            match item {
+                Item::File(header) => {
+                    list.begin_file(header).map_err(|error| StoreError::damaged(&path, error))
+                }
+                Item::Transaction(payload) => {
+                    let transaction = list::Transaction::decode(payload, 0)
+                        .map_err(|error| StoreError::damaged(&path, error))?;
+                    list.apply(&transaction);
+                    Ok(())
+                }
+            }
+        })?;
     Ok((list, log))
 }
 
@@ -244,8 +267,11 @@ fn load_map(files: &Files, dir: &Path, store: Guid) -> Result<(Map, LogFile), St
     let parse = |bytes: &[u8]| {
         let snapshot = map::Snapshot::parse(bytes).map_err(|error| error.to_string())?;
         let position = snapshot.position();
-        let position =
-            LogPosition { file: position.file, offset: position.offset, transactions: snapshot.transactions() };
+        let position = LogPosition {
+            file: position.file,
+            offset: position.offset,
+            transactions: snapshot.transactions(),
+        };
         Ok((snapshot.load().map_err(|error| error.to_string())?, position))
     };
     let (mut map, from) = match load_generation(files, dir, "map.index", parse)? {
@@ -253,19 +279,32 @@ fn load_map(files: &Files, dir: &Path, store: Guid) -> Result<(Map, LogFile), St
         None => (Map::new(), Begin::Start),
     };
     let path = dir.join("map.log");
-    let log = LogFile::open(files, dir.to_owned(), "map.log", (Kind::Map, store), from, |item| match item {
-        Item::File(_) => Ok(()),
-        Item::Transaction(payload) => {
-            let transaction = map::Transaction::decode(payload).map_err(|error| StoreError::damaged(&path, error))?;
-            map.apply(&transaction).map_err(|error| StoreError::damaged(&path, error))?;
-            Ok(())
-        }
-    })?;
+    let log =
+        LogFile::open(
+            files,
+            dir.to_owned(),
+            "map.log",
+            (Kind::Map, store),
+            from,
+            |item| match item {
+                Item::File(_) => Ok(()),
+                Item::Transaction(payload) => {
+                    let transaction = map::Transaction::decode(payload)
+                        .map_err(|error| StoreError::damaged(&path, error))?;
+                    map.apply(&transaction).map_err(|error| StoreError::damaged(&path, error))?;
+                    Ok(())
+                }
+            },
+        )?;
     Ok((map, log))
 }
 
 pub(crate) fn log_position(position: snapshot::Position) -> LogPosition {
-    LogPosition { file: position.file, offset: position.offset, transactions: position.transactions }
+    LogPosition {
+        file: position.file,
+        offset: position.offset,
+        transactions: position.transactions,
+    }
 }
 
 /// The number that this server's modseqs carry; a server alone is 0.

@@ -20,11 +20,14 @@ const SLICES: usize = 512;
 /// The transactions for one log, in order: number, payload, what held before.
 type Frames<'a> = Vec<(u64, &'a [u8], State)>;
 
+/// Bytes for a container: where they start, and head, body, tail.
+type Piece<'a> = (u64, [&'a [u8]; 3]);
+
 /// All parts of a group for one account.
 #[derive(Default)]
 struct Work<'a> {
     logs: BTreeMap<LogName, Frames<'a>>,
-    containers: BTreeMap<u32, Vec<(u64, [&'a [u8]; 3])>>,
+    containers: BTreeMap<u32, Vec<Piece<'a>>>,
 }
 
 /// Writes `changes`, in order, to the files they are about. `touched` gets each file's path.
@@ -61,7 +64,9 @@ impl<'a> Work<'a> {
     fn add(&mut self, change: &'a Change, part: &'a Part) {
         match &part.target {
             Target::Container { file, offset, head, body, tail } => {
-                let body = body.and_then(|body| change.bodies.get(body as usize)).map_or(&[][..], |body| body);
+                let body = body
+                    .and_then(|body| change.bodies.get(body as usize))
+                    .map_or(&[][..], |body| body);
                 self.containers.entry(*file).or_default().push((*offset, [head, body, tail]));
             }
             Target::Log { log, transaction, payload, before } => {
@@ -101,7 +106,7 @@ impl<'a> Work<'a> {
 }
 
 /// Writes pieces at their offsets; those that follow each other go in one write.
-fn write_container(files: &Files, path: &Path, pieces: &[(u64, [&[u8]; 3])]) -> Result<(), StoreError> {
+fn write_container(files: &Files, path: &Path, pieces: &[Piece<'_>]) -> Result<(), StoreError> {
     let file = open_container(files, path)?;
     let mut slices: Vec<IoSlice<'_>> = Vec::new();
     let (mut start, mut end) = (0, 0);
@@ -136,7 +141,12 @@ fn open_container(files: &Files, path: &Path) -> Result<Arc<dyn File>, StoreErro
 ///
 /// # Errors
 /// [`StoreError::Damaged`] when frames between what it has and what is to come are missing.
-pub(crate) fn append(files: &Files, log: &mut LogFile, frames: &[(u64, &[u8], State)], seed: u64) -> Result<(), StoreError> {
+pub(crate) fn append(
+    files: &Files,
+    log: &mut LogFile,
+    frames: &[(u64, &[u8], State)],
+    seed: u64,
+) -> Result<(), StoreError> {
     let known = log.transactions();
     let new = frames.iter().filter(|(number, ..)| *number >= known);
     let payloads: Vec<&[u8]> = new.clone().map(|(_, payload, _)| *payload).collect();

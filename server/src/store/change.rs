@@ -70,7 +70,8 @@ impl Change {
             Target::Container { head, tail, .. } => head.len() + tail.len() + 64,
             Target::Log { payload, .. } => payload.len() + 64,
         };
-        self.parts.iter().map(part).sum::<usize>() + self.bodies.iter().map(|body| body.len() + 8).sum::<usize>()
+        self.parts.iter().map(part).sum::<usize>()
+            + self.bodies.iter().map(|body| body.len() + 8).sum::<usize>()
     }
 
     /// Whether nothing would happen.
@@ -98,7 +99,9 @@ impl Change {
     ) -> Result<list::Applied, StoreError> {
         let transaction = list::Transaction::new(records);
         let mut payload = Vec::new();
-        transaction.encode(&mut payload).map_err(|_| StoreError::Cannot("that name is too long"))?;
+        transaction
+            .encode(&mut payload)
+            .map_err(|_| StoreError::Cannot("that name is too long"))?;
         let number = state.list.transactions();
         let applied = state.list.apply(&transaction);
         self.log(account, LogName::List, number, payload, logfile::State::default());
@@ -139,7 +142,8 @@ impl Change {
             return Err(bug(account, &error));
         }
         let number = mbox.mailbox.transactions();
-        let graves = if mbox.feed.is_followed() { mbox.expunged_by(transaction) } else { Vec::new() };
+        let graves =
+            if mbox.feed.is_followed() { mbox.expunged_by(transaction) } else { Vec::new() };
         let applied = match mbox.mailbox.apply(transaction) {
             Ok(applied) => applied,
             Err(error) => return Err(bug(account, &error)),
@@ -167,23 +171,44 @@ impl Change {
                 self.bodies.len() - 1
             }
         };
-        let target =
-            Target::Container { file, offset, head: pending.head.clone(), body: u32::try_from(body).ok(), tail };
+        let target = Target::Container {
+            file,
+            offset,
+            head: pending.head.clone(),
+            body: u32::try_from(body).ok(),
+            tail,
+        };
         self.parts.push(Part { account: account_index, target });
         self.pending.push((account_index, map_id));
         account.pending().insert(map_id, pending);
     }
 
-    fn log(&mut self, account: &Arc<Account>, log: LogName, transaction: u64, payload: Vec<u8>, before: logfile::State) {
+    fn log(
+        &mut self,
+        account: &Arc<Account>,
+        log: LogName,
+        transaction: u64,
+        payload: Vec<u8>,
+        before: logfile::State,
+    ) {
         let account = self.account(account);
-        self.parts.push(Part { account, target: Target::Log { log, transaction, payload, before } });
+        self.parts
+            .push(Part { account, target: Target::Log { log, transaction, payload, before } });
     }
 
     /// The change as a journal record.
     pub(crate) fn record(&self) -> journal::Record<'_> {
-        let name = |part: &Part| self.accounts.get(part.account).map_or("", |account| account.name()).as_bytes();
-        let parts = self.parts.iter().map(|part| journal::Part { account: name(part), target: part.target.borrowed() });
-        journal::Record { parts: parts.collect(), bodies: self.bodies.iter().map(|body| &**body).collect() }
+        let name = |part: &Part| {
+            self.accounts.get(part.account).map_or("", |account| account.name()).as_bytes()
+        };
+        let parts = self
+            .parts
+            .iter()
+            .map(|part| journal::Part { account: name(part), target: part.target.borrowed() });
+        journal::Record {
+            parts: parts.collect(),
+            bodies: self.bodies.iter().map(|body| &**body).collect(),
+        }
     }
 }
 
@@ -232,7 +257,8 @@ impl Mbox {
     /// Brings what is kept beside the mailbox up to date, and tells the followers.
     fn note(&mut self, session: u64, applied: &Applied, graves: Vec<Row>) {
         let added = to_imap(&applied.appended);
-        let expunged: imap_proto::UidSet = applied.expunged.iter().map(|row| imap_proto::Uid(row.uid.0)).collect();
+        let expunged: imap_proto::UidSet =
+            applied.expunged.iter().map(|row| imap_proto::Uid(row.uid.0)).collect();
         for (first, last) in added.ranges() {
             self.uids.push_range(first, last);
         }
@@ -245,7 +271,8 @@ impl Mbox {
         if self.feed.is_followed() {
             let flags = to_imap(&applied.changed);
             let keywords = applied.keywords;
-            let change = feed::Change { added, flags, expunged, keywords, ..feed::Change::default() };
+            let change =
+                feed::Change { added, flags, expunged, keywords, ..feed::Change::default() };
             self.feed.note(session, change, graves.into_iter());
         }
     }

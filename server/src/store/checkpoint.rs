@@ -8,8 +8,8 @@ use super::account::{Account, Logs, State};
 use super::change::{Change, LogName};
 use super::error::StoreError;
 use super::logfile::{LogFile, LogPosition};
-use super::recovery;
 use super::planted::{Planted, planted};
+use super::recovery;
 use super::store::Store;
 use dbox_format::map;
 use index_format::list::Record;
@@ -114,7 +114,9 @@ impl Store {
         if self.suspect.load(Ordering::Acquire) {
             match self.recover_in_place() {
                 Ok(()) => self.suspect.store(false, Ordering::Release),
-                Err(error) => tracing::error!(%error, "the files can't be brought up to the journal yet; no changes are taken"),
+                Err(error) => {
+                    tracing::error!(%error, "the files can't be brought up to the journal yet; no changes are taken")
+                }
             }
             return;
         }
@@ -147,7 +149,9 @@ impl Store {
         writer.touched.clear();
         self.files.forget_below(self.root());
         self.commit.set_refusing(false);
-        tracing::warn!("a failed sync was made good from the journal; all accounts were loaded anew");
+        tracing::warn!(
+            "a failed sync was made good from the journal; all accounts were loaded anew"
+        );
         Ok(())
     }
 
@@ -215,7 +219,11 @@ impl Store {
             let state = &mut *state;
             let mut records = Vec::new();
             for guid in std::mem::take(&mut state.dirty) {
-                let (Some(mbox), Some(entry)) = (state.mailboxes.get(&guid), state.list.by_guid(guid)) else { continue };
+                let (Some(mbox), Some(entry)) =
+                    (state.mailboxes.get(&guid), state.list.by_guid(guid))
+                else {
+                    continue;
+                };
                 let counters = mbox.counters();
                 if counters != entry.counters {
                     records.push(Record::Counters { guid, counters });
@@ -239,7 +247,9 @@ impl Store {
         }
         let fs = self.files.fs();
         if touched.len() >= SINGLY {
-            return fs.sync_all(self.root()).map_err(|error| StoreError::io("sync", self.root(), error));
+            return fs
+                .sync_all(self.root())
+                .map_err(|error| StoreError::io("sync", self.root(), error));
         }
         let mut dirs: BTreeSet<&Path> = BTreeSet::new();
         for path in touched {
@@ -264,7 +274,11 @@ impl Store {
             let names: Vec<LogName> = {
                 let logs = account.logs();
                 let long = |log: &LogFile| log.since_snapshot() > after.max(log.snapshot_len() / 4);
-                let mailboxes = logs.mailboxes.iter().filter(|(_, log)| long(log)).map(|(guid, _)| LogName::Mailbox(*guid));
+                let mailboxes = logs
+                    .mailboxes
+                    .iter()
+                    .filter(|(_, log)| long(log))
+                    .map(|(guid, _)| LogName::Mailbox(*guid));
                 let mut names: Vec<LogName> = mailboxes.collect();
                 names.extend(long(&logs.list).then_some(LogName::List));
                 names.extend(long(&logs.map).then_some(LogName::Map));
@@ -278,8 +292,14 @@ impl Store {
     }
 
     /// Writes a snapshot of one log's state, unless a change is under way.
-    pub(crate) fn write_snapshot(&self, account: &Arc<Account>, name: LogName) -> Result<(), StoreError> {
-        let Some((dir, base, bytes, position)) = self.snapshot_of(account, name)? else { return Ok(()) };
+    pub(crate) fn write_snapshot(
+        &self,
+        account: &Arc<Account>,
+        name: LogName,
+    ) -> Result<(), StoreError> {
+        let Some((dir, base, bytes, position)) = self.snapshot_of(account, name)? else {
+            return Ok(());
+        };
         let fs = self.files.fs();
         let path = dir.join(base);
         let error = |error| StoreError::io("write", &path, error);
@@ -334,12 +354,16 @@ impl Store {
         let ahead = if planted(Planted::SnapshotAhead) { 4096 } else { 0 };
         let offset = position.offset + ahead;
         let (dir, base, bytes) = match name {
-            LogName::List => {
-                (account.dir().to_owned(), "list.index", state.list.write(account.store(), position.file, offset))
-            }
+            LogName::List => (
+                account.dir().to_owned(),
+                "list.index",
+                state.list.write(account.store(), position.file, offset),
+            ),
             LogName::Map => {
                 let mut bytes = Vec::new();
-                state.map.write_snapshot(map::LogPosition { file: position.file, offset }, &mut bytes);
+                state
+                    .map
+                    .write_snapshot(map::LogPosition { file: position.file, offset }, &mut bytes);
                 (account.dir().to_owned(), "map.index", bytes)
             }
             LogName::Mailbox(guid) => {
@@ -359,14 +383,17 @@ impl Store {
     fn remove_garbage(&self, covered: u64) -> Result<(), StoreError> {
         let garbage: Vec<PathBuf> = {
             let mut calls = self.due.state();
-            let (now, later) = std::mem::take(&mut calls.garbage).into_iter().partition(|(position, _)| *position <= covered);
+            let (now, later) = std::mem::take(&mut calls.garbage)
+                .into_iter()
+                .partition(|(position, _)| *position <= covered);
             calls.garbage = later;
             let now: Vec<(u64, PathBuf)> = now;
             now.into_iter().map(|(_, path)| path).collect()
         };
         for path in garbage {
             self.files.forget_below(&path);
-            remove(self.files.fs(), &path).map_err(|error| StoreError::io("remove", &path, error))?;
+            remove(self.files.fs(), &path)
+                .map_err(|error| StoreError::io("remove", &path, error))?;
         }
         Ok(())
     }

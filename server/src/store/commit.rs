@@ -133,7 +133,8 @@ impl Commit {
     /// Takes out what builds on accounts that are dead.
     pub(crate) fn take_dead(&self) -> Vec<Entry> {
         let mut queue = self.queue();
-        let dead = |entry: &mut Entry| entry.change.accounts.iter().any(|account| account.is_dead());
+        let dead =
+            |entry: &mut Entry| entry.change.accounts.iter().any(|account| account.is_dead());
         let taken: Vec<Entry> = queue.entries.extract_if(.., dead).collect();
         queue.bytes -= taken.iter().map(|entry| entry.len).sum::<usize>();
         taken

@@ -10,7 +10,9 @@ use super::error::StoreError;
 use super::ops::keyword_error;
 use super::planted::{Planted, planted};
 use super::store::{Preparing, Store};
-use dbox_format::container::{FILE_HEADER_LEN, FileHeader, RecordHead, RecordWriter, STREAM_CHUNK, SavedFlags};
+use dbox_format::container::{
+    FILE_HEADER_LEN, FileHeader, RecordHead, RecordWriter, STREAM_CHUNK, SavedFlags,
+};
 use dbox_format::map::{Added, Draft, Extra};
 use dbox_format::{Content, Seed};
 use index_format::mailbox::{NewMessage, TransactionBuilder};
@@ -91,7 +93,9 @@ impl Delivery {
     pub fn commit(self) -> Delivered {
         let body = match self.body.finish() {
             Ok(body) => body,
-            Err(error) => return Delivered { position: 0, results: vec![Err(error); self.targets.len()] },
+            Err(error) => {
+                return Delivered { position: 0, results: vec![Err(error); self.targets.len()] };
+            }
         };
         let date = self.store.now();
         let mails: Vec<Mail<'_>> = self
@@ -200,8 +204,10 @@ impl Spool {
         let number = u64::from_le_bytes(store.random());
         let path = store.spool_dir().join(format!("{number:016x}"));
         let fs = store.files.fs();
-        fs.create_dir_all(&store.spool_dir()).map_err(|error| StoreError::io("create", &store.spool_dir(), error))?;
-        let file = fs.open(&path, Open::Write).map_err(|error| StoreError::io("create", &path, error))?;
+        fs.create_dir_all(&store.spool_dir())
+            .map_err(|error| StoreError::io("create", &store.spool_dir(), error))?;
+        let file =
+            fs.open(&path, Open::Write).map_err(|error| StoreError::io("create", &path, error))?;
         Ok(Self { store: store.clone(), path, file, len: 0 })
     }
 
@@ -221,6 +227,9 @@ impl Drop for Spool {
     }
 }
 
+/// An account's state, unless the account is dead.
+type Locked<'a> = Result<MutexGuard<'a, State>, StoreError>;
+
 /// A message's place in a container, before the change that names it.
 struct Place {
     container: u32,
@@ -231,7 +240,11 @@ struct Place {
 impl Store {
     /// Saves `mails` as one change. With a `session` (APPEND) all are saved or none; without, one that fails does
     /// not keep the others from being saved.
-    pub(crate) fn save(&self, mails: &[Mail<'_>], session: u64) -> (u64, Vec<Result<Saved, StoreError>>) {
+    pub(crate) fn save(
+        &self,
+        mails: &[Mail<'_>],
+        session: u64,
+    ) -> (u64, Vec<Result<Saved, StoreError>>) {
         let guid = self.random();
         let mut places = Vec::with_capacity(mails.len());
         for mail in mails {
@@ -247,7 +260,7 @@ impl Store {
         let mut accounts: Vec<&Arc<Account>> = mails.iter().map(|mail| mail.account).collect();
         accounts.sort_by(|left, right| left.name().cmp(right.name()));
         accounts.dedup_by(|left, right| Arc::ptr_eq(left, right));
-        let mut locked: Vec<(&Arc<Account>, Result<MutexGuard<'_, State>, StoreError>)> =
+        let mut locked: Vec<(&Arc<Account>, Locked<'_>)> =
             accounts.into_iter().map(|account| (account, account.lock())).collect();
         let mut change = Change::default();
         let mut results = Vec::with_capacity(mails.len());
@@ -257,7 +270,9 @@ impl Store {
             let guid = Guid(if all { self.random() } else { guid });
             let state = locked.iter_mut().find(|(account, _)| Arc::ptr_eq(account, mail.account));
             let result = match (state, place) {
-                (Some((_, Ok(state))), Ok(place)) => self.add_message(&mut change, mail, state, guid, place, session),
+                (Some((_, Ok(state))), Ok(place)) => {
+                    self.add_message(&mut change, mail, state, guid, place, session)
+                }
                 (Some((_, Err(error))), _) => Err(error.clone()),
                 (_, Err(error)) => Err(error),
                 (None, Ok(_)) => Err(StoreError::NoMailbox),
@@ -305,8 +320,13 @@ impl Store {
             (Some(place), _) => place,
             (None, Body::Memory { bytes, content }) => {
                 let name = entry.name.clone();
-                let (place, container, pending, tail) =
-                    self.place_small(&mut draft, mail, state, (guid, mailbox, &name), (bytes, *content))?;
+                let (place, container, pending, tail) = self.place_small(
+                    &mut draft,
+                    mail,
+                    state,
+                    (guid, mailbox, &name),
+                    (bytes, *content),
+                )?;
                 gathered = Some((container, pending, tail));
                 place
             }
@@ -380,13 +400,23 @@ impl Store {
         }
         let content = Content::of(mail.prefix).then(content);
         let head = record_head(mail, guid, mailbox, name);
-        let frame = head.frame(container.seed, content).map_err(|_| StoreError::Cannot("the mailbox's name is too long"))?;
+        let frame = head
+            .frame(container.seed, content)
+            .map_err(|_| StoreError::Cannot("the mailbox's name is too long"))?;
         let mut head = file_header;
         head.extend_from_slice(&frame.head);
         let start = head.len();
         head.extend_from_slice(mail.prefix);
-        let place = Place { container: container.number, record_len: frame.record_len, size: content.len() };
-        let body = if planted(Planted::BodyNotJournalled) { Arc::from([].as_slice()) } else { bytes.clone() };
+        let place = Place {
+            container: container.number,
+            record_len: frame.record_len,
+            size: content.len(),
+        };
+        let body = if planted(Planted::BodyNotJournalled) {
+            Arc::from([].as_slice())
+        } else {
+            bytes.clone()
+        };
         let pending = Pending { head: head.into(), start, body };
         Ok((place, container, pending, frame.tail.to_vec()))
     }
@@ -422,9 +452,14 @@ impl Store {
         let (mut at, mut read) = (0, 0);
         let mut step = vec![0; STREAM_CHUNK as usize];
         while read < spool.len {
-            let count = spool.file.read_at(&mut step, read).map_err(|error| StoreError::io("read", &spool.path, error))?;
+            let count = spool
+                .file
+                .read_at(&mut step, read)
+                .map_err(|error| StoreError::io("read", &spool.path, error))?;
             let bytes = step.get(..count).filter(|bytes| !bytes.is_empty());
-            let bytes = bytes.ok_or_else(|| StoreError::damaged(&spool.path, "it is shorter than what was written"))?;
+            let bytes = bytes.ok_or_else(|| {
+                StoreError::damaged(&spool.path, "it is shorter than what was written")
+            })?;
             writer.push(bytes, &mut out);
             read += count as u64;
             file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
@@ -443,7 +478,11 @@ impl Store {
                 fs.sync_dir(dir).map_err(|error| StoreError::io("sync", dir, error))?;
             }
         }
-        Ok(Place { container: container.number, record_len: written.record_len, size: written.content.len() })
+        Ok(Place {
+            container: container.number,
+            record_len: written.record_len,
+            size: written.content.len(),
+        })
     }
 
     fn new_container(&self, number: u32) -> Container {
@@ -481,5 +520,10 @@ fn saved_flags(flags: Flags) -> SavedFlags {
         (Flags::DELETED, SavedFlags::DELETED),
         (Flags::DRAFT, SavedFlags::DRAFT),
     ];
-    SavedFlags(pairs.into_iter().filter(|(flag, _)| flags.contains(*flag)).fold(0, |bits, (_, saved)| bits | saved))
+    SavedFlags(
+        pairs
+            .into_iter()
+            .filter(|(flag, _)| flags.contains(*flag))
+            .fold(0, |bits, (_, saved)| bits | saved),
+    )
 }

@@ -19,7 +19,9 @@ pub enum StoreError {
         source: Arc<io::Error>,
     },
     /// Another process writes this store.
-    #[error("{path} is in use by process {pid}; stop that server, or name another directory with --data")]
+    #[error(
+        "{path} is in use by process {pid}; stop that server, or name another directory with --data"
+    )]
     InUse {
         /// The store.
         path: PathBuf,
@@ -74,9 +76,11 @@ pub enum StoreError {
 impl StoreError {
     /// An [`StoreError::Io`] for `path`; the errors that say "full" become [`StoreError::Full`].
     pub(crate) fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path: path.to_owned() },
-            _ => Self::Io { what, path: path.to_owned(), source: Arc::new(source) },
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        if full.contains(&source.kind()) {
+            Self::Full { path: path.to_owned() }
+        } else {
+            Self::Io { what, path: path.to_owned(), source: Arc::new(source) }
         }
     }
 

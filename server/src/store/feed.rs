@@ -68,7 +68,12 @@ impl Feed {
     }
 
     /// Notes a change made by `session`, and the rows it expunged.
-    pub(crate) fn note(&mut self, session: u64, mut change: Change, graves: impl Iterator<Item = Row>) {
+    pub(crate) fn note(
+        &mut self,
+        session: u64,
+        mut change: Change,
+        graves: impl Iterator<Item = Row>,
+    ) {
         if self.sessions.is_empty() {
             return;
         }
@@ -87,11 +92,19 @@ impl Feed {
 
     /// The signals of all followers but `session`'s own.
     pub(crate) fn others(&self, session: u64) -> impl Iterator<Item = &Arc<Signal>> {
-        self.sessions.iter().filter(move |follower| follower.session != session).map(|follower| &follower.signal)
+        self.sessions
+            .iter()
+            .filter(move |follower| follower.session != session)
+            .map(|follower| &follower.signal)
     }
 
     /// What `session` has not seen after `cursor`: additions and flags always, expunges when `may_shrink`.
-    pub(crate) fn since(&mut self, session: u64, cursor: Cursor, may_shrink: bool) -> (Change, Cursor) {
+    pub(crate) fn since(
+        &mut self,
+        session: u64,
+        cursor: Cursor,
+        may_shrink: bool,
+    ) -> (Change, Cursor) {
         let Cursor([seen, seen_expunges]) = cursor;
         let mut sum = Change::default();
         for change in &self.changes {
@@ -107,7 +120,9 @@ impl Feed {
             }
         }
         let cursor = Cursor([self.last, if may_shrink { self.last } else { seen_expunges }]);
-        if let Some(follower) = self.sessions.iter_mut().find(|follower| follower.session == session) {
+        if let Some(follower) =
+            self.sessions.iter_mut().find(|follower| follower.session == session)
+        {
             follower.cursor = cursor;
         }
         self.trim();
@@ -127,7 +142,8 @@ impl Feed {
     }
 
     fn trim(&mut self) {
-        let seen = self.sessions.iter().flat_map(|follower| follower.cursor.0).min().unwrap_or(u64::MAX);
+        let seen =
+            self.sessions.iter().flat_map(|follower| follower.cursor.0).min().unwrap_or(u64::MAX);
         while self.changes.front().is_some_and(|change| change.number <= seen) {
             self.changes.pop_front();
         }

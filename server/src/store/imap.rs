@@ -17,8 +17,9 @@ use super::store::Store;
 use crate::signal::Signal;
 use append::Append;
 use imap_proto::{
-    Answer, Ask, Blob, Changes, Code, Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName, ModSeq, NameEntry,
-    Position, Selected, SpecialUse, Status, Stored, SystemFlags, Uid, UidSet, UidValidity,
+    Answer, Ask, Blob, Changes, Code, Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName,
+    ModSeq, NameEntry, Position, Selected, SpecialUse, Status, Stored, SystemFlags, Uid, UidSet,
+    UidValidity,
 };
 use index_format::list::{self, Entry};
 use index_format::mailbox::Row;
@@ -70,16 +71,19 @@ impl ImapUser {
 
     /// Answers everything but a log-in.
     pub fn ask(&mut self, ask: Ask) -> Handled {
-        let answer = match ask {
-            Ask::Fetch(ask) => return self.fetch(ask),
-            Ask::Search { program } => return self.search(program),
-            Ask::AppendCommit => return self.append_commit(),
-            Ask::Store { ref uids, .. } | Ask::Copy { ref uids, .. } if uids.len() > INLINE => {
-                return self.later(ask);
-            }
-            Ask::Expunge { .. } | Ask::Delete { .. } | Ask::Rename { .. } if self.is_big() => return self.later(ask),
-            other => self.answer(other),
-        };
+        if let Ask::Fetch(ask) = ask {
+            return self.fetch(ask);
+        }
+        if let Ask::Search { program } = ask {
+            return self.search(program);
+        }
+        if matches!(ask, Ask::AppendCommit) {
+            return self.append_commit();
+        }
+        if self.takes_long(&ask) {
+            return self.later(ask);
+        }
+        let answer = self.answer(ask);
         Handled::Now(answer.unwrap_or_else(|error| refusal(&error, false)))
     }
 
@@ -101,10 +105,21 @@ impl ImapUser {
         }))
     }
 
+    /// Whether many messages are concerned.
+    fn takes_long(&self, ask: &Ask) -> bool {
+        if let Ask::Store { uids, .. } | Ask::Copy { uids, .. } = ask {
+            return uids.len() > INLINE;
+        }
+        matches!(ask, Ask::Expunge { .. } | Ask::Delete { .. } | Ask::Rename { .. })
+            && self.is_big()
+    }
+
     fn is_big(&self) -> bool {
         let Some(view) = &self.selected else { return false };
         let state = self.account.lock();
-        state.is_ok_and(|state| state.mailboxes.get(&view.guid).is_some_and(|mbox| mbox.mailbox.len() as u64 > INLINE))
+        state.is_ok_and(|state| {
+            state.mailboxes.get(&view.guid).is_some_and(|mbox| mbox.mailbox.len() as u64 > INLINE)
+        })
     }
 
     fn answer(&mut self, ask: Ask) -> Result<Answer, StoreError> {
@@ -116,11 +131,14 @@ impl ImapUser {
                 self.unselect();
                 Ok(done(0))
             }
-            Ask::Create { mailbox, special_use } => {
-                self.store.create(&self.account, mailbox.as_str(), special_use_bits(&special_use)).map(done)
-            }
+            Ask::Create { mailbox, special_use } => self
+                .store
+                .create(&self.account, mailbox.as_str(), special_use_bits(&special_use))
+                .map(done),
             Ask::Delete { mailbox } => self.store.delete(&self.account, mailbox.as_str()).map(done),
-            Ask::Rename { from, to } => self.store.rename(&self.account, from.as_str(), to.as_str()).map(done),
+            Ask::Rename { from, to } => {
+                self.store.rename(&self.account, from.as_str(), to.as_str()).map(done)
+            }
             Ask::Subscribe { mailbox, on } => {
                 self.store.subscribe(&self.account, mailbox.as_str(), on).map(done)
             }
@@ -136,11 +154,16 @@ impl ImapUser {
             }
             Ask::Copy { uids, mailbox, moving } => {
                 let guid = self.writable_view(moving)?;
-                let copied =
-                    match self.store.copy(&self.account, (guid, self.session), &uids, mailbox.as_str(), moving) {
-                        Ok(copied) => copied,
-                        Err(error) => return Ok(refusal(&error, true)),
-                    };
+                let copied = match self.store.copy(
+                    &self.account,
+                    (guid, self.session),
+                    &uids,
+                    mailbox.as_str(),
+                    moving,
+                ) {
+                    Ok(copied) => copied,
+                    Err(error) => return Ok(refusal(&error, true)),
+                };
                 Ok(Answer::Copied {
                     uidvalidity: UidValidity(copied.uidvalidity),
                     from: copied.from,
@@ -170,7 +193,12 @@ impl ImapUser {
     ///
     /// # Errors
     /// The message can't be read.
-    pub fn read_blob(&mut self, blob: &Blob, range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+    pub fn read_blob(
+        &mut self,
+        blob: &Blob,
+        range: Range<u64>,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let handle: &Handle = blob.get().ok_or(io::ErrorKind::InvalidInput)?;
         let start = out.len();
         handle.message.read_range(&handle.store.files, range, out).map_err(io::Error::other)?;
@@ -198,7 +226,13 @@ impl ImapUser {
         let orphans = state.list.subscriptions().filter(|name| state.list.by_name(name).is_none());
         entries.extend(orphans.filter_map(|orphan| {
             let name = name(orphan)?;
-            Some(NameEntry { name, exists: false, subscribed: true, special_use: None, no_inferiors: false })
+            Some(NameEntry {
+                name,
+                exists: false,
+                subscribed: true,
+                special_use: None,
+                no_inferiors: false,
+            })
         }));
         entries.sort_by(|left, right| left.name.cmp(&right.name));
         // Names can't leave before the last change of the list is durable: asked by an empty question.
@@ -249,7 +283,11 @@ impl ImapUser {
             highest_modseq: ModSeq(mbox.mailbox.highest_modseq().0),
             uids: mbox.uids.clone(),
             recent: recent.clone(),
-            first_unseen: mbox.mailbox.first_unseen().and_then(|index| mbox.mailbox.uid(index)).map(|uid| Uid(uid.0)),
+            first_unseen: mbox
+                .mailbox
+                .first_unseen()
+                .and_then(|index| mbox.mailbox.uid(index))
+                .map(|uid| Uid(uid.0)),
             keywords: mbox.keywords.to_vec(),
             read_only: examine,
             cursor: mbox.feed.follow(self.session, self.signal.clone()),
@@ -296,14 +334,24 @@ impl ImapUser {
         let guid = self.writable_view(true)?;
         let keywords: Vec<&str> = flags.keywords.iter().map(Keyword::as_str).collect();
         let named = Named { system: index_format::Flags(flags.system.0), keywords: &keywords };
-        let stored =
-            self.store.store_flags(&self.account, (guid, self.session), uids, (action, named), unchanged_since)?;
+        let stored = self.store.store_flags(
+            &self.account,
+            (guid, self.session),
+            uids,
+            (action, named),
+            unchanged_since,
+        )?;
         let mut state = self.account.lock()?;
         let mbox = self.account.mailbox(&self.store.files, &mut state, guid)?;
-        let rows = if silent { Vec::new() } else { flag_rows(mbox, &uids.subtract(&stored.modified)) };
+        let rows =
+            if silent { Vec::new() } else { flag_rows(mbox, &uids.subtract(&stored.modified)) };
         Ok(Answer::Stored(Stored {
             // Rows may show what another session has just changed.
-            position: Position(if silent { stored.position } else { stored.position.max(mbox.position) }),
+            position: Position(if silent {
+                stored.position
+            } else {
+                stored.position.max(mbox.position)
+            }),
             changed: stored.changed,
             modified: stored.modified,
             rows,
@@ -317,7 +365,9 @@ impl ImapUser {
             return Err(StoreError::Cannot("no mailbox is selected"));
         };
         let vanished = Changes { vanished: true, ..Changes::default() };
-        let Ok(mut state) = self.account.lock() else { return Ok(Answer::Changes(Box::new(vanished))) };
+        let Ok(mut state) = self.account.lock() else {
+            return Ok(Answer::Changes(Box::new(vanished)));
+        };
         let state = &mut *state;
         let Some(mbox) = state.mailboxes.get_mut(&view.guid) else {
             return Ok(Answer::Changes(Box::new(vanished)));
@@ -369,9 +419,15 @@ pub(crate) fn refusal(error: &StoreError, create: bool) -> Answer {
         StoreError::NoMailbox => (Code::NonExistent, "No such mailbox".into()),
         StoreError::MailboxExists => (Code::AlreadyExists, "A mailbox of that name exists".into()),
         StoreError::Cannot(why) => (Code::Cannot, Cow::Borrowed(why)),
-        StoreError::Limit { what, max } => (Code::Limit, format!("Too many {what}, {max} are allowed").into()),
-        StoreError::TooLarge { max } => (Code::TooBig, format!("A message may have {max} bytes").into()),
-        StoreError::Full { .. } => (Code::Unavailable, "There is no room left on the server's disk".into()),
+        StoreError::Limit { what, max } => {
+            (Code::Limit, format!("Too many {what}, {max} are allowed").into())
+        }
+        StoreError::TooLarge { max } => {
+            (Code::TooBig, format!("A message may have {max} bytes").into())
+        }
+        StoreError::Full { .. } => {
+            (Code::Unavailable, "There is no room left on the server's disk".into())
+        }
         StoreError::Damaged { .. } => {
             tracing::error!(%error, "damage was found");
             (Code::Corruption, "What is stored is damaged; the server's log says more".into())
@@ -391,7 +447,10 @@ fn flag_rows(mbox: &Mbox, uids: &UidSet) -> Vec<FlagRow> {
     let rows = mbox.indexes(uids).into_iter().filter_map(|index| mbox.mailbox.row(index));
     rows.map(|row| FlagRow {
         uid: Uid(row.uid.0),
-        flags: Flags { system: SystemFlags(row.flags.0), keywords: keywords_of(&mbox.keywords, row.keywords) },
+        flags: Flags {
+            system: SystemFlags(row.flags.0),
+            keywords: keywords_of(&mbox.keywords, row.keywords),
+        },
         modseq: ModSeq(row.modseq.0),
     })
     .collect()
@@ -403,9 +462,10 @@ fn keywords_of(names: &[Keyword], mask: Keywords) -> Vec<Keyword> {
 
 fn loaded_status(mbox: &Mbox) -> Status {
     let counters = mbox.mailbox.counters();
-    let recent = mbox.uids.last().map_or(0, |last| {
-        count(&mbox.uids.intersect(&UidSet::range(Uid(mbox.recent.0), last)))
-    });
+    let recent = mbox
+        .uids
+        .last()
+        .map_or(0, |last| count(&mbox.uids.intersect(&UidSet::range(Uid(mbox.recent.0), last))));
     Status {
         messages: counters.messages,
         recent,

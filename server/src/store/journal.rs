@@ -7,9 +7,9 @@
 use super::commit::Entry;
 use super::error::StoreError;
 use super::planted::{Planted, planted};
+use super::store::Random;
 use index_format::Guid;
 use index_format::journal::{Frames, Header, Previous, Record};
-use super::store::Random;
 use runtime_smol::fs::{self, File, Fs, Open};
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -63,12 +63,23 @@ impl Journal {
         segment_size: u64,
         random: Random,
     ) -> Result<Self, StoreError> {
-        fs::create_dirs_synced(&*fs, &dir).map_err(|error| StoreError::io("create", &dir, error))?;
+        fs::create_dirs_synced(&*fs, &dir)
+            .map_err(|error| StoreError::io("create", &dir, error))?;
         let file = prepare(&*fs, &dir, first, segment_size)?;
-        let header =
-            Header { store, segment: first, previous: None, seed: seed(&random), first_record: 1, epoch, flags: 0 };
+        let header = Header {
+            store,
+            segment: first,
+            previous: None,
+            seed: seed(&random),
+            first_record: 1,
+            epoch,
+            flags: 0,
+        };
         let mut active = Active { header, file, end: 0, size: segment_size };
-        active.write_header().and_then(|()| active.file.sync_data()).map_err(|error| StoreError::io("write", &path_of(&dir, first), error))?;
+        active
+            .write_header()
+            .and_then(|()| active.file.sync_data())
+            .map_err(|error| StoreError::io("write", &path_of(&dir, first), error))?;
         Ok(Self {
             fs,
             dir,
@@ -101,7 +112,11 @@ impl Journal {
     }
 
     /// Writes as many entries as the active segment takes, at least one; returns how many are durable now.
-    fn write_segment(&mut self, entries: &[Entry], buffer: &mut Vec<u8>) -> Result<usize, StoreError> {
+    fn write_segment(
+        &mut self,
+        entries: &[Entry],
+        buffer: &mut Vec<u8>,
+    ) -> Result<usize, StoreError> {
         let first = entries.first().map_or(0, |entry| room(&entry.change.record()));
         if self.broken || self.active.end + first > self.active.size {
             self.next_segment(first)?;
@@ -134,7 +149,10 @@ impl Journal {
         self.active.end += buffer.len() as u64;
         self.written += buffer.len() as u64;
         self.next_record += count as u64;
-        self.last = count.checked_sub(1).and_then(|at| entries.get(at)).map_or(self.last, |entry| entry.position);
+        self.last = count
+            .checked_sub(1)
+            .and_then(|at| entries.get(at))
+            .map_or(self.last, |entry| entry.position);
         Ok(count)
     }
 
@@ -144,13 +162,16 @@ impl Journal {
         let file = match self.spare.filter(|&spare| spare == number && size == self.segment_size) {
             Some(_) => {
                 let path = path_of(&self.dir, number);
-                self.fs.open(&path, Open::Write).map_err(|error| StoreError::io("open", &path, error))?
+                self.fs
+                    .open(&path, Open::Write)
+                    .map_err(|error| StoreError::io("open", &path, error))?
             }
             None => prepare(&*self.fs, &self.dir, number, size)?,
         };
         self.spare = None;
         let ahead = if planted(Planted::SegmentEndAhead) { 64 } else { 0 };
-        let previous = Previous { segment: self.active.header.segment, end: self.active.end + ahead };
+        let previous =
+            Previous { segment: self.active.header.segment, end: self.active.end + ahead };
         let header = Header {
             segment: number,
             previous: Some(previous),
@@ -159,7 +180,9 @@ impl Journal {
             ..self.active.header.clone()
         };
         let mut active = Active { header, file, end: 0, size };
-        active.write_header().map_err(|error| StoreError::io("write", &path_of(&self.dir, number), error))?;
+        active
+            .write_header()
+            .map_err(|error| StoreError::io("write", &path_of(&self.dir, number), error))?;
         self.older.push_back((self.active.header.segment, self.last));
         self.active = active;
         self.broken = false;
@@ -168,7 +191,8 @@ impl Journal {
 
     /// The number of the segment that should be prepared ahead, when it is time.
     pub(crate) fn wants_spare(&self) -> Option<u64> {
-        (self.spare.is_none() && self.active.end * 2 > self.active.size).then_some(self.active.header.segment + 1)
+        (self.spare.is_none() && self.active.end * 2 > self.active.size)
+            .then_some(self.active.header.segment + 1)
     }
 
     /// Segment `number` was prepared by [`prepare`].
@@ -196,7 +220,10 @@ impl Journal {
         self.next_segment(0)?;
         // A header whose sync failed is not to be built on.
         self.broken = true;
-        self.active.file.sync_data().map_err(|error| StoreError::io("sync", &self.active_path(), error))?;
+        self.active
+            .file
+            .sync_data()
+            .map_err(|error| StoreError::io("sync", &self.active_path(), error))?;
         self.broken = false;
         Ok(())
     }
@@ -222,7 +249,12 @@ impl Active {
 }
 
 /// Makes segment `number`: zeroed and durable, so that filling it needs no change of the file's metadata.
-pub(crate) fn prepare(fs: &dyn Fs, dir: &Path, number: u64, size: u64) -> Result<Arc<dyn File>, StoreError> {
+pub(crate) fn prepare(
+    fs: &dyn Fs,
+    dir: &Path,
+    number: u64,
+    size: u64,
+) -> Result<Arc<dyn File>, StoreError> {
     let path = path_of(dir, number);
     let error = |error| StoreError::io("prepare", &path, error);
     if fs.metadata(&path).map_err(error)?.is_some() {
@@ -232,7 +264,9 @@ pub(crate) fn prepare(fs: &dyn Fs, dir: &Path, number: u64, size: u64) -> Result
     let zeroes = vec![0; ZEROES.min(usize::try_from(size).unwrap_or(ZEROES))];
     let mut at = 0;
     while at < size {
-        let step = zeroes.get(..usize::try_from(size - at).unwrap_or(ZEROES).min(zeroes.len())).unwrap_or(&zeroes);
+        let step = zeroes
+            .get(..usize::try_from(size - at).unwrap_or(ZEROES).min(zeroes.len()))
+            .unwrap_or(&zeroes);
         file.write_at(&[IoSlice::new(step)], at).map_err(error)?;
         at += step.len() as u64;
     }
@@ -277,9 +311,11 @@ pub(crate) fn find(fs: &dyn Fs, dir: &Path) -> Result<Found, StoreError> {
         found.files.push(path.clone());
         let Some(number) = number else { continue };
         found.highest = found.highest.max(number);
-        let file = fs.open(&path, Open::Read).map_err(|error| StoreError::io("open", &path, error))?;
+        let file =
+            fs.open(&path, Open::Read).map_err(|error| StoreError::io("open", &path, error))?;
         let mut bytes = [0; Header::LEN];
-        let read = file.read_at(&mut bytes, 0).map_err(|error| StoreError::io("read", &path, error))?;
+        let read =
+            file.read_at(&mut bytes, 0).map_err(|error| StoreError::io("read", &path, error))?;
         match Header::parse(bytes.get(..read).unwrap_or_default()) {
             Ok(header) if header.segment == number => found.segments.push((header, path, None)),
             // Prepared and never begun, or begun and never synced: it has no record that anybody was told of.
@@ -290,7 +326,9 @@ pub(crate) fn find(fs: &dyn Fs, dir: &Path) -> Result<Found, StoreError> {
     let ends: Vec<Option<Previous>> =
         found.segments.iter().skip(1).map(|(header, ..)| header.previous).chain([None]).collect();
     for ((header, _, end), previous) in found.segments.iter_mut().zip(ends) {
-        *end = previous.filter(|previous| previous.segment == header.segment).map(|previous| previous.end);
+        *end = previous
+            .filter(|previous| previous.segment == header.segment)
+            .map(|previous| previous.end);
     }
     Ok(found)
 }
@@ -304,7 +342,8 @@ pub(crate) fn read_segment(
     let bytes = fs::read_all(fs, path).map_err(|error| StoreError::io("read", path, error))?;
     let mut frames = Frames::new(&bytes, header, *end);
     for frame in frames.by_ref() {
-        let record = Record::decode(frame.payload, frame.start).map_err(|error| StoreError::damaged(path, error))?;
+        let record = Record::decode(frame.payload, frame.start)
+            .map_err(|error| StoreError::damaged(path, error))?;
         visit(&record)?;
     }
     if let Some(end) = end

@@ -85,7 +85,18 @@ struct Current {
 impl LogFile {
     /// A log of which no file exists yet.
     pub(crate) fn new(dir: PathBuf, base: &'static str, kind: Kind, owner: Guid) -> Self {
-        Self { dir, base, kind, owner, highest: 0, current: None, snapshot: None, tail: 0, durable: None, marked: None }
+        Self {
+            dir,
+            base,
+            kind,
+            owner,
+            highest: 0,
+            current: None,
+            snapshot: None,
+            tail: 0,
+            durable: None,
+            marked: None,
+        }
     }
 
     /// Reads the log from `from` on (from its beginning without) and gives each item to `visit`.
@@ -136,11 +147,15 @@ impl LogFile {
     fn check_start(&self, from: Begin, first: Option<&Header>) -> Result<(), StoreError> {
         match (from, first) {
             (Begin::Position(position), Some(first)) if first.file != position.file => {
-                Err(StoreError::damaged(&self.path(position.file), "the log file that a snapshot names is missing"))
+                Err(StoreError::damaged(
+                    &self.path(position.file),
+                    "the log file that a snapshot names is missing",
+                ))
             }
-            (Begin::Position(position), None) => {
-                Err(StoreError::damaged(&self.path(position.file), "the log that a snapshot names is missing"))
-            }
+            (Begin::Position(position), None) => Err(StoreError::damaged(
+                &self.path(position.file),
+                "the log that a snapshot names is missing",
+            )),
             (Begin::Start, Some(first)) if first.first_transaction > 0 => Err(StoreError::damaged(
                 &self.path(first.file),
                 "the log begins in the middle, and no snapshot covers what came before",
@@ -157,8 +172,10 @@ impl LogFile {
             Err(error) => Err(error),
         };
         let entries = entries.map_err(|error| StoreError::io("list", &self.dir, error))?;
-        let mut numbers: Vec<u32> =
-            entries.iter().filter_map(|entry| file_number(entry.name.to_str()?, self.base)).collect();
+        let mut numbers: Vec<u32> = entries
+            .iter()
+            .filter_map(|entry| file_number(entry.name.to_str()?, self.base))
+            .collect();
         numbers.sort_unstable();
         self.highest = numbers.last().copied().unwrap_or(0);
         let mut headers = Vec::new();
@@ -166,7 +183,9 @@ impl LogFile {
             let path = self.path(number);
             let file = files.get(&path, Open::Append)?;
             let mut bytes = [0; Header::LEN];
-            let read = file.read_at(&mut bytes, 0).map_err(|error| StoreError::io("read", &path, error))?;
+            let read = file
+                .read_at(&mut bytes, 0)
+                .map_err(|error| StoreError::io("read", &path, error))?;
             // A header that was never whole: what followed it is in the journal, and the log goes on in the
             // next file.
             match Header::parse(bytes.get(..read).unwrap_or_default()) {
@@ -186,10 +205,19 @@ impl LogFile {
         visit: &mut impl FnMut(Item<'_>) -> Result<(), StoreError>,
     ) -> Result<(LogPosition, bool), StoreError> {
         let path = self.path(header.file);
-        let bytes = fs::read_all(files.fs(), &path).map_err(|error| StoreError::io("read", &path, error))?;
-        let counted = limit.and_then(|limit| bytes.get(..usize::try_from(limit).ok()?)).unwrap_or(&bytes);
+        let bytes = fs::read_all(files.fs(), &path)
+            .map_err(|error| StoreError::io("read", &path, error))?;
+        let counted =
+            limit.and_then(|limit| bytes.get(..usize::try_from(limit).ok()?)).unwrap_or(&bytes);
         if start.offset > counted.len() as u64 {
-            return Err(StoreError::damaged(&path, format_args!("a snapshot covers {} bytes of it, it has {}", start.offset, counted.len())));
+            return Err(StoreError::damaged(
+                &path,
+                format_args!(
+                    "a snapshot covers {} bytes of it, it has {}",
+                    start.offset,
+                    counted.len()
+                ),
+            ));
         }
         let mut end = start;
         let mut frames = Frames::new(counted, start.offset, header.seed);
@@ -199,7 +227,9 @@ impl LogFile {
             end.transactions += 1;
         }
         let clean = matches!(frames.end().kind, EndKind::Clean);
-        if limit.is_some_and(|limit| limit != end.offset) && !matches!(frames.end().kind, EndKind::Sealed) {
+        if limit.is_some_and(|limit| limit != end.offset)
+            && !matches!(frames.end().kind, EndKind::Sealed)
+        {
             tracing::error!(file = %path.display(), at = end.offset, "a log frame is damaged; the log goes on in its next file");
         }
         Ok((end, clean && limit.is_none()))
@@ -242,7 +272,9 @@ impl LogFile {
     }
 
     fn is_open(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| current.open || planted(Planted::AppendBehindTear))
+        self.current
+            .as_ref()
+            .is_some_and(|current| current.open || planted(Planted::AppendBehindTear))
     }
 
     /// Takes the log out of an account that is not used any more.
@@ -263,7 +295,8 @@ impl LogFile {
 
     /// Goes back to what is durable: the log goes on from there in its next file.
     pub(crate) fn rewind(&mut self) {
-        self.current = self.durable.clone().map(|(header, end)| Current { header, end, open: false });
+        self.current =
+            self.durable.clone().map(|(header, end)| Current { header, end, open: false });
     }
 
     /// Goes on in the next file at the next append.
@@ -287,7 +320,9 @@ impl LogFile {
         }
         // Until it is known to be whole, what stands behind the end is not to be built on.
         current.open = false;
-        let written = file.append(&[IoSlice::new(&bytes)]).map_err(|error| StoreError::io("append to", &path, error))?;
+        let written = file
+            .append(&[IoSlice::new(&bytes)])
+            .map_err(|error| StoreError::io("append to", &path, error))?;
         let written = if planted(Planted::ContinueShortWrite) { bytes.len() } else { written };
         let whole = ends.iter().take_while(|&&end| end <= written).count();
         if let Some(&length) = whole.checked_sub(1).and_then(|last| ends.get(last)) {
@@ -307,7 +342,8 @@ impl LogFile {
             server: state.server,
             owner: self.owner,
             file: number,
-            previous: previous.map(|current| Previous { file: current.end.file, end: current.end.offset }),
+            previous: previous
+                .map(|current| Previous { file: current.end.file, end: current.end.offset }),
             first_transaction: previous.map_or(0, |current| current.end.transactions),
             modseq: state.modseq,
             uidnext: state.uidnext,
@@ -326,13 +362,18 @@ impl LogFile {
         let mut bytes = Vec::with_capacity(Header::LEN);
         header.write(&mut bytes);
         if previous.is_none() {
-            files.fs().create_dir_all(&self.dir).map_err(|error| StoreError::io("create", &self.dir, error))?;
+            files
+                .fs()
+                .create_dir_all(&self.dir)
+                .map_err(|error| StoreError::io("create", &self.dir, error))?;
         }
         // The name is taken whatever becomes of the write: a number is never used twice.
         self.highest = number;
         let file = files.get(&path, Open::Create)?;
         // No sync: the journal holds what will stand in this file until a checkpoint has synced both.
-        let written = file.append(&[IoSlice::new(&bytes)]).map_err(|error| StoreError::io("write", &path, error))?;
+        let written = file
+            .append(&[IoSlice::new(&bytes)])
+            .map_err(|error| StoreError::io("write", &path, error))?;
         if written != bytes.len() {
             return Err(StoreError::Full { path });
         }
@@ -362,9 +403,17 @@ impl LogFile {
     }
 
     /// The files that hold nothing `from` on, and so are not needed to read the log from there.
-    pub(crate) fn files_before(&self, files: &Files, from: LogPosition) -> Result<Vec<PathBuf>, StoreError> {
-        let entries = files.fs().read_dir(&self.dir).map_err(|error| StoreError::io("list", &self.dir, error))?;
-        let numbers = entries.iter().filter_map(|entry| file_number(entry.name.to_str()?, self.base));
+    pub(crate) fn files_before(
+        &self,
+        files: &Files,
+        from: LogPosition,
+    ) -> Result<Vec<PathBuf>, StoreError> {
+        let entries = files
+            .fs()
+            .read_dir(&self.dir)
+            .map_err(|error| StoreError::io("list", &self.dir, error))?;
+        let numbers =
+            entries.iter().filter_map(|entry| file_number(entry.name.to_str()?, self.base));
         Ok(numbers.filter(|&number| number < from.file).map(|number| self.path(number)).collect())
     }
 
@@ -404,7 +453,10 @@ fn chain_of(headers: &mut Vec<Header>, from: Option<LogPosition>) -> Vec<Header>
     while let Some(file) = wanted {
         let Some(place) = headers.iter().position(|header| header.file == file) else { break };
         let header = headers.swap_remove(place);
-        wanted = header.previous.map(|previous| previous.file).filter(|_| from.is_none_or(|from| from.file != file));
+        wanted = header
+            .previous
+            .map(|previous| previous.file)
+            .filter(|_| from.is_none_or(|from| from.file != file));
         chain.push(header);
     }
     chain.reverse();

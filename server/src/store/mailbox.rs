@@ -47,7 +47,11 @@ impl Mbox {
     }
 
     /// Loads the mailbox of `entry`.
-    pub(crate) fn load(files: &Files, account: &Path, entry: &Entry) -> Result<(Self, LogFile), StoreError> {
+    pub(crate) fn load(
+        files: &Files,
+        account: &Path,
+        entry: &Entry,
+    ) -> Result<(Self, LogFile), StoreError> {
         let dir = directory(account, entry.guid);
         let parse = |bytes: &[u8]| {
             let snapshot = Snapshot::parse(bytes).map_err(|error| error.to_string())?;
@@ -60,19 +64,28 @@ impl Mbox {
         };
         let path = dir.join("log");
         let mut names = Names::default();
-        let log = LogFile::open(files, dir.clone(), "log", (Kind::Mailbox, entry.guid), from, |item| match item {
-            Item::File(header) => {
-                names = Names::default();
-                mailbox.begin_file(header).map_err(|error| StoreError::damaged(&path, error))
-            }
-            Item::Transaction(payload) => {
-                let transaction = Transaction::decode(payload, 0).map_err(|error| StoreError::damaged(&path, error))?;
-                names.note(&transaction);
-                mailbox.apply(&transaction).map_err(|error| StoreError::damaged(&path, error))?;
-                Ok(())
-            }
-        })?;
-        let mut this = Self { mailbox, names, recent: entry.recent.max(Uid(1)), ..Self::new(entry.guid, 0) };
+        let log =
+            LogFile::open(files, dir.clone(), "log", (Kind::Mailbox, entry.guid), from, |item| {
+                match item {
+                    Item::File(header) => {
+                        names = Names::default();
+                        mailbox
+                            .begin_file(header)
+                            .map_err(|error| StoreError::damaged(&path, error))
+                    }
+                    Item::Transaction(payload) => {
+                        let transaction = Transaction::decode(payload, 0)
+                            .map_err(|error| StoreError::damaged(&path, error))?;
+                        names.note(&transaction);
+                        mailbox
+                            .apply(&transaction)
+                            .map_err(|error| StoreError::damaged(&path, error))?;
+                        Ok(())
+                    }
+                }
+            })?;
+        let mut this =
+            Self { mailbox, names, recent: entry.recent.max(Uid(1)), ..Self::new(entry.guid, 0) };
         this.refresh();
         Ok((this, log))
     }
@@ -84,7 +97,8 @@ impl Mbox {
 
     /// Computes what is kept beside the mailbox from it.
     fn refresh(&mut self) {
-        self.uids = self.mailbox.uid_set().ranges().map(|range| (range.start().0, range.end().0)).collect();
+        self.uids =
+            self.mailbox.uid_set().ranges().map(|range| (range.start().0, range.end().0)).collect();
         self.refresh_keywords();
     }
 

@@ -48,7 +48,12 @@ impl Message {
             Some(pending) => Location::Memory(pending.clone()),
             None => {
                 let seed = state.map.container(container)?.seed;
-                Location::Container { path: account.container_path(container), seed, offset, record_len }
+                Location::Container {
+                    path: account.container_path(container),
+                    seed,
+                    offset,
+                    record_len,
+                }
             }
         };
         Some(Self { location, size, guid: guid.0 })
@@ -60,7 +65,12 @@ impl Message {
     }
 
     /// Reads all of it into `out`, which is cleared, and checks it.
-    pub(crate) fn read_whole(&self, files: &Files, wait: bool, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    pub(crate) fn read_whole(
+        &self,
+        files: &Files,
+        wait: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
         out.clear();
         match &self.location {
             Location::Memory(pending) => {
@@ -71,12 +81,16 @@ impl Message {
             Location::Container { path, seed, offset, record_len } => {
                 let file = files.get(path, Open::Write).map_err(ReadError::Store)?;
                 let damaged = |why: &dyn std::fmt::Display| {
-                    ReadError::Store(StoreError::damaged(path, format_args!("the message at byte {offset}: {why}")))
+                    ReadError::Store(StoreError::damaged(
+                        path,
+                        format_args!("the message at byte {offset}: {why}"),
+                    ))
                 };
                 let len = usize::try_from(*record_len).map_err(|_| damaged(&"too large"))?;
                 let mut record = std::mem::take(out);
                 record.resize(len, 0);
-                read_exact(&*file, &mut record, *offset, wait).map_err(|error| read_error(path, error))?;
+                read_exact(&*file, &mut record, *offset, wait)
+                    .map_err(|error| read_error(path, error))?;
                 let parsed = Record::parse(&record, *seed).map_err(|error| damaged(&error))?;
                 // A small record is one chunk: the message is moved to the front in place.
                 let start = match parsed.chunks().next() {
@@ -99,10 +113,16 @@ impl Message {
     }
 
     /// Appends the bytes of `range` to `out`, without looking at the rest.
-    pub(crate) fn read_range(&self, files: &Files, range: Range<u64>, out: &mut Vec<u8>) -> Result<(), StoreError> {
+    pub(crate) fn read_range(
+        &self,
+        files: &Files,
+        range: Range<u64>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
         match &self.location {
             Location::Memory(pending) => {
-                let whole = [pending.head.get(pending.start..).unwrap_or_default(), &pending.body].concat();
+                let whole =
+                    [pending.head.get(pending.start..).unwrap_or_default(), &pending.body].concat();
                 let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(whole.len());
                 let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
                 out.extend_from_slice(whole.get(start..end).unwrap_or_default());
@@ -128,15 +148,23 @@ impl Message {
             return Err(StoreError::NoMailbox);
         };
         let file = files.get(path, Open::Write)?;
-        let damaged = |error| StoreError::damaged(path, format_args!("the message at byte {offset}: {error}"));
+        let damaged = |error| {
+            StoreError::damaged(path, format_args!("the message at byte {offset}: {error}"))
+        };
         let mut need = HEAD;
         loop {
             let mut head = vec![0; need.min(usize::try_from(*record_len).unwrap_or(need))];
-            read_exact(&*file, &mut head, *offset, true).map_err(|error| StoreError::io("read", path, error))?;
+            read_exact(&*file, &mut head, *offset, true)
+                .map_err(|error| StoreError::io("read", path, error))?;
             match parse_head(&head, *seed).map_err(damaged)? {
                 HeadPrefix::Head(head) => return head.layout(self.size).map_err(damaged),
                 HeadPrefix::Need(more) if more > need => need = more,
-                HeadPrefix::Need(_) => return Err(StoreError::damaged(path, "a message's head is longer than its record")),
+                HeadPrefix::Need(_) => {
+                    return Err(StoreError::damaged(
+                        path,
+                        "a message's head is longer than its record",
+                    ));
+                }
             }
         }
     }
@@ -161,11 +189,11 @@ fn read_exact(file: &dyn File, mut out: &mut [u8], mut offset: u64, wait: bool) 
 }
 
 fn read_error(path: &std::path::Path, error: io::Error) -> ReadError {
-    match error.kind() {
-        io::ErrorKind::WouldBlock => ReadError::WouldBlock,
-        io::ErrorKind::UnexpectedEof => {
-            ReadError::Store(StoreError::damaged(path, "it is shorter than the map says"))
-        }
-        _ => ReadError::Store(StoreError::io("read", path, error)),
+    if error.kind() == io::ErrorKind::WouldBlock {
+        ReadError::WouldBlock
+    } else if error.kind() == io::ErrorKind::UnexpectedEof {
+        ReadError::Store(StoreError::damaged(path, "it is shorter than the map says"))
+    } else {
+        ReadError::Store(StoreError::io("read", path, error))
     }
 }

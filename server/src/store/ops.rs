@@ -47,7 +47,12 @@ pub(crate) struct Copied {
 
 impl Store {
     /// Makes a mailbox.
-    pub(crate) fn create(&self, account: &Arc<Account>, name: &str, special_use: SpecialUse) -> Result<u64, StoreError> {
+    pub(crate) fn create(
+        &self,
+        account: &Arc<Account>,
+        name: &str,
+        special_use: SpecialUse,
+    ) -> Result<u64, StoreError> {
         self.writable()?;
         let mut state = account.lock()?;
         if state.list.by_name(name).is_some() {
@@ -70,7 +75,8 @@ impl Store {
         let time = self.now();
         let guid = Guid(self.random());
         let uidvalidity = state.list.next_uidvalidity(time);
-        let record = list::Record::Create { guid, name: name.into(), uidvalidity, special_use, time };
+        let record =
+            list::Record::Create { guid, name: name.into(), uidvalidity, special_use, time };
         let applied = change.list(account, state, vec![record])?;
         match applied.outcomes.first() {
             Some(&Outcome::Created { uidvalidity }) => {
@@ -114,7 +120,12 @@ impl Store {
     }
 
     /// Renames a mailbox with all below it; INBOX is emptied into the new one (RFC 3501 §6.3.5).
-    pub(crate) fn rename(&self, account: &Arc<Account>, from: &str, to: &str) -> Result<u64, StoreError> {
+    pub(crate) fn rename(
+        &self,
+        account: &Arc<Account>,
+        from: &str,
+        to: &str,
+    ) -> Result<u64, StoreError> {
         self.writable()?;
         let mut state = account.lock()?;
         let state = &mut *state;
@@ -157,14 +168,22 @@ impl Store {
     }
 
     /// Subscribes a name, or takes that back.
-    pub(crate) fn subscribe(&self, account: &Arc<Account>, name: &str, on: bool) -> Result<u64, StoreError> {
+    pub(crate) fn subscribe(
+        &self,
+        account: &Arc<Account>,
+        name: &str,
+        on: bool,
+    ) -> Result<u64, StoreError> {
         self.writable()?;
         let mut state = account.lock()?;
         if state.list.is_subscribed(name) == on {
             return Ok(state.list_position);
         }
-        let record =
-            if on { list::Record::Subscribe(name.into()) } else { list::Record::Unsubscribe(name.into()) };
+        let record = if on {
+            list::Record::Subscribe(name.into())
+        } else {
+            list::Record::Unsubscribe(name.into())
+        };
         let mut change = Change::default();
         change.list(account, &mut state, vec![record])?;
         Ok(self.submit_list(change, &mut state))
@@ -191,9 +210,13 @@ impl Store {
         let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
         builder.epoch(self.epoch());
         match action {
-            StoreAction::Add => builder.flags_add(&set, named.system, named.keywords).map_err(keyword_error)?,
+            StoreAction::Add => {
+                builder.flags_add(&set, named.system, named.keywords).map_err(keyword_error)?
+            }
             StoreAction::Remove => builder.flags_remove(&set, named.system, named.keywords),
-            StoreAction::Replace => builder.flags_replace(&set, named.system, named.keywords).map_err(keyword_error)?,
+            StoreAction::Replace => {
+                builder.flags_replace(&set, named.system, named.keywords).map_err(keyword_error)?
+            }
         }
         let transaction = builder.finish();
         let mut change = Change::default();
@@ -222,7 +245,8 @@ impl Store {
         let deleted = rows.into_iter().filter(|&index| {
             mbox.mailbox.flags().get(index).is_some_and(|flags| flags.contains(Flags::DELETED))
         });
-        let gone: index_format::UidSet = deleted.filter_map(|index| mbox.mailbox.uid(index)).collect();
+        let gone: index_format::UidSet =
+            deleted.filter_map(|index| mbox.mailbox.uid(index)).collect();
         if gone.is_empty() {
             return Ok(mbox.position);
         }
@@ -269,7 +293,8 @@ impl Store {
         let target = state.list.by_name(target).ok_or(StoreError::NoMailbox)?.guid;
         account.mailbox(&self.files, state, guid)?;
         let mut change = Change::default();
-        let (from, to) = self.transfer(&mut change, account, state, (guid, target), uids, moving, session)?;
+        let (from, to) =
+            self.transfer(&mut change, account, state, (guid, target), uids, moving, session)?;
         let uidvalidity = account.mailbox(&self.files, state, target)?.mailbox.uidvalidity();
         if change.is_empty() {
             return Ok(Copied { position: 0, uidvalidity, from, to });
@@ -280,7 +305,10 @@ impl Store {
     }
 
     /// The steps of a copy or a move; the UIDs on both sides, in the same order.
-    #[allow(clippy::too_many_arguments, reason = "the locks' contents and the command's own arguments")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the locks' contents and the command's own arguments"
+    )]
     fn transfer(
         &self,
         change: &mut Change,
@@ -292,7 +320,8 @@ impl Store {
         session: u64,
     ) -> Result<(UidSet, UidSet), StoreError> {
         let mbox = account.mailbox(&self.files, state, source)?;
-        let rows: Vec<_> = mbox.indexes(uids).into_iter().filter_map(|index| mbox.mailbox.row(index)).collect();
+        let rows: Vec<_> =
+            mbox.indexes(uids).into_iter().filter_map(|index| mbox.mailbox.row(index)).collect();
         let names: Vec<String> = mbox.mailbox.keywords().iter().map(str::to_owned).collect();
         let mut draft = Draft::new(&state.map);
         draft.refs_add(rows.iter().map(|row| MapId(row.map_id.0)));
@@ -301,14 +330,22 @@ impl Store {
         if u64::from(destination.mailbox.uidnext().0) + rows.len() as u64 >= u64::from(u32::MAX) {
             return Err(StoreError::Limit { what: "UIDs", max: u64::from(u32::MAX) });
         }
-        check_keywords(destination, &rows.iter().fold(0, |mask, row| mask | row.keywords.0), &names)?;
+        check_keywords(
+            destination,
+            &rows.iter().fold(0, |mask, row| mask | row.keywords.0),
+            &names,
+        )?;
         let (mut from, mut to) = (UidSet::new(), UidSet::new());
         for rows in rows.chunks(APPENDS) {
             let mut builder = TransactionBuilder::new(&destination.mailbox, &destination.names);
             builder.epoch(self.epoch());
             for row in rows {
-                let keywords: Vec<&str> =
-                    row.keywords.iter().filter_map(|number| names.get(usize::from(number))).map(String::as_str).collect();
+                let keywords: Vec<&str> = row
+                    .keywords
+                    .iter()
+                    .filter_map(|number| names.get(usize::from(number)))
+                    .map(String::as_str)
+                    .collect();
                 let message = NewMessage {
                     map_id: row.map_id,
                     internal_date: row.internal_date,
@@ -387,9 +424,15 @@ impl Mbox {
                 continue;
             }
             let same = match action {
-                StoreAction::Add => row.flags.contains(named.system) && all_known && row.keywords.0 & known == known,
-                StoreAction::Remove => row.flags.0 & named.system.0 == 0 && row.keywords.0 & known == 0,
-                StoreAction::Replace => row.flags == named.system && all_known && row.keywords.0 == known,
+                StoreAction::Add => {
+                    row.flags.contains(named.system) && all_known && row.keywords.0 & known == known
+                }
+                StoreAction::Remove => {
+                    row.flags.0 & named.system.0 == 0 && row.keywords.0 & known == 0
+                }
+                StoreAction::Replace => {
+                    row.flags == named.system && all_known && row.keywords.0 == known
+                }
             };
             if !same {
                 changed.push(uid);
@@ -412,10 +455,10 @@ fn check_keywords(mbox: &Mbox, mask: &u64, names: &[String]) -> Result<(), Store
 
 pub(crate) fn keyword_error(error: KeywordError) -> StoreError {
     match error {
-        KeywordError::Full => {
-            StoreError::Limit { what: "keywords in a mailbox", max: index_format::record::KEYWORDS_MAX as u64 }
-        }
-        _ => StoreError::Cannot("that keyword is too long"),
+        KeywordError::Full => StoreError::Limit {
+            what: "keywords in a mailbox",
+            max: index_format::record::KEYWORDS_MAX as u64,
+        },
+        KeywordError::Length { .. } | _ => StoreError::Cannot("that keyword is too long"),
     }
 }
-

@@ -94,5 +94,6 @@ impl Planted {
         Self::UnlinkEarly,
     ];
     /// Those that only an error of the disk can show.
-    pub(crate) const FAULT: [Self; 3] = [Self::ContinueShortWrite, Self::FailedSyncIsOk, Self::BelieveCache];
+    pub(crate) const FAULT: [Self; 3] =
+        [Self::ContinueShortWrite, Self::FailedSyncIsOk, Self::BelieveCache];
 }

@@ -37,7 +37,11 @@ pub(crate) struct Recovered {
 }
 
 /// Brings the files of the store at `root` up to its journal.
-pub(crate) fn recover(files: &Files, root: &Path, seed: &dyn Fn() -> u64) -> Result<Recovered, StoreError> {
+pub(crate) fn recover(
+    files: &Files,
+    root: &Path,
+    seed: &dyn Fn() -> u64,
+) -> Result<Recovered, StoreError> {
     let fs = files.fs();
     let spool = spool_dir(root);
     checkpoint::remove(fs, &spool).map_err(|error| StoreError::io("clear", &spool, error))?;
@@ -67,7 +71,11 @@ pub(crate) fn recover(files: &Files, root: &Path, seed: &dyn Fn() -> u64) -> Res
     let accounts: BTreeSet<Vec<u8>> = replay.logs.into_keys().map(|(account, _)| account).collect();
     let unclean = records > 0;
     if unclean {
-        tracing::info!(records, accounts = accounts.len(), "the journal of an unclean stop was replayed");
+        tracing::info!(
+            records,
+            accounts = accounts.len(),
+            "the journal of an unclean stop was replayed"
+        );
         fs.sync_all(root).map_err(|error| StoreError::io("sync", root, error))?;
         for account in &accounts {
             sweep(files, root, store.unwrap_or_default(), account)?;
@@ -88,7 +96,8 @@ pub(crate) fn recover_again(
     let found = journal::find(files.fs(), &journal_dir(root))?;
     let store = found.segments.last().map(|(header, ..)| header.store).unwrap_or_default();
     let rewrite = !planted(Planted::BelieveCache);
-    let mut replay = Replay { files, root, store, seed, logs: BTreeMap::new(), records: 0, rewrite };
+    let mut replay =
+        Replay { files, root, store, seed, logs: BTreeMap::new(), records: 0, rewrite };
     for account in accounts {
         let mut logs = account.logs();
         for name in logs.names() {
@@ -137,11 +146,17 @@ impl Replay<'_> {
         let dir = self.account_dir(part.account)?;
         match part.target {
             Target::Container { file, offset, head, body, tail } => {
-                let body = body.and_then(|body| record.bodies.get(body as usize)).map_or(&[][..], |body| body);
+                let body = body
+                    .and_then(|body| record.bodies.get(body as usize))
+                    .map_or(&[][..], |body| body);
                 self.container(&dir.join(paths::container(file)), offset, [head, body, tail])
             }
-            Target::Map { transaction, payload } => self.log(part.account, &dir, LogName::Map, transaction, payload),
-            Target::List { transaction, payload } => self.log(part.account, &dir, LogName::List, transaction, payload),
+            Target::Map { transaction, payload } => {
+                self.log(part.account, &dir, LogName::Map, transaction, payload)
+            }
+            Target::List { transaction, payload } => {
+                self.log(part.account, &dir, LogName::List, transaction, payload)
+            }
             Target::Mailbox { guid, transaction, payload } => {
                 self.log(part.account, &dir, LogName::Mailbox(guid), transaction, payload)
             }
@@ -150,8 +165,10 @@ impl Replay<'_> {
 
     fn account_dir(&self, account: &[u8]) -> Result<PathBuf, StoreError> {
         let damaged = |why: &str| StoreError::damaged(&journal_dir(self.root), why);
-        let name = str::from_utf8(account).map_err(|_| damaged("a record names an account that is not UTF-8"))?;
-        let path = paths::account(name).map_err(|_| damaged("a record names an account that has no directory"))?;
+        let name = str::from_utf8(account)
+            .map_err(|_| damaged("a record names an account that is not UTF-8"))?;
+        let path = paths::account(name)
+            .map_err(|_| damaged("a record names an account that has no directory"))?;
         Ok(self.root.join(path))
     }
 
@@ -192,7 +209,12 @@ impl Replay<'_> {
             *self.logs.entry((account.to_vec(), name)).or_default() = None;
             return Ok(());
         }
-        match apply::append(self.files, log, &[(transaction, payload, State::default())], (self.seed)()) {
+        match apply::append(
+            self.files,
+            log,
+            &[(transaction, payload, State::default())],
+            (self.seed)(),
+        ) {
             Err(error @ StoreError::Damaged { .. }) => {
                 // One log that lost something must not keep all accounts from being served.
                 tracing::error!(%error, "what the journal holds does not follow from this log; it is left as it is");
@@ -205,11 +227,19 @@ impl Replay<'_> {
 }
 
 /// Opens a log to go on at its end.
-fn open_end(files: &Files, dir: &Path, store: Guid, name: LogName, transaction: u64) -> Result<Option<LogFile>, StoreError> {
+fn open_end(
+    files: &Files,
+    dir: &Path,
+    store: Guid,
+    name: LogName,
+    transaction: u64,
+) -> Result<Option<LogFile>, StoreError> {
     let (dir, base, kind) = match name {
         LogName::List => (dir.to_owned(), "list.log", (Kind::List, store)),
         LogName::Map => (dir.to_owned(), "map.log", (Kind::Map, store)),
-        LogName::Mailbox(guid) => (super::mailbox::directory(dir, guid), "log", (Kind::Mailbox, guid)),
+        LogName::Mailbox(guid) => {
+            (super::mailbox::directory(dir, guid), "log", (Kind::Mailbox, guid))
+        }
     };
     let log = LogFile::open(files, dir.clone(), base, kind, Begin::NewestFile, |_| Ok(()))?;
     let gone = matches!(name, LogName::Mailbox(_)) && log.end().is_none() && transaction > 0;

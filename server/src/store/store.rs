@@ -181,7 +181,13 @@ impl Store {
         self.add_mailbox(&mut change, account, &mut state, "INBOX", SpecialUse::NONE)?;
         let mut subscriptions = vec![index_format::list::Record::Subscribe("INBOX".into())];
         for (name, special_use) in &self.config.default_mailboxes {
-            self.add_mailbox(&mut change, account, &mut state, name, special_use_bits(*special_use))?;
+            self.add_mailbox(
+                &mut change,
+                account,
+                &mut state,
+                name,
+                special_use_bits(*special_use),
+            )?;
             subscriptions.push(index_format::list::Record::Subscribe(name.as_str().into()));
         }
         change.list(account, &mut state, subscriptions)?;
@@ -202,17 +208,29 @@ impl Store {
 
     /// Whether changes are taken now.
     pub(crate) fn writable(&self) -> Result<(), StoreError> {
-        if self.commit.refusing() { Err(StoreError::Full { path: self.root.clone() }) } else { Ok(()) }
+        if self.commit.refusing() {
+            Err(StoreError::Full { path: self.root.clone() })
+        } else {
+            Ok(())
+        }
     }
 
     /// The journal position up to which everything is durable.
     pub fn durable(&self) -> u64 {
-        if planted(Planted::ReplyBeforeDurable) { self.commit.last() } else { self.commit.durable() }
+        if planted(Planted::ReplyBeforeDurable) {
+            self.commit.last()
+        } else {
+            self.commit.durable()
+        }
     }
 
     /// What became of `position`.
     pub fn outcome(&self, position: u64) -> Outcome {
-        if planted(Planted::ReplyBeforeDurable) { Outcome::Durable } else { self.commit.outcome(position) }
+        if planted(Planted::ReplyBeforeDurable) {
+            Outcome::Durable
+        } else {
+            self.commit.outcome(position)
+        }
     }
 
     /// Raises [`signal::DURABLE`] once `position` is durable or lost, at once if it is.
@@ -233,7 +251,8 @@ impl Store {
 
     /// Looks how much room there is.
     pub(crate) fn measure_space(&self) {
-        let low = self.files.fs().free_space(&self.root).is_ok_and(|free| free < self.config.reserve);
+        let low =
+            self.files.fs().free_space(&self.root).is_ok_and(|free| free < self.config.reserve);
         if self.full.swap(low, Ordering::Relaxed) != low {
             if low {
                 tracing::warn!(store = %self.root.display(), reserve = self.config.reserve, "too little room left; new mail is refused until there is more");
@@ -252,8 +271,9 @@ impl Store {
         if entries.is_empty() {
             return false;
         }
-        let (mut entries, dead): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|entry| !entry.change.accounts.iter().any(|account| account.is_dead()));
+        let (mut entries, dead): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .partition(|entry| !entry.change.accounts.iter().any(|account| account.is_dead()));
         self.give_up(dead);
         let Writer { journal, buffer, .. } = &mut *writer;
         let written = journal.write(&entries, buffer);
@@ -285,7 +305,9 @@ impl Store {
         let Writer { backlog, touched, .. } = writer;
         let Some(last) = backlog.last().map(|entry| entry.position) else { return };
         let seed = || u64::from_le_bytes(self.random());
-        if let Err(error) = apply::apply(&self.files, backlog.iter().map(|entry| &entry.change), &seed, touched) {
+        if let Err(error) =
+            apply::apply(&self.files, backlog.iter().map(|entry| &entry.change), &seed, touched)
+        {
             tracing::error!(%error, "durable changes could not be written to their files yet; no new ones are taken until they are");
             return;
         }
@@ -346,16 +368,25 @@ impl Store {
             }
         })?;
         let store = self.clone();
-        let house = std::thread::Builder::new().name("house".into()).spawn(move || store.keep_house(&clock))?;
+        let house = std::thread::Builder::new()
+            .name("house".into())
+            .spawn(move || store.keep_house(&clock))?;
         Ok(Threads { store: self.clone(), commit, house })
     }
 
     /// Zeroes the journal's next segment ahead, when it is time.
     pub(crate) fn prepare_spare(&self) {
         let Some(number) = self.writer().journal.wants_spare() else { return };
-        match journal::prepare(self.files.fs(), &journal_dir(&self.root), number, self.config.segment_size) {
+        match journal::prepare(
+            self.files.fs(),
+            &journal_dir(&self.root),
+            number,
+            self.config.segment_size,
+        ) {
             Ok(_) => self.writer().journal.set_spare(number),
-            Err(error) => tracing::warn!(%error, "the journal's next segment could not be prepared ahead"),
+            Err(error) => {
+                tracing::warn!(%error, "the journal's next segment could not be prepared ahead")
+            }
         }
     }
 
@@ -430,7 +461,9 @@ pub(crate) fn spool_dir(root: &Path) -> PathBuf {
 
 fn lock_error(root: &Path, error: LockError) -> StoreError {
     match error {
-        LockError::Held { pid, .. } => StoreError::InUse { path: root.to_owned(), pid: pid.unwrap_or(0) },
+        LockError::Held { pid, .. } => {
+            StoreError::InUse { path: root.to_owned(), pid: pid.unwrap_or(0) }
+        }
         LockError::Io { source, .. } => StoreError::io("lock", root, source),
         other => StoreError::io("lock", root, std::io::Error::other(other)),
     }

@@ -59,11 +59,17 @@ impl ImapUser {
             let mailbox = mailbox.as_str().to_owned();
             self.append = Some(Append { mailbox, messages: Vec::new(), error: None, _preparing });
         }
-        let Some(append) = &mut self.append else { return Err(StoreError::Cannot("no APPEND was begun")) };
+        let Some(append) = &mut self.append else {
+            return Err(StoreError::Cannot("no APPEND was begun"));
+        };
         let gathered: u64 = append.messages.iter().map(|message| message.gather.len()).sum();
         let limit = if gathered + size > GATHER { 0 } else { self.store.config.gather_max };
         let date = date.map_or_else(|| self.store.now(), |date| date.seconds);
-        append.messages.push(Incoming { gather: Gather::new(self.store.clone(), limit), flags, date });
+        append.messages.push(Incoming {
+            gather: Gather::new(self.store.clone(), limit),
+            flags,
+            date,
+        });
         Ok(Answer::Proceed)
     }
 
@@ -97,8 +103,10 @@ fn save(
     mailbox: &str,
     bodies: &[(Body, Flags, i64)],
 ) -> Answer {
-    let keywords: Vec<Vec<&str>> =
-        bodies.iter().map(|(_, flags, _)| flags.keywords.iter().map(Keyword::as_str).collect()).collect();
+    let keywords: Vec<Vec<&str>> = bodies
+        .iter()
+        .map(|(_, flags, _)| flags.keywords.iter().map(Keyword::as_str).collect())
+        .collect();
     let mails: Vec<Mail<'_>> = bodies
         .iter()
         .zip(&keywords)

@@ -59,7 +59,11 @@ impl ImapUser {
 
 impl Batch {
     fn rows(&self, wait: bool) -> Result<Answer, ReadError> {
-        if self.ask.items.meta_only() { self.meta_rows().map_err(ReadError::Store) } else { self.full_rows(wait) }
+        if self.ask.items.meta_only() {
+            self.meta_rows().map_err(ReadError::Store)
+        } else {
+            self.full_rows(wait)
+        }
     }
 
     /// Rows that columns answer: rendered under the lock, without a copy of anything.
@@ -73,7 +77,8 @@ impl Batch {
             let mut next = mbox.mailbox.find(index_format::Uid(run.uid.0));
             for step in 0..run.count {
                 let uid = Uid(run.uid.0 + step);
-                let found = next.filter(|&index| mbox.mailbox.uid(index) == Some(index_format::Uid(uid.0)));
+                let found =
+                    next.filter(|&index| mbox.mailbox.uid(index) == Some(index_format::Uid(uid.0)));
                 let row = match found.and_then(|index| mbox.mailbox.row(index)) {
                     Some(row) => Some(row),
                     None => row_of(mbox, uid),
@@ -89,7 +94,14 @@ impl Batch {
                 let with_flags = self.ask.also_flags.contains(uid);
                 let mut none = Source::new(&self.store, false);
                 // Nothing is asked of the source, so nothing can fail.
-                let _ = render_row(&mut rows, &self.ask.items, with_flags, Seq(run.seq.0 + step), &meta, &mut none);
+                let _ = render_row(
+                    &mut rows,
+                    &self.ask.items,
+                    with_flags,
+                    Seq(run.seq.0 + step),
+                    &meta,
+                    &mut none,
+                );
                 if rows.held() >= self.ask.budget {
                     break 'runs;
                 }
@@ -107,10 +119,12 @@ impl Batch {
             served += skipped + 1;
             source.set(wanted.message.as_ref());
             let bits = [wanted.row.keywords.0];
-            let guid = wanted.message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
+            let guid =
+                wanted.message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
             let meta = self.meta(&wanted.row, &keywords, &bits, guid);
             let with_flags = self.ask.also_flags.contains(meta.uid);
-            match render_row(&mut rows, &self.ask.items, with_flags, wanted.seq, &meta, &mut source) {
+            match render_row(&mut rows, &self.ask.items, with_flags, wanted.seq, &meta, &mut source)
+            {
                 // A row that can't be had is left out (RFC 2180 §4.1.2); the log has the reason.
                 Ok(()) | Err(SourceError::Gone) => {}
                 Err(error) => match source.error.take() {
@@ -128,12 +142,20 @@ impl Batch {
                 },
             }
             if rows.held() >= self.ask.budget {
-                return Ok(Answer::Rows { pieces: rows.into_pieces(), served, position: Position(position) });
+                return Ok(Answer::Rows {
+                    pieces: rows.into_pieces(),
+                    served,
+                    position: Position(position),
+                });
             }
         }
         let all: u32 = self.ask.runs.iter().map(|run| run.count).sum();
         let served = if complete && self.is_whole(&wanted, served) { all } else { served };
-        Ok(Answer::Rows { pieces: rows.into_pieces(), served: served.max(1), position: Position(position) })
+        Ok(Answer::Rows {
+            pieces: rows.into_pieces(),
+            served: served.max(1),
+            position: Position(position),
+        })
     }
 
     /// Whether all wanted rows were served, so that the ones behind them, which are gone, are served too.
@@ -178,7 +200,13 @@ impl Batch {
 }
 
 /// The facts of a row.
-pub(super) fn meta<'a>(row: &Row, names: &'a [Keyword], bits: &'a [u64], recent: bool, guid: u128) -> Meta<'a> {
+pub(super) fn meta<'a>(
+    row: &Row,
+    names: &'a [Keyword],
+    bits: &'a [u64],
+    recent: bool,
+    guid: u128,
+) -> Meta<'a> {
     Meta {
         uid: Uid(row.uid.0),
         flags: SystemFlags(row.flags.0),

@@ -26,7 +26,8 @@ impl ImapUser {
         let (guid, recent) = (view.guid, view.recent.clone());
         let quick = program.reads().is_none() && !self.is_big();
         let work = move || {
-            search(&store, &account, guid, &recent, &program).unwrap_or_else(|error| refusal(&error, false))
+            search(&store, &account, guid, &recent, &program)
+                .unwrap_or_else(|error| refusal(&error, false))
         };
         if quick { Handled::Now(work()) } else { Handled::Work(Box::new(work)) }
     }
@@ -43,7 +44,8 @@ fn search(
     let mut highest = ModSeq(0);
     let mut after = 0;
     loop {
-        let (last, open) = slice(store, account, (guid, after), recent, program, &mut uids, &mut highest)?;
+        let (last, open) =
+            slice(store, account, (guid, after), recent, program, &mut uids, &mut highest)?;
         for (row, message, keywords) in &open {
             let bits = [row.keywords.0];
             let meta = meta(row, keywords, &bits, recent.contains(Uid(row.uid.0)), 0);
@@ -79,7 +81,9 @@ fn slice(
     let state = &mut *state;
     account.mailbox(&store.files, state, guid)?;
     let Some(mbox) = state.mailboxes.get(&guid) else { return Err(StoreError::NoMailbox) };
-    let rows = mbox.mailbox.find_range(index_format::Uid(after.saturating_add(1))..=index_format::Uid(u32::MAX));
+    let rows = mbox
+        .mailbox
+        .find_range(index_format::Uid(after.saturating_add(1))..=index_format::Uid(u32::MAX));
     let more = rows.len() > SLICE;
     let mut open = Vec::new();
     let mut last = None;
@@ -95,7 +99,11 @@ fn slice(
             }
             Columns::No => {}
             Columns::Needs(_) => {
-                open.push((row, Message::find(account, state, MapId(row.map_id.0)), mbox.keywords.clone()));
+                open.push((
+                    row,
+                    Message::find(account, state, MapId(row.map_id.0)),
+                    mbox.keywords.clone(),
+                ));
             }
         }
     }

@@ -17,7 +17,8 @@ fn history(ops: &[Op]) -> (World, Vec<Point>) {
     let fs = SimFs::new();
     fs.keep_history();
     let mut world = World::new(fs);
-    let mut points = vec![Point { acknowledged: Some(world.fs.ops()), view: world.view().unwrap() }];
+    let mut points =
+        vec![Point { acknowledged: Some(world.fs.ops()), view: world.view().unwrap() }];
     for &op in ops {
         let result = world.run(op);
         let acknowledged = result.is_ok().then(|| world.fs.ops());
@@ -31,14 +32,23 @@ fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<String>) {
     let (world, points) = history(ops);
     let start = points[0].acknowledged.unwrap();
     let mut crashes = 0;
-    for at in world.fs.crash_points().into_iter().filter(|&at| at >= start).chain([world.fs.ops()]) {
+    for at in world.fs.crash_points().into_iter().filter(|&at| at >= start).chain([world.fs.ops()])
+    {
         for variant in Variant::sample(variants, at) {
-            let image = if at == world.fs.ops() { Some(world.fs.crashed(variant)) } else { world.fs.crashed_at(at, variant) };
+            let image = if at == world.fs.ops() {
+                Some(world.fs.crashed(variant))
+            } else {
+                world.fs.crashed_at(at, variant)
+            };
             let Some(image) = image else { continue };
             crashes += 1;
-            let acknowledged = points.iter().rposition(|point| point.acknowledged.is_some_and(|done| done <= at));
+            let acknowledged =
+                points.iter().rposition(|point| point.acknowledged.is_some_and(|done| done <= at));
             if let Err(why) = check(image, &points[acknowledged.unwrap_or(0)..]) {
-                return (crashes, Some(format!("{ops:?}, crash at operation {at}, {variant:?}: {why}")));
+                return (
+                    crashes,
+                    Some(format!("{ops:?}, crash at operation {at}, {variant:?}: {why}")),
+                );
             }
         }
     }
@@ -50,7 +60,10 @@ fn check(image: SimFs, allowed: &[Point]) -> Result<(), String> {
     let mut world = World::recover(image, 7).map_err(|error| format!("recovery: {error}"))?;
     let view = world.view().map_err(|error| format!("reading: {error}"))?;
     if !allowed.iter().any(|point| same(&point.view, &view)) {
-        return Err(format!("found {view:#?}\nexpected one of {:#?}", allowed.iter().map(|p| &p.view).collect::<Vec<_>>()));
+        return Err(format!(
+            "found {view:#?}\nexpected one of {:#?}",
+            allowed.iter().map(|p| &p.view).collect::<Vec<_>>()
+        ));
     }
     // Life goes on: a new message gets a UID above all that anybody was told, and is there after a stop.
     let shown = uidnexts(&allowed[0].view);
@@ -62,8 +75,10 @@ fn check(image: SimFs, allowed: &[Point]) -> Result<(), String> {
         return Err(format!("UID {newest} was given although UIDNEXT had been {shown:?}"));
     }
     world.store.flush();
-    let again = World::recover(world.fs.crashed(Variant::Nothing), 8).map_err(|error| format!("second recovery: {error}"))?;
-    let view = again.view().map_err(|error| format!("reading after the second recovery: {error}"))?;
+    let again = World::recover(world.fs.crashed(Variant::Nothing), 8)
+        .map_err(|error| format!("second recovery: {error}"))?;
+    let view =
+        again.view().map_err(|error| format!("reading after the second recovery: {error}"))?;
     if !same(&view, &after) {
         return Err(format!("second recovery found {view:#?}\nexpected {after:#?}"));
     }
@@ -73,17 +88,21 @@ fn check(image: SimFs, allowed: &[Point]) -> Result<(), String> {
 /// Equal but for UIDNEXT, which may be higher after a crash.
 fn same(expected: &View, found: &View) -> bool {
     expected.mailboxes.len() == found.mailboxes.len()
-        && expected.mailboxes.iter().zip(&found.mailboxes).all(|((name, expected), (other, found))| {
-            name == other
-                && expected.uidvalidity == found.uidvalidity
-                && expected.messages == found.messages
-                && expected.uidnext <= found.uidnext
-        })
+        && expected.mailboxes.iter().zip(&found.mailboxes).all(
+            |((name, expected), (other, found))| {
+                name == other
+                    && expected.uidvalidity == found.uidvalidity
+                    && expected.messages == found.messages
+                    && expected.uidnext <= found.uidnext
+            },
+        )
 }
 
 fn uidnexts(view: &View) -> BTreeMap<(String, u32), u32> {
     let mailboxes = view.mailboxes.iter();
-    mailboxes.map(|(name, mailbox)| ((name.clone(), mailbox.uidvalidity), mailbox.uidnext)).collect()
+    mailboxes
+        .map(|(name, mailbox)| ((name.clone(), mailbox.uidvalidity), mailbox.uidnext))
+        .collect()
 }
 
 #[test]
@@ -116,7 +135,8 @@ fn found_by_crashes(fault: Planted) -> bool {
     let mut found = false;
     'all: for first in Op::ALL {
         for second in Op::ALL {
-            let result = std::panic::catch_unwind(|| crash_everywhere(&[first, second], 6).1.is_some());
+            let result =
+                std::panic::catch_unwind(|| crash_everywhere(&[first, second], 6).1.is_some());
             if result.unwrap_or(true) {
                 found = true;
                 break 'all;

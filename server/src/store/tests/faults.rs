@@ -5,8 +5,13 @@ use crate::store::error::StoreError;
 use crate::store::planted::{Planted, plant};
 use runtime_smol::sim::{Failure, Fault, SimFs, Variant, When};
 
-const FAILURES: [Failure; 5] =
-    [Failure::Io, Failure::NoSpace, Failure::TooManyFiles, Failure::Short(7), Failure::LostSync { evict: true }];
+const FAILURES: [Failure; 5] = [
+    Failure::Io,
+    Failure::NoSpace,
+    Failure::TooManyFiles,
+    Failure::Short(7),
+    Failure::LostSync { evict: true },
+];
 
 /// Does `ops` while disk operation `at` (counted from the first of them) fails, then one delivery, then loses power.
 /// `Ok(false)` when the history has no such operation.
@@ -20,12 +25,18 @@ fn fail_once(ops: &[Op], at: u64, what: Failure) -> Result<bool, String> {
         // What failed on its way to a file is tried again, as the housekeeping thread would.
         world.store.resume();
         // The failing operation may be the one that reads: then the next try succeeds.
-        let read = |world: &mut World| reload(world).and_then(|()| world.view().map_err(|error| error.to_string()));
-        let view = read(&mut world).or_else(|_| read(&mut world)).map_err(|error| format!("reading after {op:?}: {error}"))?;
+        let read = |world: &mut World| {
+            reload(world).and_then(|()| world.view().map_err(|error| error.to_string()))
+        };
+        let view = read(&mut world)
+            .or_else(|_| read(&mut world))
+            .map_err(|error| format!("reading after {op:?}: {error}"))?;
         if acknowledged || view != expected {
             // A refused operation may have been done or not; an acknowledged one is what memory says it is.
             if !acknowledged && !is_step(&expected, &view) {
-                return Err(format!("a refused {op:?} left {view:#?}\nbefore it was {expected:#?}"));
+                return Err(format!(
+                    "a refused {op:?} left {view:#?}\nbefore it was {expected:#?}"
+                ));
             }
             expected = view;
         }
@@ -44,22 +55,30 @@ fn fail_once(ops: &[Op], at: u64, what: Failure) -> Result<bool, String> {
 /// A dead account is loaded anew, as the next log-in would.
 fn reload(world: &mut World) -> Result<(), String> {
     if world.account.is_dead() {
-        world.account = world.store.account("u1").map_err(|error: StoreError| format!("loading anew: {error}"))?;
+        world.account = world
+            .store
+            .account("u1")
+            .map_err(|error: StoreError| format!("loading anew: {error}"))?;
     }
     Ok(())
 }
 
 /// Whether nothing that was there changed but by one operation: mail is not lost to a refused one.
 fn is_step(before: &View, after: &View) -> bool {
-    let count = |view: &View| view.mailboxes.values().map(|mailbox| mailbox.messages.len()).sum::<usize>();
+    let count =
+        |view: &View| view.mailboxes.values().map(|mailbox| mailbox.messages.len()).sum::<usize>();
     count(after) + 4 >= count(before)
 }
 
 fn covers(found: &View, expected: &View) -> bool {
     found.mailboxes.len() == expected.mailboxes.len()
-        && found.mailboxes.iter().zip(&expected.mailboxes).all(|((name, found), (other, expected))| {
-            name == other && found.messages == expected.messages && found.uidvalidity == expected.uidvalidity
-        })
+        && found.mailboxes.iter().zip(&expected.mailboxes).all(
+            |((name, found), (other, expected))| {
+                name == other
+                    && found.messages == expected.messages
+                    && found.uidvalidity == expected.uidvalidity
+            },
+        )
 }
 
 /// Fails every operation of every history once; the first violation, and how many failures there were.
@@ -71,7 +90,12 @@ fn fail_everywhere(histories: &[[Op; 2]]) -> (u64, Option<String>) {
                 match fail_once(ops, at, what) {
                     Ok(true) => struck += 1,
                     Ok(false) => break,
-                    Err(why) => return (struck, Some(format!("{ops:?}, {what:?} at operation {at}: {why}"))),
+                    Err(why) => {
+                        return (
+                            struck,
+                            Some(format!("{ops:?}, {what:?} at operation {at}: {why}")),
+                        );
+                    }
                 }
             }
         }
@@ -100,7 +124,8 @@ fn one_failing_operation_anywhere() {
 fn planted_faults_of_the_disk_are_found() {
     for fault in Planted::FAULT {
         plant(Some(fault));
-        let found = std::panic::catch_unwind(|| fail_everywhere(&HISTORIES).1.is_some()).unwrap_or(true);
+        let found =
+            std::panic::catch_unwind(|| fail_everywhere(&HISTORIES).1.is_some()).unwrap_or(true);
         plant(None);
         assert!(found, "{fault:?} survives");
     }

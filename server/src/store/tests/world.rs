@@ -103,7 +103,13 @@ fn random(seed: u64) -> Random {
 }
 
 pub(super) fn open(fs: &SimFs, seed: u64) -> Result<Arc<Store>, StoreError> {
-    Store::open(Arc::new(fs.clone()), Path::new("/data"), config(), random(seed), Box::new(|| 1_800_000_000))
+    Store::open(
+        Arc::new(fs.clone()),
+        Path::new("/data"),
+        config(),
+        random(seed),
+        Box::new(|| 1_800_000_000),
+    )
 }
 
 impl World {
@@ -147,16 +153,27 @@ impl World {
         let count = self.count;
         match op {
             Op::Deliver => self.deliver(&format!("Subject: {count}\r\n\r\nshort\r\n")),
-            Op::DeliverLarge => self.deliver(&format!("Subject: {count}\r\n\r\n{}\r\n", "long ".repeat(80))),
+            Op::DeliverLarge => {
+                self.deliver(&format!("Subject: {count}\r\n\r\n{}\r\n", "long ".repeat(80)))
+            }
             Op::Append => self.append(&format!("Subject: {count}\r\n\r\nappended\r\n")),
             Op::Store => {
                 let (guid, uids) = self.inbox();
-                let flags = if count % 2 == 0 { index_format::Flags::DELETED } else { index_format::Flags::FLAGGED };
+                let flags = if count.is_multiple_of(2) {
+                    index_format::Flags::DELETED
+                } else {
+                    index_format::Flags::FLAGGED
+                };
                 let keyword = format!("kw{}", count % 3);
                 let named = Named { system: flags, keywords: &[&keyword] };
                 let first = uids.first().map_or(UidSet::new(), |uid| UidSet::range(uid, uid));
-                let stored =
-                    self.store.store_flags(&self.account, (guid, 0), &first, (StoreAction::Add, named), None)?;
+                let stored = self.store.store_flags(
+                    &self.account,
+                    (guid, 0),
+                    &first,
+                    (StoreAction::Add, named),
+                    None,
+                )?;
                 Ok(stored.position)
             }
             Op::Expunge => {
@@ -166,7 +183,8 @@ impl World {
             Op::Copy | Op::Move => {
                 let (guid, uids) = self.inbox();
                 let target = self.first_mailbox().unwrap_or("INBOX".to_owned());
-                let copied = self.store.copy(&self.account, (guid, 0), &uids, &target, op == Op::Move)?;
+                let copied =
+                    self.store.copy(&self.account, (guid, 0), &uids, &target, op == Op::Move)?;
                 Ok(copied.position)
             }
             Op::Create => self.store.create(&self.account, &format!("M{count}"), SpecialUse::NONE),
@@ -191,8 +209,11 @@ impl World {
     }
 
     fn deliver(&self, text: &str) -> Result<u64, StoreError> {
-        let target =
-            Target { account: self.account.clone(), mailbox: "INBOX".to_owned(), prefix: b"X-To: u1\r\n".to_vec() };
+        let target = Target {
+            account: self.account.clone(),
+            mailbox: "INBOX".to_owned(),
+            prefix: b"X-To: u1\r\n".to_vec(),
+        };
         let mut delivery = self.store.deliver(vec![target])?;
         delivery.write(text.as_bytes())?;
         let delivered = delivery.commit();
@@ -206,18 +227,26 @@ impl World {
             let flags = Flags { system: SystemFlags::SEEN, keywords: Vec::new() };
             let mailbox = MailboxName::inbox();
             let size = text.len() as u64;
-            match user.ask(Ask::AppendOpen { mailbox, flags, date: None, size, binary: false, first }) {
+            match user.ask(Ask::AppendOpen {
+                mailbox,
+                flags,
+                date: None,
+                size,
+                binary: false,
+                first,
+            }) {
                 Handled::Now(Answer::Proceed) => user.body(text.as_bytes()),
-                _ => return Err(StoreError::Lost),
+                Handled::Now(_) | Handled::Work(_) => return Err(StoreError::Lost),
             }
         }
         let answer = match user.ask(Ask::AppendCommit) {
             Handled::Now(answer) => answer,
             Handled::Work(work) => work(),
         };
-        match answer {
-            Answer::Appended { position, .. } => Ok(position.0),
-            _ => Err(StoreError::Lost),
+        if let Answer::Appended { position, .. } = answer {
+            Ok(position.0)
+        } else {
+            Err(StoreError::Lost)
         }
     }
 
@@ -237,7 +266,8 @@ impl World {
     pub(super) fn view(&self) -> Result<View, StoreError> {
         let mut state = self.account.lock()?;
         let state = &mut *state;
-        let entries: Vec<_> = state.list.iter().map(|entry| (entry.name.clone(), entry.guid)).collect();
+        let entries: Vec<_> =
+            state.list.iter().map(|entry| (entry.name.clone(), entry.guid)).collect();
         let mut view = View::default();
         let mut references: BTreeMap<u32, u32> = BTreeMap::new();
         for (name, guid) in entries {
@@ -245,27 +275,42 @@ impl World {
             let mbox = &state.mailboxes[&guid];
             let mut messages = BTreeMap::new();
             for row in mbox.mailbox.iter() {
-                let message = Message::find(&self.account, state, MapId(row.map_id.0))
-                    .ok_or_else(|| StoreError::damaged(self.account.dir(), "a row without a message"))?;
+                let message =
+                    Message::find(&self.account, state, MapId(row.map_id.0)).ok_or_else(|| {
+                        StoreError::damaged(self.account.dir(), "a row without a message")
+                    })?;
                 let mut text = Vec::new();
                 message.read_whole(&self.store.files, true, &mut text).map_err(|error| {
-                    StoreError::damaged(self.account.dir(), format!("message {} of {name}: {error:?}", row.uid.0))
+                    StoreError::damaged(
+                        self.account.dir(),
+                        format!("message {} of {name}: {error:?}", row.uid.0),
+                    )
                 })?;
                 if text.len() as u64 != row.size {
-                    return Err(StoreError::damaged(self.account.dir(), "a size that is not the message's"));
+                    return Err(StoreError::damaged(
+                        self.account.dir(),
+                        "a size that is not the message's",
+                    ));
                 }
                 messages.insert(row.uid.0, (String::from_utf8(text).unwrap(), row.flags.0));
             }
-            let mailbox =
-                Mailbox { uidvalidity: mbox.mailbox.uidvalidity(), uidnext: mbox.mailbox.uidnext().0, messages };
+            let mailbox = Mailbox {
+                uidvalidity: mbox.mailbox.uidvalidity(),
+                uidnext: mbox.mailbox.uidnext().0,
+                messages,
+            };
             view.mailboxes.insert(name, mailbox);
             for id in state.mailboxes[&guid].mailbox.map_ids() {
                 *references.entry(id.0).or_default() += 1;
             }
         }
         // Every reference that the map counts is a row, and every row is counted.
-        let counted: BTreeMap<u32, u32> =
-            state.map.iter().filter(|(_, entry)| entry.refs > 0).map(|(id, entry)| (id.0, entry.refs)).collect();
+        let counted: BTreeMap<u32, u32> = state
+            .map
+            .iter()
+            .filter(|(_, entry)| entry.refs > 0)
+            .map(|(id, entry)| (id.0, entry.refs))
+            .collect();
         if counted != references {
             let why = format!("the map counts {counted:?}, the mailboxes refer {references:?}");
             return Err(StoreError::damaged(self.account.dir(), why));
