@@ -281,6 +281,14 @@ impl Session {
         self.advance(now);
     }
 
+    /// What is told from now on waits until `position` is durable: for answers that carry no position of their own
+    /// ([`Answer::Names`], [`Answer::Status`], [`Answer::Selected`], [`Answer::Found`]). Call it before
+    /// [`handle_answer`](Self::handle_answer).
+    pub fn hold(&mut self, position: Position) {
+        // One that is lost closes the session, which then takes no answer any more.
+        let _ = self.depends_on(position);
+    }
+
     /// What is later than the last durable position, up to `position`, will never be durable. Replies that depend on
     /// it become NO, and the session ends, for what it believes of its mailbox may be wrong.
     pub fn handle_lost(&mut self, now: Time, position: Position) {

@@ -1,9 +1,9 @@
 //! The store: accounts, their mailboxes and mail, on one file system, written by one process.
 //!
-//! How a change travels: [`ops`] and [`delivery`] assign it under the account's lock and queue it ([`change`],
-//! [`commit`]); the commit thread makes it durable in the [`journal`], wakes who waits, and [`apply`] writes the logs
-//! and containers it is about; [`checkpoint`] makes those durable and takes the journal away; [`recovery`] does after a
-//! crash what was left undone. [`imap`] answers sessions from memory and containers.
+//! How a change travels: `ops` and `delivery` assign it under the account's lock and queue it (`change`, `commit`);
+//! the commit thread makes it durable in the `journal`, wakes who waits, and `apply` writes the logs and containers it
+//! is about; `checkpoint` makes those durable and takes the journal away; `recovery` does after a crash what was left
+//! undone. `imap` answers sessions from memory and containers.
 
 mod account;
 mod apply;

@@ -31,7 +31,7 @@ pub struct Header {
     pub kind: Kind,
     /// The server whose changes have no origin of their own: the low bits of implicit modseqs.
     pub server: u8,
-    /// The mailbox; for map and list the store.
+    /// The mailbox; for map and list a GUID of the account, so that no block of another one is taken for its own.
     pub owner: Guid,
     /// The number of this file; the first is 1.
     pub file: u32,

@@ -153,6 +153,9 @@ impl Imap {
 
     /// Hands an answer on, and waits for what it depends on.
     fn answer(&mut self, now: Time, ticket: Ticket, answer: Answer) {
+        if let Some(user) = &self.user {
+            self.session.hold(Position(user.take_position()));
+        }
         self.session.handle_answer(to_proto(now), ticket, answer);
         let Some(Position(position)) = self.session.waits_for() else { return };
         if self.waits.back().is_some_and(|&waits| waits >= position) {

@@ -93,8 +93,9 @@ impl Account {
         let path = paths::account(name)
             .map_err(|_| StoreError::Cannot("that account name can't be a directory"))?;
         let dir = root.join(path);
-        let (list, list_log) = load_list(files, &dir, store)?;
-        let (map, map_log) = load_map(files, &dir, store)?;
+        let owner = log_owner(store, name);
+        let (list, list_log) = load_list(files, &dir, owner)?;
+        let (map, map_log) = load_map(files, &dir, owner)?;
         let known = list.transactions() > 0;
         let container = map
             .containers()
@@ -238,7 +239,7 @@ pub(crate) fn load_generation<T>(
     Ok(None)
 }
 
-fn load_list(files: &Files, dir: &Path, store: Guid) -> Result<(List, LogFile), StoreError> {
+fn load_list(files: &Files, dir: &Path, owner: Guid) -> Result<(List, LogFile), StoreError> {
     let parse = |bytes: &[u8]| List::parse(bytes).map_err(|error| error.to_string());
     let found = load_generation(files, dir, "list.index", parse)?;
     let (mut list, from) = match found {
@@ -247,7 +248,7 @@ fn load_list(files: &Files, dir: &Path, store: Guid) -> Result<(List, LogFile), 
     };
     let path = dir.join("list.log");
     let log =
-        LogFile::open(files, dir.to_owned(), "list.log", (Kind::List, store), from, |item| {
+        LogFile::open(files, dir.to_owned(), "list.log", (Kind::List, owner), from, |item| {
             match item {
                 Item::File(header) => {
                     list.begin_file(header).map_err(|error| StoreError::damaged(&path, error))
@@ -263,7 +264,7 @@ fn load_list(files: &Files, dir: &Path, store: Guid) -> Result<(List, LogFile), 
     Ok((list, log))
 }
 
-fn load_map(files: &Files, dir: &Path, store: Guid) -> Result<(Map, LogFile), StoreError> {
+fn load_map(files: &Files, dir: &Path, owner: Guid) -> Result<(Map, LogFile), StoreError> {
     let parse = |bytes: &[u8]| {
         let snapshot = map::Snapshot::parse(bytes).map_err(|error| error.to_string())?;
         let position = snapshot.position();
@@ -284,7 +285,7 @@ fn load_map(files: &Files, dir: &Path, store: Guid) -> Result<(Map, LogFile), St
             files,
             dir.to_owned(),
             "map.log",
-            (Kind::Map, store),
+            (Kind::Map, owner),
             from,
             |item| match item {
                 Item::File(_) => Ok(()),
@@ -305,6 +306,15 @@ pub(crate) fn log_position(position: snapshot::Position) -> LogPosition {
         offset: position.offset,
         transactions: position.transactions,
     }
+}
+
+/// Whose logs an account's list and map are: no other account's, so that no block of theirs is taken for one of these.
+pub(crate) fn log_owner(store: Guid, account: &str) -> Guid {
+    // FNV-1a over 128 bits, from the store's GUID on.
+    let fold = |hash: u128, byte: u8| {
+        (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b)
+    };
+    Guid(account.bytes().fold(u128::from_be_bytes(store.0), fold).to_be_bytes())
 }
 
 /// The number that this server's modseqs carry; a server alone is 0.

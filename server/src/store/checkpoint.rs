@@ -144,7 +144,9 @@ impl Store {
             self.each_log(LogFile::rewind);
         }
         let seed = || u64::from_le_bytes(self.random());
-        recovery::recover_again(&self.files, self.root(), &seed, &self.loaded_accounts())?;
+        let touched =
+            recovery::recover_again(&self.files, self.root(), &seed, &self.loaded_accounts())?;
+        self.note_recovered(touched);
         writer.journal.retire(u64::MAX)?;
         writer.touched.clear();
         self.files.forget_below(self.root());
@@ -214,6 +216,12 @@ impl Store {
 
     /// Brings the counters of changed mailboxes to their lists' logs: one frame an account.
     fn write_counters(&self) -> Result<(), StoreError> {
+        // The journal that would say it again after a crash is gone: their counters are to be known by now.
+        for name in self.recovered_accounts() {
+            if let Err(error) = self.account(&name) {
+                tracing::error!(account = name, %error, "a recovered account can't be loaded; its counters may be old");
+            }
+        }
         for account in self.loaded_accounts() {
             let Ok(mut state) = account.lock() else { continue };
             let state = &mut *state;

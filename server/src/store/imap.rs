@@ -42,6 +42,8 @@ pub struct ImapUser {
     session: u64,
     selected: Option<View>,
     append: Option<Append>,
+    /// See [`ImapUser::take_position`]; shared with work on other threads.
+    depends: Arc<AtomicU64>,
 }
 
 /// The selected mailbox.
@@ -66,7 +68,15 @@ impl ImapUser {
     pub fn new(store: Arc<Store>, account: Arc<Account>, signal: Arc<Signal>) -> Self {
         static SESSIONS: AtomicU64 = AtomicU64::new(1);
         let session = SESSIONS.fetch_add(1, Ordering::Relaxed);
-        Self { store, account, signal, session, selected: None, append: None }
+        Self {
+            store,
+            account,
+            signal,
+            session,
+            selected: None,
+            append: None,
+            depends: Arc::default(),
+        }
     }
 
     /// Answers everything but a log-in.
@@ -96,6 +106,7 @@ impl ImapUser {
             session: self.session,
             selected: self.selected.as_ref().map(|view| View { recent: UidSet::new(), ..*view }),
             append: None,
+            depends: self.depends.clone(),
         };
         Handled::Work(Box::new(move || {
             let answer = this.answer(ask).unwrap_or_else(|error| refusal(&error, false));
@@ -235,19 +246,21 @@ impl ImapUser {
             })
         }));
         entries.sort_by(|left, right| left.name.cmp(&right.name));
-        // Names can't leave before the last change of the list is durable: asked by an empty question.
         let position = state.list_position;
         drop(state);
         self.hold(position);
         Ok(Answer::Names(entries.into()))
     }
 
-    /// Names carry no position of their own: the commit is awaited where it is not durable yet.
+    /// What the answer tells depends on `position`, which the answer itself has no place for.
     fn hold(&self, position: u64) {
-        // Only a session that lists while another's CREATE is in flight comes here with work to do.
-        if self.store.durable() < position {
-            self.store.flush();
-        }
+        self.depends.fetch_max(position, Ordering::Relaxed);
+    }
+
+    /// The position that the last answer depends on, where the answer does not say so itself; 0 for none.
+    pub fn take_position(&self) -> u64 {
+        let position = self.depends.swap(0, Ordering::Relaxed);
+        if self.store.durable() >= position { 0 } else { position }
     }
 
     fn status(&self, name: &MailboxName) -> Result<Answer, StoreError> {

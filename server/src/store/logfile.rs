@@ -186,14 +186,18 @@ impl LogFile {
             let read = file
                 .read_at(&mut bytes, 0)
                 .map_err(|error| StoreError::io("read", &path, error))?;
-            // A header that was never whole: what followed it is in the journal, and the log goes on in the
-            // next file.
+            // A header that was never whole, or a block of another file where ours was never written: what
+            // followed is in the journal, and the log goes on in the next file.
             match Header::parse(bytes.get(..read).unwrap_or_default()) {
-                Ok(header) if header.file == number => headers.push(header),
+                Ok(header) if self.is_own(&header, number) => headers.push(header),
                 Ok(_) | Err(_) => {}
             }
         }
         Ok(headers)
+    }
+
+    fn is_own(&self, header: &Header, number: u32) -> bool {
+        header.file == number && header.kind == self.kind && header.owner == self.owner
     }
 
     fn read_file(

@@ -4,7 +4,7 @@
 //! above those it has, a container gets the same bytes at the same place. The journal goes only when all of it is
 //! durable elsewhere and the next one exists.
 
-use super::account::Account;
+use super::account::{Account, log_owner};
 use super::apply;
 use super::change::LogName;
 use super::checkpoint;
@@ -24,6 +24,9 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Mailboxes by account.
+pub(crate) type Touched = BTreeMap<String, BTreeSet<Guid>>;
+
 /// What was found and done.
 pub(crate) struct Recovered {
     /// The store's GUID, if it has one.
@@ -32,6 +35,8 @@ pub(crate) struct Recovered {
     pub(crate) epoch: u32,
     /// Number of the next segment.
     pub(crate) next_segment: u64,
+    /// Mailboxes whose logs the journal reached, by account: their counters in the list may be old.
+    pub(crate) mailboxes: Touched,
     /// The old journal.
     files: Vec<PathBuf>,
 }
@@ -68,7 +73,9 @@ pub(crate) fn recover(
         })?;
     }
     let records = replay.records;
-    let accounts: BTreeSet<Vec<u8>> = replay.logs.into_keys().map(|(account, _)| account).collect();
+    let accounts: BTreeSet<Vec<u8>> =
+        replay.logs.keys().map(|(account, _)| account.clone()).collect();
+    let mailboxes = replay.touched();
     let unclean = records > 0;
     if unclean {
         tracing::info!(
@@ -82,7 +89,7 @@ pub(crate) fn recover(
         }
     }
     let epoch = found.segments.last().map_or(1, |(header, ..)| header.epoch + u32::from(unclean));
-    Ok(Recovered { store, epoch, next_segment: found.highest + 1, files: found.files })
+    Ok(Recovered { store, epoch, next_segment: found.highest + 1, mailboxes, files: found.files })
 }
 
 /// The same for a store that is open, after a sync failed: `accounts` are all that were written, dead now, with their
@@ -92,7 +99,7 @@ pub(crate) fn recover_again(
     root: &Path,
     seed: &dyn Fn() -> u64,
     accounts: &[Arc<Account>],
-) -> Result<(), StoreError> {
+) -> Result<Touched, StoreError> {
     let found = journal::find(files.fs(), &journal_dir(root))?;
     let store = found.segments.last().map(|(header, ..)| header.store).unwrap_or_default();
     let rewrite = !planted(Planted::BelieveCache);
@@ -108,7 +115,8 @@ pub(crate) fn recover_again(
     for segment in &found.segments {
         journal::read_segment(files.fs(), segment, |record| replay.record(record))?;
     }
-    files.fs().sync_all(root).map_err(|error| StoreError::io("sync", root, error))
+    files.fs().sync_all(root).map_err(|error| StoreError::io("sync", root, error))?;
+    Ok(replay.touched())
 }
 
 impl Recovered {
@@ -134,6 +142,16 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
+    fn touched(&self) -> Touched {
+        let mut touched = Touched::new();
+        for (account, name) in self.logs.keys() {
+            if let (LogName::Mailbox(guid), Ok(account)) = (name, str::from_utf8(account)) {
+                touched.entry(account.to_owned()).or_default().insert(*guid);
+            }
+        }
+        touched
+    }
+
     fn record(&mut self, record: &Record<'_>) -> Result<(), StoreError> {
         self.records += 1;
         for part in &record.parts {
@@ -194,10 +212,11 @@ impl Replay<'_> {
         transaction: u64,
         payload: &[u8],
     ) -> Result<(), StoreError> {
+        let owner = log_owner(self.store, str::from_utf8(account).unwrap_or_default());
         let log = match self.logs.entry((account.to_vec(), name)) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(open_end(self.files, dir, self.store, name, transaction)?)
+                entry.insert(open_end(self.files, dir, owner, name, transaction)?)
             }
         };
         let Some(log) = log else { return Ok(()) };
@@ -230,13 +249,13 @@ impl Replay<'_> {
 fn open_end(
     files: &Files,
     dir: &Path,
-    store: Guid,
+    owner: Guid,
     name: LogName,
     transaction: u64,
 ) -> Result<Option<LogFile>, StoreError> {
     let (dir, base, kind) = match name {
-        LogName::List => (dir.to_owned(), "list.log", (Kind::List, store)),
-        LogName::Map => (dir.to_owned(), "map.log", (Kind::Map, store)),
+        LogName::List => (dir.to_owned(), "list.log", (Kind::List, owner)),
+        LogName::Map => (dir.to_owned(), "map.log", (Kind::Map, owner)),
         LogName::Mailbox(guid) => {
             (super::mailbox::directory(dir, guid), "log", (Kind::Mailbox, guid))
         }

@@ -41,6 +41,8 @@ pub struct Store {
     random: Random,
     wall: Wall,
     accounts: Mutex<HashMap<String, Arc<Slot>>>,
+    /// Mailboxes that were recovered and have not been loaded since.
+    recovered: Mutex<recovery::Touched>,
     writer: Mutex<Writer>,
     /// Position up to which all changes are in their files.
     applied: AtomicU64,
@@ -108,13 +110,14 @@ impl Store {
             random(&mut bytes);
             u64::from_le_bytes(bytes)
         };
-        let recovered = recovery::recover(&files, root, &seed)?;
+        let mut recovered = recovery::recover(&files, root, &seed)?;
         let guid = recovered.store.unwrap_or_else(|| {
             let mut bytes = [0; 16];
             random(&mut bytes);
             Guid(bytes)
         });
         let epoch = recovered.epoch;
+        let touched = std::mem::take(&mut recovered.mailboxes);
         let journal = Journal::create(
             fs,
             journal_dir(root),
@@ -134,6 +137,7 @@ impl Store {
             random,
             wall,
             accounts: Mutex::default(),
+            recovered: Mutex::new(touched),
             writer: Mutex::new(Writer {
                 journal,
                 buffer: Vec::new(),
@@ -170,6 +174,7 @@ impl Store {
         if !known {
             self.make_first_mailboxes(&account)?;
         }
+        self.load_recovered(&account)?;
         *loaded = Some(account.clone());
         Ok(account)
     }
@@ -193,6 +198,36 @@ impl Store {
         change.list(account, &mut state, subscriptions)?;
         self.submit_list(change, &mut state);
         Ok(())
+    }
+
+    /// Loads the mailboxes whose counters the account's list may not know.
+    fn load_recovered(&self, account: &Arc<Account>) -> Result<(), StoreError> {
+        let touched = self.recovered().remove(account.name()).unwrap_or_default();
+        let mut state = account.lock()?;
+        let state = &mut *state;
+        for guid in touched {
+            if state.list.by_guid(guid).is_some() {
+                account.mailbox(&self.files, state, guid)?;
+                state.dirty.insert(guid);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes mailboxes that a recovery has written.
+    pub(crate) fn note_recovered(&self, touched: recovery::Touched) {
+        for (account, guids) in touched {
+            self.recovered().entry(account).or_default().extend(guids);
+        }
+    }
+
+    /// Accounts that were recovered and not used since.
+    pub(crate) fn recovered_accounts(&self) -> Vec<String> {
+        self.recovered().keys().cloned().collect()
+    }
+
+    fn recovered(&self) -> MutexGuard<'_, recovery::Touched> {
+        self.recovered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All accounts in memory.

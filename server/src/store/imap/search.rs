@@ -12,6 +12,7 @@ use imap_proto::search::{Columns, Program};
 use imap_proto::{Answer, ModSeq, Uid, UidSet};
 use index_format::Guid;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Messages looked at between two releases of the account's lock.
 const SLICE: usize = 4096;
@@ -22,11 +23,12 @@ impl ImapUser {
             Ok(view) => view,
             Err(error) => return Handled::Now(refusal(&error, false)),
         };
-        let (store, account) = (self.store.clone(), self.account.clone());
+        let (store, account, depends) =
+            (self.store.clone(), self.account.clone(), self.depends.clone());
         let (guid, recent) = (view.guid, view.recent.clone());
         let quick = program.reads().is_none() && !self.is_big();
         let work = move || {
-            search(&store, &account, guid, &recent, &program)
+            search(&store, &account, guid, (&recent, &program), &depends)
                 .unwrap_or_else(|error| refusal(&error, false))
         };
         if quick { Handled::Now(work()) } else { Handled::Work(Box::new(work)) }
@@ -37,15 +39,13 @@ fn search(
     store: &Arc<Store>,
     account: &Account,
     guid: Guid,
-    recent: &UidSet,
-    program: &Program,
+    (recent, program): (&UidSet, &Program),
+    depends: &AtomicU64,
 ) -> Result<Answer, StoreError> {
-    let mut uids = UidSet::new();
-    let mut highest = ModSeq(0);
+    let mut hits = Hits::default();
     let mut after = 0;
     loop {
-        let (last, open) =
-            slice(store, account, (guid, after), recent, program, &mut uids, &mut highest)?;
+        let (last, open) = slice(store, account, (guid, after), (recent, program), &mut hits)?;
         for (row, message, keywords) in &open {
             let bits = [row.keywords.0];
             let meta = meta(row, keywords, &bits, recent.contains(Uid(row.uid.0)), 0);
@@ -53,14 +53,32 @@ fn search(
             source.set(message.as_ref());
             // A message that can't be read matches nothing; the log has the reason.
             if program.message(&meta, &mut source).unwrap_or(false) {
-                uids = uids.union(&UidSet::range(meta.uid, meta.uid));
-                highest = highest.max(meta.modseq);
+                hits.add(meta.uid, meta.modseq);
             }
         }
         match last {
             Some(last) => after = last,
-            None => return Ok(Answer::Found { uids, highest_modseq: highest }),
+            None => {
+                depends.fetch_max(hits.position, Ordering::Relaxed);
+                return Ok(Answer::Found { uids: hits.uids, highest_modseq: hits.highest });
+            }
         }
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Hits {
+    uids: UidSet,
+    highest: ModSeq,
+    /// The last change that any of it may reflect.
+    position: u64,
+}
+
+impl Hits {
+    fn add(&mut self, uid: Uid, modseq: ModSeq) {
+        self.uids.push(uid);
+        self.highest = self.highest.max(modseq);
     }
 }
 
@@ -72,15 +90,14 @@ fn slice(
     store: &Store,
     account: &Account,
     (guid, after): (Guid, u32),
-    recent: &UidSet,
-    program: &Program,
-    uids: &mut UidSet,
-    highest: &mut ModSeq,
+    (recent, program): (&UidSet, &Program),
+    hits: &mut Hits,
 ) -> Result<(Option<u32>, Vec<Open>), StoreError> {
     let mut state = account.lock()?;
     let state = &mut *state;
     account.mailbox(&store.files, state, guid)?;
     let Some(mbox) = state.mailboxes.get(&guid) else { return Err(StoreError::NoMailbox) };
+    hits.position = hits.position.max(mbox.position);
     let rows = mbox
         .mailbox
         .find_range(index_format::Uid(after.saturating_add(1))..=index_format::Uid(u32::MAX));
@@ -93,10 +110,7 @@ fn slice(
         let meta = meta(&row, &mbox.keywords, &bits, recent.contains(Uid(row.uid.0)), 0);
         last = Some(row.uid.0);
         match program.columns(&meta) {
-            Columns::Yes => {
-                uids.push(meta.uid);
-                *highest = (*highest).max(meta.modseq);
-            }
+            Columns::Yes => hits.add(meta.uid, meta.modseq),
             Columns::No => {}
             Columns::Needs(_) => {
                 open.push((

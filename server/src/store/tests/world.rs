@@ -113,12 +113,12 @@ pub(super) fn open(fs: &SimFs, seed: u64) -> Result<Arc<Store>, StoreError> {
 }
 
 impl World {
-    /// A store with some mail: two messages in INBOX, one of them deleted, and one in `A`.
+    /// A store with some mail: two messages in INBOX, one of them deleted, and copies of both in another mailbox.
     pub(super) fn new(fs: SimFs) -> Self {
         let store = open(&fs, 1).unwrap();
         let account = store.account("u1").unwrap();
         let mut world = Self { fs, store, account, count: 0 };
-        for op in [Op::Deliver, Op::Deliver, Op::Create, Op::Store] {
+        for op in [Op::Deliver, Op::Deliver, Op::Create, Op::Copy, Op::Store, Op::Store] {
             world.run(op).unwrap();
         }
         world
