@@ -95,10 +95,10 @@ pub fn run(settings: &cli::Demo) -> Result<(), Error> {
     let shared = Shared::new(store, accounts, files, clock, &hostname, message_max);
     let server = Server::new(&runtime, HANDSHAKES);
     let of = shared.clone();
-    let options = Options::new("imap", Tls::OnRequest(imap_tls.clone()));
+    let options = imap_options("imap", Tls::OnRequest(imap_tls.clone()));
     server.listen(imap, options, move |now, peer| of.imap(peer, now));
     let of = shared.clone();
-    server.listen(imaps, Options::new("imaps", Tls::Always(imap_tls)), move |now, peer| {
+    server.listen(imaps, imap_options("imaps", Tls::Always(imap_tls)), move |now, peer| {
         of.imap(peer, now)
     });
     let of = shared.clone();
@@ -119,6 +119,11 @@ pub fn run(settings: &cli::Demo) -> Result<(), Error> {
     threads.stop();
     info!("stopped");
     Ok(())
+}
+
+/// A peer that has not logged in must not make the server hold more than 16 KiB of its input.
+fn imap_options(name: &'static str, tls: Tls) -> Options {
+    Options { read_max: 16 << 10, ..Options::new(name, tls) }
 }
 
 fn requests() -> Result<mpsc::Receiver<Request>, Error> {
