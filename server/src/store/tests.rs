@@ -5,5 +5,6 @@
 //! operations, not before the last that was acknowledged.
 
 mod crashes;
+mod damage;
 mod faults;
 mod world;
