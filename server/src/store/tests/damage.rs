@@ -4,8 +4,11 @@ use super::world::{Op, World};
 use runtime_smol::sim::{SimFs, Variant};
 use std::path::Path;
 
+/// A way to damage a file, and what it is called.
+type Damage = (&'static str, fn(&mut Vec<u8>));
+
 /// Ways to damage a file.
-const DAMAGES: [(&str, fn(&mut Vec<u8>)); 7] = [
+const DAMAGES: [Damage; 7] = [
     ("emptied", Vec::clear),
     ("cut in half", |bytes| bytes.truncate(bytes.len() / 2)),
     ("short of one byte", |bytes| {
