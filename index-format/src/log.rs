@@ -10,6 +10,7 @@ mod frame;
 mod header;
 
 pub use frame::{
-    End, EndKind, Frame, Frames, MAX_PAYLOAD, Scan, Torn, scan_after, write_frame, write_seal,
+    End, EndKind, Frame, Frames, HEAD_MAX, MAX_PAYLOAD, SEAL, SYNC, Scan, Torn, scan_after,
+    write_frame, write_seal,
 };
 pub use header::{Header, Kind, Previous};

@@ -8,5 +8,6 @@ pub mod cli;
 pub mod demo;
 pub mod logging;
 pub mod service;
+pub mod shared_log;
 pub mod signal;
 pub mod store;

@@ -224,10 +224,10 @@ impl<'a> Iterator for Scan<'a> {
 }
 
 /// First byte of a frame; unlikely in text, and not zero.
-const SYNC: u8 = 0xb5;
+pub const SYNC: u8 = 0xb5;
 /// First byte of a seal: no frame, no length, only a checksum of its own.
-const SEAL: u8 = 0xe9;
+pub const SEAL: u8 = 0xe9;
 const SEAL_LEN: usize = 5;
-/// Sync byte, three bytes of length, checksum.
-const HEAD_MAX: usize = 8;
+/// The most bytes of a frame before its payload: sync byte, three bytes of length, checksum.
+pub const HEAD_MAX: usize = 8;
 const SCAN_BUDGET: u64 = 16 << 30;
