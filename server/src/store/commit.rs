@@ -11,7 +11,7 @@ use super::change::Change;
 use crate::signal::{self, Signal};
 use std::collections::BTreeSet;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub(crate) struct Commit {
     /// Wakes the commit thread.
     arrived: Condvar,
     durable: AtomicU64,
-    /// Sessions that are taking in a change.
-    preparing: AtomicUsize,
+    /// Sessions that are taking in a change and were not waited for yet.
+    preparing: Preparing,
     /// Set while changes can't be taken: the journal or what it covers could not be written.
     refusing: AtomicBool,
 }
@@ -116,11 +116,16 @@ impl Commit {
             }
             queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        if self.preparing.load(Ordering::Acquire) > 0 && queue.bytes < bytes {
-            let busy = |queue: &mut Queue| {
-                self.preparing.load(Ordering::Acquire) > 0 && queue.bytes < bytes && !queue.stopping
-            };
-            drop(self.arrived.wait_timeout_while(queue, wait, busy));
+        let busy =
+            |queue: &mut Queue| self.preparing.any() && queue.bytes < bytes && !queue.stopping;
+        if busy(&mut queue) {
+            let (_queue, result) = self
+                .arrived
+                .wait_timeout_while(queue, wait, busy)
+                .unwrap_or_else(PoisonError::into_inner);
+            if result.timed_out() {
+                self.preparing.forget();
+            }
         }
         true
     }
@@ -210,17 +215,77 @@ impl Commit {
         self.queue().last
     }
 
-    pub(crate) fn begin_preparing(&self) {
-        self.preparing.fetch_add(1, Ordering::AcqRel);
+    /// A session begins to take in a change; hand what this gives to [`Commit::end_preparing`].
+    pub(crate) fn begin_preparing(&self) -> Generation {
+        self.preparing.begin()
     }
 
-    pub(crate) fn end_preparing(&self) {
-        if self.preparing.fetch_sub(1, Ordering::AcqRel) == 1 {
+    /// It has queued its change, or given it up.
+    pub(crate) fn end_preparing(&self, generation: Generation) {
+        if self.preparing.end(generation) {
             // Under the lock, so that the thread does not miss it between its look and its sleep.
             let queue = self.queue();
             if !queue.entries.is_empty() {
                 self.arrived.notify_one();
             }
         }
+    }
+}
+
+/// Counts the sessions that are worth waiting for: one that was waited for once, in vain, isn't any more. So a client
+/// that stalls in the middle of its message delays one group, not each.
+#[derive(Default)]
+struct Preparing(AtomicU64);
+
+/// When a session began, in groups that were waited for in vain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Generation(u32);
+
+impl Preparing {
+    /// The upper half of the word is the generation, the lower half how many of it there are.
+    fn split(word: u64) -> (Generation, u32) {
+        (Generation((word >> 32) as u32), word as u32)
+    }
+
+    fn any(&self) -> bool {
+        Self::split(self.0.load(Ordering::Acquire)).1 > 0
+    }
+
+    fn begin(&self) -> Generation {
+        Self::split(self.0.fetch_add(1, Ordering::AcqRel)).0
+    }
+
+    /// Whether it was the last one of the present generation.
+    fn end(&self, generation: Generation) -> bool {
+        let counted = |word| Self::split(word).0 == generation;
+        self.0
+            .try_update(Ordering::AcqRel, Ordering::Acquire, |word| counted(word).then(|| word - 1))
+            .is_ok_and(|before| Self::split(before).1 == 1)
+    }
+
+    /// None of those that began so far is waited for any more.
+    fn forget(&self) {
+        let next = |word| u64::from(Self::split(word).0.0.wrapping_add(1)) << 32;
+        self.0.update(Ordering::AcqRel, Ordering::Acquire, next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_stalls_is_waited_for_once() {
+        let preparing = Preparing::default();
+        let stalled = preparing.begin();
+        assert!(preparing.any());
+        preparing.forget();
+        assert!(!preparing.any());
+        let prompt = preparing.begin();
+        assert!(preparing.any());
+        assert!(!preparing.end(stalled), "it isn't counted any more");
+        assert!(preparing.any());
+        assert!(preparing.end(prompt));
+        assert!(!preparing.any());
     }
 }

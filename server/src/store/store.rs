@@ -7,7 +7,7 @@ use super::account::Account;
 use super::apply;
 use super::change::Change;
 use super::checkpoint::Due;
-use super::commit::{Commit, Entry, Outcome};
+use super::commit::{Commit, Entry, Generation, Outcome};
 use super::config::{self, StoreConfig};
 use super::error::StoreError;
 use super::files::Files;
@@ -82,11 +82,11 @@ impl Writer {
 }
 
 /// Held while a session takes in a change: the commit thread waits a little for it.
-pub struct Preparing(Arc<Store>);
+pub struct Preparing(Arc<Store>, Generation);
 
 impl Drop for Preparing {
     fn drop(&mut self) {
-        self.0.commit.end_preparing();
+        self.0.commit.end_preparing(self.1);
     }
 }
 
@@ -275,8 +275,7 @@ impl Store {
 
     /// Says that a session begins to take in a change.
     pub fn preparing(self: &Arc<Self>) -> Preparing {
-        self.commit.begin_preparing();
-        Preparing(self.clone())
+        Preparing(self.clone(), self.commit.begin_preparing())
     }
 
     /// Whether there is too little room for new mail.

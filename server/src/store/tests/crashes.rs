@@ -121,7 +121,7 @@ fn a_crash_anywhere_in_two_operations() {
     let mut crashes = 0;
     for first in Op::ALL {
         for second in Op::ALL {
-            let (count, violation) = crash_everywhere(&[first, second], 8);
+            let (count, violation) = crash_everywhere(&[first, second], 20);
             crashes += count;
             assert_eq!(violation, None);
         }
