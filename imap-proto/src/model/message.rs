@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use super::ARRIVAL;
 use crate::ask::StoreAction;
 use crate::date::DateTime;
 use crate::fetch::{FetchItems, Keywords, MessageSource, Meta, Rows, SourceError, render_row};
 use crate::mime::{Limits, Mime, Parser};
 use crate::search::Program;
-use crate::types::{Blob, Flags, ModSeq, Seq, Uid};
+use crate::types::{Blob, FlagRow, Flags, ModSeq, Seq, Uid};
 
 #[derive(Clone, Debug)]
 pub(super) struct Message {
@@ -15,6 +16,7 @@ pub(super) struct Message {
     pub(super) flags: Flags,
     pub(super) date: DateTime,
     pub(super) modseq: u64,
+    pub(super) email_id: u128,
     pub(super) text: Vec<u8>,
 }
 
@@ -36,6 +38,10 @@ impl Message {
             }
             StoreAction::Replace => self.flags = named.clone(),
         }
+    }
+
+    pub(super) fn row(&self) -> FlagRow {
+        FlagRow { uid: self.uid, flags: self.flags.clone(), modseq: ModSeq(self.modseq) }
     }
 
     /// A row that can't be written is left out.
@@ -64,9 +70,9 @@ impl Message {
             internal_date: self.date,
             size: self.text.len() as u64,
             modseq: ModSeq(self.modseq),
-            save_date: None,
-            email_id: u128::from(self.uid.0),
-            guid: u128::from(self.uid.0),
+            save_date: Some(ARRIVAL),
+            email_id: self.email_id,
+            guid: self.email_id,
         }
     }
 }

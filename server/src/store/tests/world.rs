@@ -7,10 +7,10 @@ use crate::store::delivery::Target;
 use crate::store::error::StoreError;
 use crate::store::imap::{Handled, ImapUser};
 use crate::store::message::Message;
-use crate::store::ops::Named;
+use crate::store::ops::{Named, Storing};
 use crate::store::store::{Random, Store};
 use dbox_format::map::MapId;
-use imap_proto::{Answer, Ask, Flags, MailboxName, StoreAction, SystemFlags, UidSet};
+use imap_proto::{Answer, Ask, Flags, MailboxName, StoreAction, StoredRows, SystemFlags, UidSet};
 use index_format::list::SpecialUse;
 use runtime_smol::sim::SimFs;
 use std::collections::BTreeMap;
@@ -167,14 +167,15 @@ impl World {
                 let keyword = format!("kw{}", count % 3);
                 let named = Named { system: flags, keywords: &[&keyword] };
                 let first = uids.first().map_or(UidSet::new(), |uid| UidSet::range(uid, uid));
-                let stored = self.store.store_flags(
-                    &self.account,
-                    (guid, 0),
-                    &first,
-                    (StoreAction::Add, named),
-                    None,
-                )?;
-                Ok(stored.position)
+                let storing = Storing {
+                    uids: &first,
+                    action: StoreAction::Add,
+                    named,
+                    unchanged_since: None,
+                    rows: StoredRows::None,
+                };
+                let stored = self.store.store_flags(&self.account, (guid, 0), storing)?;
+                Ok(stored.position.0)
             }
             Op::Expunge => {
                 let (guid, _) = self.inbox();
@@ -187,7 +188,10 @@ impl World {
                     self.store.copy(&self.account, (guid, 0), &uids, &target, op == Op::Move)?;
                 Ok(copied.position)
             }
-            Op::Create => self.store.create(&self.account, &format!("M{count}"), SpecialUse::NONE),
+            Op::Create => {
+                let name = format!("M{count}");
+                Ok(self.store.create(&self.account, &name, SpecialUse::NONE)?.1)
+            }
             Op::Rename => match self.first_mailbox() {
                 Some(name) => self.store.rename(&self.account, &name, &format!("R{count}/sub")),
                 None => Ok(0),
