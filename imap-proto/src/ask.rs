@@ -439,6 +439,8 @@ pub struct Changes {
     pub keywords: Option<Vec<Keyword>>,
     /// The mailbox's highest modification sequence when all this had happened.
     pub highest_modseq: ModSeq,
+    /// Messages are gone that the question did not allow to be named.
+    pub withheld: bool,
     /// Durable before any of it leaves.
     pub position: Position,
     /// There is more: ask again at once.

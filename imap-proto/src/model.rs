@@ -411,6 +411,8 @@ impl Model {
                 }
             }
         } else {
+            changes.withheld =
+                since(told_expunged).any(|event| matches!(event, Happened::Expunged(_)));
             changes.cursor.0[1] = told_expunged;
         }
         changes.flags.sort_by_key(|row| row.uid);

@@ -15,7 +15,7 @@ impl Session {
         self.condstore = true;
         if let Phase::Selected(mailbox) = &mut self.phase {
             // RFC 7162 §3.1: the first of them returns HIGHESTMODSEQ. It is told at the command's end, with what else
-            // happened: a client that has it has heard of everything up to it.
+            // happened, for a client that has it must have heard of everything up to it.
             mailbox.modseq_due = true;
             mailbox.changed = true;
         }
@@ -26,13 +26,15 @@ impl Session {
         self.condstore || self.names == crate::parse::Names::Rev2
     }
 
-    /// All that happened up to this mod-sequence is told.
-    pub(super) fn on_highest_modseq(&mut self, highest: ModSeq) {
-        if let Phase::Selected(mailbox) = &mut self.phase
-            && std::mem::take(&mut mailbox.modseq_due)
-        {
+    /// What happened is told; everything up to `highest`, if no expunge had to be withheld.
+    pub(super) fn on_looked(&mut self, highest: Option<ModSeq>) {
+        let Phase::Selected(mailbox) = &mut self.phase else { return };
+        if let Some(highest) = highest {
+            mailbox.modseq = highest;
+        }
+        if std::mem::take(&mut mailbox.modseq_due) {
             let mut line = Vec::new();
-            highest_modseq(&mut line, highest);
+            highest_modseq(&mut line, mailbox.modseq);
             self.told.push_back(Tell::Line(line));
         }
     }

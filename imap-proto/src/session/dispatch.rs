@@ -322,7 +322,7 @@ impl Session {
             self.told.push_back(Tell::Flags { rows: changes.flags.into_iter(), shown });
         }
         if !changes.more {
-            self.on_highest_modseq(changes.highest_modseq);
+            self.on_looked((!changes.withheld).then_some(changes.highest_modseq));
         }
     }
 

@@ -9,7 +9,7 @@ use crate::ask::{Answer, Ask, Selected};
 use crate::fetch::number;
 use crate::object_id;
 use crate::parse::{Cursor, Error, Names, condstore};
-use crate::types::{Cursor as ChangeCursor, Keyword, MailboxName, UidSet};
+use crate::types::{Cursor as ChangeCursor, Keyword, MailboxName, ModSeq, UidSet};
 use crate::view::View;
 
 /// A SELECT that is being answered.
@@ -32,6 +32,8 @@ pub(super) struct Mailbox {
     pub(super) saved: UidSet,
     /// Something may have happened that wasn't asked for.
     pub(super) changed: bool,
+    /// Everything up to here is told.
+    pub(super) modseq: ModSeq,
     /// HIGHESTMODSEQ is to be told once what happened is (RFC 7162 §3.1).
     pub(super) modseq_due: bool,
     /// Changes were asked for when the view could not shrink: messages may be gone.
@@ -114,6 +116,7 @@ impl Session {
             read_only: selected.read_only,
             saved: UidSet::new(),
             changed: false,
+            modseq: selected.highest_modseq,
             modseq_due: false,
             shrink_due: false,
         };

@@ -74,7 +74,7 @@ fn copy() {
     insta::assert_snapshot!(play("C: a CREATE x | C: b COPY 2:3 x | C: c UID COPY 1 x | C: d COPY 1 y | C: e UID COPY 9 x | C: f COPY 1 INBOX"), @r#"
     C: a CREATE x
     Q: create x
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b COPY 2:3 x
     Q: copy 2:3 x
     S: b OK [COPYUID 8 2:3 1:2] Copied
@@ -100,7 +100,7 @@ fn move_tells_where_before_it_expunges() {
     insta::assert_snapshot!(play("C: a CREATE x | C: b MOVE 1:2 x | C: c UID MOVE 3 x | C: d UID MOVE 1:* x"), @r#"
     C: a CREATE x
     Q: create x
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b MOVE 1:2 x
     Q: move 1:2 x
     S: * OK [COPYUID 8 1:2 1:2] Moved

@@ -385,6 +385,7 @@ impl ImapUser {
             flags: flag_rows(mbox, &change.flags),
             keywords: change.keywords.then(|| mbox.keywords.to_vec()),
             highest_modseq: ModSeq(mbox.mailbox.highest_modseq().0),
+            withheld: change.withheld,
             position: Position(mbox.position),
             more: false,
             vanished: false,
