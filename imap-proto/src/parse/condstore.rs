@@ -123,7 +123,10 @@ mod tests {
     fn rfc7162_7_mod_sequences_have_63_bits() {
         let most = (1 << 63) - 1;
         assert_eq!(whole("9223372036854775807", |cursor| cursor.modseq()), Ok(ModSeq(most)));
-        assert_eq!(whole("9223372036854775807", |cursor| cursor.modseq_or_zero()), Ok(ModSeq(most)));
+        assert_eq!(
+            whole("9223372036854775807", |cursor| cursor.modseq_or_zero()),
+            Ok(ModSeq(most))
+        );
         assert_eq!(whole("1", |cursor| cursor.modseq()), Ok(ModSeq(1)));
         assert_eq!(whole("0", |cursor| cursor.modseq_or_zero()), Ok(ModSeq(0)));
         for wrong in ["", "0", "-1", "+1", "9223372036854775808", "18446744073709551616", "1.0"] {
@@ -135,9 +138,12 @@ mod tests {
 
     #[test]
     fn rfc7162_3_1_5_the_name_of_a_flag_before_the_number() {
-        for right in
-            [" 7", " \"/flags/\\\\Seen\" all 7", " \"/FLAGS/$mdnsent\" Priv 7", " \"/flags/x\" shared 7"]
-        {
+        for right in [
+            " 7",
+            " \"/flags/\\\\Seen\" all 7",
+            " \"/FLAGS/$mdnsent\" Priv 7",
+            " \"/flags/x\" shared 7",
+        ] {
             assert_eq!(whole(right, search_modseq), Ok(ModSeq(7)), "{right}");
         }
         for wrong in [

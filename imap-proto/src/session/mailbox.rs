@@ -230,6 +230,10 @@ impl Session {
             // RFC 6851 §4.3: before the EXPUNGEs, hence not with the tagged OK.
             let line = [b"* OK [", &code[..], b"] Moved\r\n"].concat();
             self.told.push_back(Tell::Line(line));
+            if let (true, Phase::Selected(mailbox)) = (self.condstore, &mut self.phase) {
+                // RFC 6851 §4.4: what it has become by messages that went.
+                mailbox.modseq_due = true;
+            }
         }
         self.finish_looking(Reply::ok("Moved"));
     }

@@ -62,12 +62,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn on_found(
-        &mut self,
-        searching: Searching,
-        uids: &UidSet,
-        modseqs: FoundModSeqs,
-    ) {
+    pub(super) fn on_found(&mut self, searching: Searching, uids: &UidSet, modseqs: FoundModSeqs) {
         let Searching { wanted, by_uid, modseq } = searching;
         let Phase::Selected(mailbox) = &mut self.phase else { return };
         let found = mailbox.view.clip(uids);

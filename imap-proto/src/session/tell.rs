@@ -348,13 +348,7 @@ pub(super) fn uid_set(out: &mut Vec<u8>, uids: &UidSet) {
     }
 }
 
-fn flag_row(
-    out: &mut Vec<u8>,
-    view: &View,
-    recent: &Arc<UidSet>,
-    row: &FlagRow,
-    shown: &Shown,
-) {
+fn flag_row(out: &mut Vec<u8>, view: &View, recent: &Arc<UidSet>, row: &FlagRow, shown: &Shown) {
     // A message that isn't in the view can't be told of.
     let Some(seq) = view.seq(row.uid) else { return };
     out.extend_from_slice(b"* ");

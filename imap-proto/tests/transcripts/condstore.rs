@@ -617,6 +617,47 @@ fn rfc7162_3_1_4_2_changes_of_others_in_idle() {
 }
 
 #[test]
+fn rfc6851_4_4_move_tells_highestmodseq() {
+    insta::assert_snapshot!(play(r#"C: a CREATE x | C: b ENABLE CONDSTORE | C: c MOVE 1:2 x | C: d UID MOVE 9 x | C: e SELECT x | C: f FETCH 1:2 MODSEQ"#), @r#"
+    C: a CREATE x
+    Q: create x
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
+    C: b ENABLE CONDSTORE
+    S: * ENABLED CONDSTORE
+    Q: changes
+    S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
+    S: b OK Done
+    C: c MOVE 1:2 x
+    Q: move 1:2 x
+    S: * OK [COPYUID 8 1:2 1:2] Moved
+    Q: changes
+    S: * 2 EXPUNGE
+    S: * 1 EXPUNGE
+    S: * OK [HIGHESTMODSEQ 6] Highest mod-sequence
+    S: c OK Moved
+    C: d UID MOVE 9 x
+    S: d OK Nothing to do
+    C: e SELECT x
+    Q: select x
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 2 EXISTS
+    S: * 2 RECENT
+    S: * OK [UNSEEN 1] First unseen
+    S: * OK [UIDVALIDITY 8] UIDs are valid
+    S: * OK [UIDNEXT 3] Next UID
+    S: * OK [HIGHESTMODSEQ 3] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000008)] Mailbox's id
+    S: e OK [READ-WRITE] Selected
+    C: f FETCH 1:2 MODSEQ
+    Q: fetch 1+2
+    S: * 1 FETCH (MODSEQ (2))
+    S: * 2 FETCH (MODSEQ (3))
+    S: f OK Done
+    "#);
+}
+
+#[test]
 fn rfc7162_3_1_5_search_modseq() {
     insta::assert_snapshot!(play(r#"M: flag 2 | C: a SEARCH MODSEQ 4 | C: b UID SEARCH MODSEQ "/flags/\\Draft" all 5 | C: c SEARCH MODSEQ 6 | C: d SEARCH OR NOT MODSEQ 720162338 LARGER 50000 | C: e SEARCH NOT MODSEQ 4 | C: f SEARCH MODSEQ 0 FLAGGED"#), @r#"
     M: flag 2

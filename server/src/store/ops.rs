@@ -6,11 +6,11 @@
 use super::account::{Account, State};
 use super::change::{Change, to_index};
 use super::error::StoreError;
+use super::imap::flag_rows;
 use super::mailbox::{Mbox, directory};
 use super::planted::{Planted, planted};
 use super::store::Store;
 use dbox_format::map::{Draft, MapId};
-use super::imap::flag_rows;
 use imap_proto::{ModSeq, Position, StoreAction, Stored, StoredRows, UidSet};
 use index_format::list::{self, Outcome, SpecialUse};
 use index_format::mailbox::{KeywordError, NewMessage, TransactionBuilder};

@@ -144,8 +144,7 @@ fn slice(
     for index in rows.take(SLICE) {
         let Some(row) = mbox.mailbox.row(index) else { continue };
         let bits = [row.keywords.0];
-        let guid =
-            if needs_guid { email_id(state, &row).unwrap_or_default() } else { 0 };
+        let guid = if needs_guid { email_id(state, &row).unwrap_or_default() } else { 0 };
         let meta = meta(&row, &mbox.keywords, &bits, recent.contains(Uid(row.uid.0)), guid);
         last = Some(row.uid.0);
         match program.columns(&meta) {

@@ -62,7 +62,16 @@ pub(super) struct View {
 pub(super) struct Mailbox {
     pub(super) uidvalidity: u32,
     pub(super) uidnext: u32,
-    pub(super) messages: BTreeMap<u32, (String, u8)>,
+    pub(super) highest_modseq: u64,
+    pub(super) messages: BTreeMap<u32, Mail>,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Mail {
+    pub(super) text: String,
+    pub(super) flags: u8,
+    pub(super) modseq: u64,
+    pub(super) email_id: [u8; 16],
 }
 
 pub(super) struct World {
@@ -296,11 +305,18 @@ impl World {
                         "a size that is not the message's",
                     ));
                 }
-                messages.insert(row.uid.0, (String::from_utf8(text).unwrap(), row.flags.0));
+                let mail = Mail {
+                    text: String::from_utf8(text).unwrap(),
+                    flags: row.flags.0,
+                    modseq: row.modseq.0,
+                    email_id: message.guid,
+                };
+                messages.insert(row.uid.0, mail);
             }
             let mailbox = Mailbox {
                 uidvalidity: mbox.mailbox.uidvalidity(),
                 uidnext: mbox.mailbox.uidnext().0,
+                highest_modseq: mbox.mailbox.highest_modseq().0,
                 messages,
             };
             view.mailboxes.insert(name, mailbox);
