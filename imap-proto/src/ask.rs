@@ -114,6 +114,9 @@ pub enum Ask {
         mailbox: MailboxName,
         /// MOVE (RFC 6851): they leave the selected mailbox in the same transaction.
         moving: bool,
+        /// They were named by sequence number, so each of them is there for the client: one that is gone refuses the
+        /// command (RFC 3501 §6.4.7). A UID whose message is gone is left out (§6.4.8).
+        exact: bool,
     },
     /// Expunges messages that are `\Deleted`. Answered by [`Answer::Done`]; the session then asks for
     /// [`Ask::Changes`].

@@ -133,7 +133,7 @@ impl Model {
             Ask::Store { uids, action, flags, rows, unchanged_since } => {
                 self.store(&uids, (action, &flags), rows, unchanged_since)
             }
-            Ask::Copy { uids, mailbox, moving } => self.copy(&uids, &mailbox, moving),
+            Ask::Copy { uids, mailbox, moving, exact } => self.copy(&uids, &mailbox, moving, exact),
             Ask::Expunge { uids } => self.expunge_deleted(uids.as_ref()),
             Ask::Search { program } => self.search(&program),
             Ask::ChangedSince { uids, modseq } => self.changed_since(&uids, modseq),
@@ -332,7 +332,7 @@ impl Model {
         Answer::Stored(stored)
     }
 
-    fn copy(&mut self, uids: &UidSet, mailbox: &MailboxName, moving: bool) -> Answer {
+    fn copy(&mut self, uids: &UidSet, mailbox: &MailboxName, moving: bool, exact: bool) -> Answer {
         if !self.folders.contains_key(mailbox) {
             return no(Some(Code::TryCreate), "No such mailbox");
         }
@@ -340,6 +340,9 @@ impl Model {
         let found: Vec<Message> =
             folder.messages.iter().filter(|message| uids.contains(message.uid)).cloned().collect();
         let from: UidSet = found.iter().map(|message| message.uid).collect();
+        if exact && from != *uids {
+            return no(Some(Code::ExpungeIssued), "Some messages are gone");
+        }
         if moving {
             for uid in from.iter() {
                 folder.expunge(uid);

@@ -303,8 +303,8 @@ fn describe(ask: &Ask) -> String {
         Ask::Store { uids, action, unchanged_since: Some(since), .. } => {
             format!("store {} {action:?} unless changed since {}", set(uids), since.0)
         }
-        Ask::Copy { uids, mailbox, moving: false } => format!("copy {} {mailbox}", set(uids)),
-        Ask::Copy { uids, mailbox, moving: true } => format!("move {} {mailbox}", set(uids)),
+        Ask::Copy { uids, mailbox, moving: false, .. } => format!("copy {} {mailbox}", set(uids)),
+        Ask::Copy { uids, mailbox, moving: true, .. } => format!("move {} {mailbox}", set(uids)),
         Ask::Expunge { uids: None } => "expunge".into(),
         Ask::Expunge { uids: Some(uids) } => format!("expunge {}", set(uids)),
         Ask::Search { .. } => "search".into(),

@@ -188,7 +188,7 @@ impl Session {
             self.finish(Reply::ok("Nothing to do"));
         } else {
             let here = selected.name == target;
-            self.ask(Ask::Copy { uids, mailbox: target, moving });
+            self.ask(Ask::Copy { uids, mailbox: target, moving, exact: !by_uid });
             self.work = Work::Copy(Copying { moving, here });
         }
         Ok(())

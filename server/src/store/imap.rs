@@ -177,12 +177,12 @@ impl ImapUser {
                     self.store.store_flags(&self.account, (guid, self.session), storing)?;
                 Ok(Answer::Stored(stored))
             }
-            Ask::Copy { uids, mailbox, moving } => {
+            Ask::Copy { uids, mailbox, moving, exact } => {
                 let guid = self.writable_view(moving)?;
                 let copied = match self.store.copy(
                     &self.account,
                     (guid, self.session),
-                    &uids,
+                    (&uids, exact),
                     mailbox.as_str(),
                     moving,
                 ) {
@@ -411,6 +411,7 @@ pub(crate) fn refusal(error: &StoreError, create: bool) -> Answer {
         StoreError::NoMailbox if create => (Code::TryCreate, "No such mailbox".into()),
         StoreError::NoMailbox => (Code::NonExistent, "No such mailbox".into()),
         StoreError::MailboxExists => (Code::AlreadyExists, "A mailbox of that name exists".into()),
+        StoreError::Gone => (Code::ExpungeIssued, "Some of the messages are gone".into()),
         StoreError::Cannot(why) => (Code::Cannot, Cow::Borrowed(why)),
         StoreError::Limit { what, max } => {
             (Code::Limit, format!("Too many {what}, {max} are allowed").into())

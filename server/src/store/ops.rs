@@ -306,12 +306,13 @@ impl Store {
         change.map(account, state, &draft.finish())
     }
 
-    /// Copies or moves messages to another mailbox of the account, all of them or none.
+    /// Copies or moves messages to another mailbox of the account. Those that are gone are left out, or, if they are to be
+    /// exactly these, keep all from being copied.
     pub(crate) fn copy(
         &self,
         account: &Arc<Account>,
         (guid, session): (Guid, u64),
-        uids: &UidSet,
+        (uids, exact): (&UidSet, bool),
         target: &str,
         moving: bool,
     ) -> Result<Copied, StoreError> {
@@ -319,7 +320,10 @@ impl Store {
         let mut state = account.lock()?;
         let state = &mut *state;
         let target = state.list.by_name(target).ok_or(StoreError::NoMailbox)?.guid;
-        account.mailbox(&self.files, state, guid)?;
+        let source = account.mailbox(&self.files, state, guid)?;
+        if exact && !uids.subtract(&source.uids).is_empty() {
+            return Err(StoreError::Gone);
+        }
         let mut change = Change::default();
         let (from, to) =
             self.transfer(&mut change, account, state, (guid, target), uids, moving, session)?;

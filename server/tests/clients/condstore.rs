@@ -174,6 +174,11 @@ fn rfc7162_3_1_3_expunged_meanwhile() {
     let lines =
         one.command(&format!("STORE 2 (UNCHANGEDSINCE {since}) +FLAGS.SILENT (\\Seen)")).unwrap();
     assert!(lines.last().unwrap().starts_with("t NO [EXPUNGEISSUED]"), "{lines:?}");
+    // By their numbers messages are copied all or not at all; a UID without a message is nothing.
+    let lines = one.command("COPY 1:2 Archive").unwrap();
+    assert!(lines.last().unwrap().starts_with("t NO [EXPUNGEISSUED]"), "{lines:?}");
+    let lines = two.ok("STATUS Archive (MESSAGES)");
+    assert_eq!(number(&lines, "MESSAGES"), 0);
     let lines = one.ok(&format!("UID STORE 2:3 (UNCHANGEDSINCE {since}) +FLAGS.SILENT (\\Seen)"));
     assert!(lines.contains(&"* 2 EXPUNGE".to_owned()), "{lines:?}");
 }

@@ -193,8 +193,13 @@ impl World {
             Op::Copy | Op::Move => {
                 let (guid, uids) = self.inbox();
                 let target = self.first_mailbox().unwrap_or("INBOX".to_owned());
-                let copied =
-                    self.store.copy(&self.account, (guid, 0), &uids, &target, op == Op::Move)?;
+                let copied = self.store.copy(
+                    &self.account,
+                    (guid, 0),
+                    (&uids, true),
+                    &target,
+                    op == Op::Move,
+                )?;
                 Ok(copied.position)
             }
             Op::Create => {
