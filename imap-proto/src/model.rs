@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ask::{
-    Answer, Ask, Changes, Code, FetchAsk, FoundModSeqs, NameEntry, Selected, Status, StoreAction,
-    Stored, StoredRows,
+    Answer, Ask, Changes, Code, FetchAsk, NameEntry, Selected, Status, StoreAction, Stored,
+    StoredRows,
 };
 use crate::date::DateTime;
 use crate::fetch::Rows;
@@ -20,7 +20,7 @@ use crate::types::{
     Cursor, FlagRow, Flags, MailboxId, MailboxName, ModSeq, Position, SpecialUse, SystemFlags, Uid,
     UidSet, UidValidity,
 };
-use message::Message;
+use message::{Message, found_answer};
 
 /// Mailboxes, and what the one session that asks has selected.
 #[derive(Debug, Default)]
@@ -480,20 +480,6 @@ impl Folder {
             mailbox_id: MailboxId(u128::from(self.validity)),
         }
     }
-}
-
-fn found_answer<'a>(found: impl Iterator<Item = &'a Message>) -> Answer {
-    let (mut uids, mut modseqs) = (UidSet::new(), FoundModSeqs::default());
-    for message in found {
-        let modseq = ModSeq(message.modseq);
-        if uids.is_empty() {
-            modseqs.first = modseq;
-        }
-        modseqs.last = modseq;
-        modseqs.highest = modseqs.highest.max(modseq);
-        uids.push(message.uid);
-    }
-    Answer::Found { uids, modseqs }
 }
 
 fn no(code: Option<Code>, text: &'static str) -> Answer {

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::ARRIVAL;
-use crate::ask::StoreAction;
+use crate::ask::{Answer, FoundModSeqs, StoreAction};
 use crate::date::DateTime;
 use crate::fetch::{FetchItems, Keywords, MessageSource, Meta, Rows, SourceError, render_row};
 use crate::mime::{Limits, Mime, Parser};
 use crate::search::Program;
-use crate::types::{Blob, FlagRow, Flags, ModSeq, Seq, Uid};
+use crate::types::{Blob, FlagRow, Flags, ModSeq, Seq, Uid, UidSet};
 
 #[derive(Clone, Debug)]
 pub(super) struct Message {
@@ -75,6 +75,21 @@ impl Message {
             guid: self.email_id,
         }
     }
+}
+
+/// The answer of a search that found these, which are in order.
+pub(super) fn found_answer<'a>(found: impl Iterator<Item = &'a Message>) -> Answer {
+    let (mut uids, mut modseqs) = (UidSet::new(), FoundModSeqs::default());
+    for message in found {
+        let modseq = ModSeq(message.modseq);
+        if uids.is_empty() {
+            modseqs.first = modseq;
+        }
+        modseqs.last = modseq;
+        modseqs.highest = modseqs.highest.max(modseq);
+        uids.push(message.uid);
+    }
+    Answer::Found { uids, modseqs }
 }
 
 /// The message as FETCH and SEARCH read it.
