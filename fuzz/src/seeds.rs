@@ -320,6 +320,10 @@ pub(crate) fn imap_command() -> Vec<Vec<u8>> {
         "EXPUNGE",
         "IDLE\r\nDONE",
         "ENABLE IMAP4rev2 CONDSTORE",
+        "UID FETCH 1:* (FLAGS EMAILID THREADID SAVEDATE) (CHANGEDSINCE 3)",
+        "STORE 1:3 (UNCHANGEDSINCE 3) +FLAGS.SILENT ($Done)",
+        "SEARCH RETURN (MIN MAX COUNT SAVE) OR MODSEQ \"/flags/\\\\Seen\" all 3 EMAILID M1",
+        "SELECT INBOX (CONDSTORE)",
     ];
     commands.iter().map(|command| command.as_bytes().to_vec()).collect()
 }

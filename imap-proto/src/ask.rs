@@ -43,7 +43,7 @@ pub enum Ask {
     },
     /// Gives the view of the selected mailbox back, without expunging.
     Unselect,
-    /// Makes a mailbox, parents as needed. Answered by [`Answer::Done`].
+    /// Makes a mailbox, parents as needed. Answered by [`Answer::Created`].
     Create {
         /// Its name.
         mailbox: MailboxName,
@@ -101,8 +101,8 @@ pub enum Ask {
         action: StoreAction,
         /// The flags named.
         flags: Flags,
-        /// The client wants no rows: they may be left out of the answer.
-        silent: bool,
+        /// Whose flags are to be told.
+        rows: StoredRows,
         /// Leave alone what changed after this (RFC 7162 §3.1.3).
         unchanged_since: Option<ModSeq>,
     },
@@ -114,6 +114,9 @@ pub enum Ask {
         mailbox: MailboxName,
         /// MOVE (RFC 6851): they leave the selected mailbox in the same transaction.
         moving: bool,
+        /// They were named by sequence number, so each of them is there for the client: one that is gone refuses the
+        /// command (RFC 3501 §6.4.7). A UID whose message is gone is left out (§6.4.8).
+        exact: bool,
     },
     /// Expunges messages that are `\Deleted`. Answered by [`Answer::Done`]; the session then asks for
     /// [`Ask::Changes`].
@@ -125,6 +128,14 @@ pub enum Ask {
     Search {
         /// What to find; sequence numbers are already UIDs.
         program: Arc<Program>,
+    },
+    /// Finds messages whose mod-sequence is above one (RFC 7162 §3.1.4.1, CHANGEDSINCE). Answered by
+    /// [`Answer::Found`].
+    ChangedSince {
+        /// Among these; all in the view.
+        uids: UidSet,
+        /// Above this.
+        modseq: ModSeq,
     },
     /// What happened to the selected mailbox since `cursor`. Answered by [`Answer::Changes`].
     Changes {
@@ -146,6 +157,17 @@ pub enum StoreAction {
     Replace,
 }
 
+/// The messages whose flags STORE is answered with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StoredRows {
+    /// None: the client knows.
+    None,
+    /// Those that really changed: a client that keeps mod-sequences wants the new ones.
+    Changed,
+    /// All that were named, those left alone because of `unchanged_since` included.
+    All,
+}
+
 /// The next rows of a FETCH.
 #[derive(Clone, Debug)]
 pub struct FetchAsk {
@@ -155,6 +177,9 @@ pub struct FetchAsk {
     pub items: Arc<FetchItems>,
     /// Rows that also show FLAGS, because `\Seen` was just set on them.
     pub also_flags: UidSet,
+    /// What rows in `also_flags` show instead of `items`: the same, and what a change of flags is told with
+    /// (RFC 7162 §3.2.4). It needs nothing that `items` does not.
+    pub seen_items: Arc<FetchItems>,
     /// Stop after the message whose row makes the answer reach this many bytes; large bodies count as nothing when
     /// they are given as a blob.
     pub budget: usize,
@@ -167,6 +192,13 @@ pub struct FetchAsk {
 impl FetchAsk {
     /// The most messages one question names.
     pub const MAX: u32 = 1024;
+
+    /// What the row of `uid` shows, and whether FLAGS come on top.
+    #[must_use]
+    pub fn items_of(&self, uid: Uid) -> (&FetchItems, bool) {
+        let seen = self.also_flags.contains(uid);
+        (if seen { &self.seen_items } else { &self.items }, seen)
+    }
 }
 
 /// Messages whose sequence numbers and UIDs both follow each other.
@@ -203,9 +235,11 @@ impl StatusItems {
     pub const HIGHESTMODSEQ: Self = Self(1 << 7);
     /// MAILBOXID (RFC 8474)
     pub const MAILBOXID: Self = Self(1 << 8);
+    /// APPENDLIMIT (RFC 7889); the session knows it.
+    pub const APPENDLIMIT: Self = Self(1 << 9);
 
     /// Each counter that may be asked for with its name on the wire, in the order they are told.
-    pub const NAMES: [(Self, &'static str); 7] = [
+    pub const NAMES: [(Self, &'static str); 10] = [
         (Self::MESSAGES, "MESSAGES"),
         (Self::RECENT, "RECENT"),
         (Self::UIDNEXT, "UIDNEXT"),
@@ -213,6 +247,9 @@ impl StatusItems {
         (Self::UNSEEN, "UNSEEN"),
         (Self::DELETED, "DELETED"),
         (Self::SIZE, "SIZE"),
+        (Self::HIGHESTMODSEQ, "HIGHESTMODSEQ"),
+        (Self::MAILBOXID, "MAILBOXID"),
+        (Self::APPENDLIMIT, "APPENDLIMIT"),
     ];
 
     /// Whether `item` is wanted.
@@ -253,6 +290,13 @@ pub enum Answer {
         /// Durable before the reply leaves.
         position: Position,
     },
+    /// The mailbox is made.
+    Created {
+        /// Its GUID.
+        mailbox_id: MailboxId,
+        /// Durable before the reply leaves.
+        position: Position,
+    },
     /// The literal may come.
     Proceed,
     /// The messages are saved.
@@ -286,12 +330,12 @@ pub enum Answer {
         /// Durable before the reply leaves.
         position: Position,
     },
-    /// What SEARCH found.
+    /// What SEARCH or CHANGEDSINCE found.
     Found {
         /// Every match; those not in the session's view are left out by it.
         uids: UidSet,
-        /// The highest modification sequence among them (RFC 7162 §3.1.5); 0 when it wasn't asked for.
-        highest_modseq: ModSeq,
+        /// Their mod-sequences (RFC 7162 §3.1.5).
+        modseqs: FoundModSeqs,
     },
     /// What happened to the selected mailbox.
     Changes(Box<Changes>),
@@ -302,6 +346,17 @@ pub enum Answer {
         /// One line for a human; nothing the peer sent.
         text: Cow<'static, str>,
     },
+}
+
+/// Mod-sequences of the messages that were found; 0 where none was.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FoundModSeqs {
+    /// The highest of all.
+    pub highest: ModSeq,
+    /// That of the message with the lowest UID.
+    pub first: ModSeq,
+    /// That of the message with the highest UID.
+    pub last: ModSeq,
 }
 
 /// A mailbox's counters.
@@ -355,16 +410,17 @@ pub struct Selected {
 /// Flags that were changed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Stored {
-    /// Durable before the reply leaves; 0 when nothing changed.
+    /// Durable before the reply leaves, also when nothing changed: that the flags were so already may not be durable
+    /// yet.
     pub position: Position,
     /// Messages whose flags are really different now.
     pub changed: UidSet,
     /// Messages left alone because of `unchanged_since`.
     pub modified: UidSet,
-    /// Every named message's flags, ascending by UID; may be empty when the command was silent.
+    /// Named messages that are no longer there.
+    pub gone: UidSet,
+    /// The flags of the messages that were asked for, ascending by UID, as they were when the change was made.
     pub rows: Vec<FlagRow>,
-    /// The modification sequence of the change.
-    pub modseq: ModSeq,
     /// All keywords of the mailbox, when the change made new ones.
     pub keywords: Option<Vec<Keyword>>,
 }
@@ -384,6 +440,10 @@ pub struct Changes {
     pub flags: Vec<FlagRow>,
     /// All keywords of the mailbox, when there are new ones.
     pub keywords: Option<Vec<Keyword>>,
+    /// The mailbox's highest modification sequence when all this had happened.
+    pub highest_modseq: ModSeq,
+    /// Messages are gone that the question did not allow to be named.
+    pub withheld: bool,
     /// Durable before any of it leaves.
     pub position: Position,
     /// There is more: ask again at once.

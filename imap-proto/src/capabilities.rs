@@ -1,11 +1,12 @@
 //! What this server can do, and when it says so. One table: CAPABILITY, ENABLE and the documentation come from it.
 
+use crate::fetch::number;
 use crate::session::{Config, Peer};
 
 /// One capability.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Capability {
-    /// Its name on the wire.
+    /// Its name on the wire; behind `=` stands what the configuration says.
     pub name: &'static str,
     /// Where it is defined.
     pub rfc: &'static str,
@@ -34,7 +35,7 @@ pub enum When {
 }
 
 /// Every capability, in the order they are told.
-pub const CAPABILITIES: [Capability; 25] = [
+pub const CAPABILITIES: [Capability; 29] = [
     at("IMAP4rev1", "RFC 3501", When::Always),
     at("IMAP4rev2", "RFC 9051", When::Rev2),
     // RFC 7888 §5: strangers may send small literals only, users any.
@@ -61,6 +62,11 @@ pub const CAPABILITIES: [Capability; 25] = [
     at("STATUS=SIZE", "RFC 8438", When::User),
     at("ESEARCH", "RFC 4731", When::User),
     at("SEARCHRES", "RFC 5182", When::User),
+    at("CONDSTORE", "RFC 7162", When::User),
+    at("OBJECTID", "RFC 8474", When::User),
+    at("SAVEDATE", "RFC 8514", When::User),
+    // The limit follows: it is the same for all mailboxes.
+    at("APPENDLIMIT=", "RFC 7889", When::User),
 ];
 
 const fn at(name: &'static str, rfc: &'static str, when: When) -> Capability {
@@ -83,8 +89,16 @@ pub(crate) fn write(out: &mut Vec<u8>, config: &Config, peer: Peer, guest: bool)
         if offered {
             out.push(b' ');
             out.extend_from_slice(capability.name.as_bytes());
+            if capability.name == "APPENDLIMIT=" {
+                number::write(append_limit(config), out);
+            }
         }
     }
+}
+
+/// The largest message that APPEND takes, as a client may be told: `number` has 32 bits (RFC 7889 §5).
+pub(crate) fn append_limit(config: &Config) -> u64 {
+    config.limits.append.min(u64::from(u32::MAX))
 }
 
 /// Whether a password may be sent on this connection.

@@ -13,7 +13,6 @@ pub mod section;
 pub(crate) mod number;
 mod row;
 
-pub(crate) use row::email_id;
 pub use row::{Piece, Rows, render_row};
 pub use section::{FieldNames, Section, SectionKind};
 

@@ -13,6 +13,7 @@ mod frame;
 mod limits;
 pub mod model;
 mod mutf7;
+mod object_id;
 mod out;
 mod parse;
 mod pattern;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::ask::{
     Answer, Ask, Changes, Code, FetchAsk, NameEntry, Selected, Status, StoreAction, Stored,
+    StoredRows,
 };
 use crate::date::DateTime;
 use crate::fetch::Rows;
@@ -19,7 +20,7 @@ use crate::types::{
     Cursor, FlagRow, Flags, MailboxId, MailboxName, ModSeq, Position, SpecialUse, SystemFlags, Uid,
     UidSet, UidValidity,
 };
-use message::Message;
+use message::{Message, found_answer};
 
 /// Mailboxes, and what the one session that asks has selected.
 #[derive(Debug, Default)]
@@ -100,8 +101,9 @@ impl Model {
                 no(Some(Code::AlreadyExists), "There is such a mailbox")
             }
             Ask::Create { mailbox, special_use } => {
-                self.create(&mailbox, special_use.first().copied());
-                self.done()
+                let validity = self.create(&mailbox, special_use.first().copied());
+                let mailbox_id = MailboxId(u128::from(validity));
+                Answer::Created { mailbox_id, position: self.step() }
             }
             Ask::Delete { mailbox } => match self.folders.remove(&mailbox) {
                 Some(_) => self.done(),
@@ -128,12 +130,13 @@ impl Model {
                 return None;
             }
             Ask::Fetch(ask) => self.fetch(&ask),
-            Ask::Store { uids, action, flags, silent, .. } => {
-                self.store(&uids, action, &flags, silent)
+            Ask::Store { uids, action, flags, rows, unchanged_since } => {
+                self.store(&uids, (action, &flags), rows, unchanged_since)
             }
-            Ask::Copy { uids, mailbox, moving } => self.copy(&uids, &mailbox, moving),
+            Ask::Copy { uids, mailbox, moving, exact } => self.copy(&uids, &mailbox, moving, exact),
             Ask::Expunge { uids } => self.expunge_deleted(uids.as_ref()),
             Ask::Search { program } => self.search(&program),
+            Ask::ChangedSince { uids, modseq } => self.changed_since(&uids, modseq),
             Ask::Changes { cursor, may_shrink } => self.changes(cursor, may_shrink),
         })
     }
@@ -187,15 +190,18 @@ impl Model {
         Answer::Done { position: self.step() }
     }
 
-    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) {
+    /// Gives its UIDVALIDITY.
+    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> u32 {
         if let Some(parent) = name.parent()
             && !self.folders.contains_key(&parent)
         {
             self.create(&parent, None);
         }
         self.validity += 1;
-        let folder = Folder { validity: self.validity, special_use, ..Folder::default() };
+        let folder =
+            Folder { validity: self.validity, modseq: 1, special_use, ..Folder::default() };
         self.folders.insert(name.clone(), folder);
+        self.validity
     }
 
     fn rename(&mut self, from: &MailboxName, to: MailboxName) -> Answer {
@@ -282,45 +288,51 @@ impl Model {
                 let seq = crate::types::Seq(run.seq.0 + offset);
                 if let Some(message) = folder.find(uid) {
                     let recent = ask.recent.contains(uid);
-                    message.render(
-                        &mut rows,
-                        &ask.items,
-                        ask.also_flags.contains(uid),
-                        seq,
-                        recent,
-                    );
+                    let (items, with_flags) = ask.items_of(uid);
+                    message.render(&mut rows, items, with_flags, seq, recent);
                 }
             }
         }
         Answer::Rows { pieces: rows.into_pieces(), served, position: Position(0) }
     }
 
-    fn store(&mut self, uids: &UidSet, action: StoreAction, flags: &Flags, silent: bool) -> Answer {
+    fn store(
+        &mut self,
+        uids: &UidSet,
+        (action, flags): (StoreAction, &Flags),
+        rows: StoredRows,
+        unchanged_since: Option<ModSeq>,
+    ) -> Answer {
         let Some(folder) = self.folder() else { return nothing_selected() };
-        let mut stored = Stored::default();
-        folder.modseq += 1;
-        let modseq = ModSeq(folder.modseq);
+        let mut stored = Stored { gone: uids.clone(), ..Stored::default() };
+        let next = folder.modseq + 1;
         for message in folder.messages.iter_mut().filter(|message| uids.contains(message.uid)) {
-            let before = message.flags.clone();
-            message.change(action, flags);
-            if message.flags != before {
-                message.modseq = modseq.0;
-                stored.changed.push(message.uid);
+            stored.gone = stored.gone.subtract(&UidSet::range(message.uid, message.uid));
+            if unchanged_since.is_some_and(|since| message.modseq > since.0) {
+                stored.modified.push(message.uid);
+            } else {
+                let before = message.flags.clone();
+                message.change(action, flags);
+                if message.flags != before {
+                    message.modseq = next;
+                    folder.modseq = next;
+                    stored.changed.push(message.uid);
+                }
             }
-            if !silent {
-                stored.rows.push(FlagRow {
-                    uid: message.uid,
-                    flags: message.flags.clone(),
-                    modseq,
-                });
+            let told = match rows {
+                StoredRows::None => false,
+                StoredRows::Changed => stored.changed.contains(message.uid),
+                StoredRows::All => true,
+            };
+            if told {
+                stored.rows.push(message.row());
             }
         }
-        stored.modseq = modseq;
         stored.position = if stored.changed.is_empty() { Position(0) } else { self.step() };
         Answer::Stored(stored)
     }
 
-    fn copy(&mut self, uids: &UidSet, mailbox: &MailboxName, moving: bool) -> Answer {
+    fn copy(&mut self, uids: &UidSet, mailbox: &MailboxName, moving: bool, exact: bool) -> Answer {
         if !self.folders.contains_key(mailbox) {
             return no(Some(Code::TryCreate), "No such mailbox");
         }
@@ -328,6 +340,9 @@ impl Model {
         let found: Vec<Message> =
             folder.messages.iter().filter(|message| uids.contains(message.uid)).cloned().collect();
         let from: UidSet = found.iter().map(|message| message.uid).collect();
+        if exact && from != *uids {
+            return no(Some(Code::ExpungeIssued), "Some messages are gone");
+        }
         if moving {
             for uid in from.iter() {
                 folder.expunge(uid);
@@ -336,7 +351,11 @@ impl Model {
         let Some(target) = self.folders.get_mut(mailbox) else { return nothing_selected() };
         let mut to = UidSet::new();
         for message in found {
-            to.push(target.add(message.flags, Some(message.date), message.text));
+            let uid = target.add(message.flags, Some(message.date), message.text);
+            if let Some(copy) = target.messages.last_mut() {
+                copy.email_id = message.email_id;
+            }
+            to.push(uid);
         }
         let uidvalidity = UidValidity(target.validity);
         Answer::Copied { uidvalidity, from, to, position: self.step() }
@@ -361,15 +380,24 @@ impl Model {
         let Some(folder) = self.folder() else { return nothing_selected() };
         let floor = folder.recent_floor;
         let found = folder.messages.iter().filter(|message| message.matches(program, floor));
-        let uids = found.map(|message| message.uid).collect();
-        Answer::Found { uids, highest_modseq: ModSeq(0) }
+        found_answer(found)
+    }
+
+    fn changed_since(&mut self, uids: &UidSet, modseq: ModSeq) -> Answer {
+        let Some(folder) = self.folder() else { return nothing_selected() };
+        let found = folder.messages.iter().filter(|message| message.modseq > modseq.0);
+        found_answer(found.filter(|message| uids.contains(message.uid)))
     }
 
     fn changes(&mut self, cursor: Cursor, may_shrink: bool) -> Answer {
         let Some(folder) = self.folder() else {
             return Answer::Changes(Box::new(Changes { vanished: true, ..Changes::default() }));
         };
-        let mut changes = Changes { cursor: folder.cursor(), ..Changes::default() };
+        let mut changes = Changes {
+            cursor: folder.cursor(),
+            highest_modseq: ModSeq(folder.modseq),
+            ..Changes::default()
+        };
         let [told, told_expunged] = cursor.0;
         let since = |from: u64| folder.events.iter().skip(from as usize);
         for event in since(told) {
@@ -386,6 +414,8 @@ impl Model {
                 }
             }
         } else {
+            changes.withheld =
+                since(told_expunged).any(|event| matches!(event, Happened::Expunged(_)));
             changes.cursor.0[1] = told_expunged;
         }
         changes.flags.sort_by_key(|row| row.uid);
@@ -409,7 +439,9 @@ impl Folder {
         self.modseq += 1;
         let uid = Uid(self.last_uid);
         let date = date.unwrap_or(ARRIVAL);
-        self.messages.push(Message { uid, flags, date, modseq: self.modseq, text });
+        // What is copied gets the id of its original afterwards.
+        let email_id = u128::from(self.validity) << 32 | u128::from(uid.0);
+        self.messages.push(Message { uid, flags, date, modseq: self.modseq, email_id, text });
         self.events.push(Happened::Added(uid));
         uid
     }
@@ -427,8 +459,7 @@ impl Folder {
     }
 
     fn row(&self, uid: Uid) -> Option<FlagRow> {
-        let message = self.find(uid)?;
-        Some(FlagRow { uid, flags: message.flags.clone(), modseq: ModSeq(message.modseq) })
+        self.find(uid).map(Message::row)
     }
 
     fn status(&self) -> Status {

@@ -4,6 +4,7 @@
 //! bytes it came from.
 
 pub(crate) mod command;
+pub(crate) mod condstore;
 pub(crate) mod fetch;
 pub(crate) mod list;
 pub(crate) mod search;

@@ -12,6 +12,7 @@
 
 mod append;
 mod auth;
+mod condstore;
 mod dispatch;
 mod fetch;
 mod idle;
@@ -114,6 +115,8 @@ pub struct Session {
     waiting: Option<Ticket>,
     tickets: u64,
     names: Names,
+    /// The client knows mod-sequences (RFC 7162 §3.1).
+    condstore: bool,
     end: End,
     times: Times,
     /// Syntax errors since the last command that had none.
@@ -146,6 +149,7 @@ enum Work {
     Append(Box<append::Append>),
     Idle(idle::Idle),
     Fetch(Box<fetch::Fetching>),
+    Create,
     Store(fetch::Storing),
     Copy(mailbox::Copying),
     Expunge,
@@ -210,6 +214,7 @@ impl Session {
             waiting: None,
             tickets: 0,
             names: Names::Rev1,
+            condstore: false,
             end: End::Open,
             times: Times { started: now, command: now, input: now, output: now, stalled: false },
             syntax_errors: 0,
@@ -463,6 +468,7 @@ impl Session {
             | Work::Simple(_)
             | Work::List(_)
             | Work::Status(_)
+            | Work::Create
             | Work::Select(_)
             | Work::Fetch(_)
             | Work::Store(_)
@@ -634,6 +640,7 @@ impl Work {
             | Self::Login
             | Self::Upgrade
             | Self::Simple(_)
+            | Self::Create
             | Self::Idle(_)
             | Self::Store(_)
             | Self::Copy(_)

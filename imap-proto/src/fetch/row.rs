@@ -9,6 +9,7 @@ use crate::date::DateTime;
 use crate::mime::header::RawFields;
 use crate::mime::wire::copy_without_nul;
 use crate::mime::{Kind, Limits};
+use crate::object_id;
 use crate::types::{Blob, Seq, SystemFlags};
 
 /// A section longer than this goes out as a [`Piece::Blob`].
@@ -143,7 +144,7 @@ fn write_meta(out: &mut Vec<u8>, fixed: Fixed, seq: Seq, meta: &Meta<'_>) {
     }
     if fixed.contains(Fixed::EMAILID) {
         out.extend_from_slice(b"EMAILID (");
-        out.extend_from_slice(&email_id(meta.email_id));
+        out.extend_from_slice(&object_id::email(meta.email_id));
         out.extend_from_slice(b") ");
     }
     if fixed.contains(Fixed::THREADID) {
@@ -185,16 +186,6 @@ fn write_date(out: &mut Vec<u8>, date: DateTime) {
     out.push(b'"');
     out.extend_from_slice(&date.format());
     out.extend_from_slice(b"\" ");
-}
-
-/// An EMAILID as it is shown: `M` and 32 hexadecimal digits (RFC 8474 §4: an object id).
-pub(crate) fn email_id(id: u128) -> [u8; 33] {
-    let mut text = [b'M'; 33];
-    for (digit, nibble) in text.iter_mut().skip(1).zip((0..32).rev()) {
-        let value = (id >> (nibble * 4) & 0xf) as u8;
-        *digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
-    }
-    text
 }
 
 fn write_sourced<S: MessageSource + ?Sized>(

@@ -297,12 +297,20 @@ fn describe(ask: &Ask) -> String {
                 ask.runs.iter().map(|run| format!("{}+{}", run.uid.0, run.count)).collect();
             format!("fetch {}", runs.join(","))
         }
-        Ask::Store { uids, action, .. } => format!("store {} {action:?}", set(uids)),
-        Ask::Copy { uids, mailbox, moving: false } => format!("copy {} {mailbox}", set(uids)),
-        Ask::Copy { uids, mailbox, moving: true } => format!("move {} {mailbox}", set(uids)),
+        Ask::Store { uids, action, unchanged_since: None, .. } => {
+            format!("store {} {action:?}", set(uids))
+        }
+        Ask::Store { uids, action, unchanged_since: Some(since), .. } => {
+            format!("store {} {action:?} unless changed since {}", set(uids), since.0)
+        }
+        Ask::Copy { uids, mailbox, moving: false, .. } => format!("copy {} {mailbox}", set(uids)),
+        Ask::Copy { uids, mailbox, moving: true, .. } => format!("move {} {mailbox}", set(uids)),
         Ask::Expunge { uids: None } => "expunge".into(),
         Ask::Expunge { uids: Some(uids) } => format!("expunge {}", set(uids)),
         Ask::Search { .. } => "search".into(),
+        Ask::ChangedSince { uids, modseq } => {
+            format!("changed since {} in {}", modseq.0, set(uids))
+        }
         Ask::Changes { may_shrink: true, .. } => "changes".into(),
         Ask::Changes { may_shrink: false, .. } => "changes but expunges".into(),
     }

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use crate::ask::StoreAction;
+use super::ARRIVAL;
+use crate::ask::{Answer, FoundModSeqs, StoreAction};
 use crate::date::DateTime;
 use crate::fetch::{FetchItems, Keywords, MessageSource, Meta, Rows, SourceError, render_row};
 use crate::mime::{Limits, Mime, Parser};
 use crate::search::Program;
-use crate::types::{Blob, Flags, ModSeq, Seq, Uid};
+use crate::types::{Blob, FlagRow, Flags, ModSeq, Seq, Uid, UidSet};
 
 #[derive(Clone, Debug)]
 pub(super) struct Message {
@@ -15,6 +16,7 @@ pub(super) struct Message {
     pub(super) flags: Flags,
     pub(super) date: DateTime,
     pub(super) modseq: u64,
+    pub(super) email_id: u128,
     pub(super) text: Vec<u8>,
 }
 
@@ -36,6 +38,10 @@ impl Message {
             }
             StoreAction::Replace => self.flags = named.clone(),
         }
+    }
+
+    pub(super) fn row(&self) -> FlagRow {
+        FlagRow { uid: self.uid, flags: self.flags.clone(), modseq: ModSeq(self.modseq) }
     }
 
     /// A row that can't be written is left out.
@@ -64,11 +70,26 @@ impl Message {
             internal_date: self.date,
             size: self.text.len() as u64,
             modseq: ModSeq(self.modseq),
-            save_date: None,
-            email_id: u128::from(self.uid.0),
-            guid: u128::from(self.uid.0),
+            save_date: Some(ARRIVAL),
+            email_id: self.email_id,
+            guid: self.email_id,
         }
     }
+}
+
+/// The answer of a search that found these, which are in order.
+pub(super) fn found_answer<'a>(found: impl Iterator<Item = &'a Message>) -> Answer {
+    let (mut uids, mut modseqs) = (UidSet::new(), FoundModSeqs::default());
+    for message in found {
+        let modseq = ModSeq(message.modseq);
+        if uids.is_empty() {
+            modseqs.first = modseq;
+        }
+        modseqs.last = modseq;
+        modseqs.highest = modseqs.highest.max(modseq);
+        uids.push(message.uid);
+    }
+    Answer::Found { uids, modseqs }
 }
 
 /// The message as FETCH and SEARCH read it.

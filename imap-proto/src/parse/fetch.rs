@@ -44,6 +44,10 @@ fn item(cursor: &mut Cursor<'_>, items: &mut FetchItems) -> Result<(), Error> {
         b"RFC822.SIZE" => Fixed::SIZE,
         b"ENVELOPE" => Fixed::ENVELOPE,
         b"BODYSTRUCTURE" => Fixed::BODYSTRUCTURE,
+        b"MODSEQ" => Fixed::MODSEQ,
+        b"SAVEDATE" => Fixed::SAVEDATE,
+        b"EMAILID" => Fixed::EMAILID,
+        b"THREADID" => Fixed::THREADID,
         b"BODY" if cursor.peek() != Some(b'[') => Fixed::BODY,
         b"BODY" => {
             items.sections.push(section(cursor, false)?);

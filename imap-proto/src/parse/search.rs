@@ -1,8 +1,10 @@
-//! SEARCH (RFC 3501 §6.4.4 and §9 `search`, RFC 4731 RETURN, RFC 5182 SAVE).
+//! SEARCH (RFC 3501 §6.4.4 and §9 `search`, RFC 4731 RETURN, RFC 5182 SAVE, RFC 7162
+//! MODSEQ, RFC 8474 EMAILID, RFC 8514 save dates).
 
 use super::set::Numbers;
-use super::{Cursor, Error};
+use super::{Cursor, Error, condstore};
 use crate::date::Day;
+use crate::object_id;
 use crate::search::{Key, Order};
 use crate::types::{Keyword, SystemFlags, UidSet};
 use crate::view::View;
@@ -27,6 +29,8 @@ pub(crate) struct Search<'v> {
     pub(crate) depth: u32,
     /// How many keys there may be.
     pub(crate) terms: usize,
+    /// Whether MODSEQ was among the keys (RFC 7162 §3.1.5).
+    pub(crate) modseq: bool,
 }
 
 impl Return {
@@ -96,7 +100,7 @@ impl Search<'_> {
             }
             Some(_) | None => {}
         }
-        let mut upper = [0; 16];
+        let mut upper = [0; 20];
         let name = cursor.run(|byte| byte.is_ascii_alphabetic());
         let upper = upper.get_mut(..name.len()).ok_or(Error::Unknown("search key"))?;
         upper.copy_from_slice(name);
@@ -134,6 +138,21 @@ impl Search<'_> {
             b"HEADER" => Key::Header { field: text(cursor)?, value: text(cursor)? },
             b"BODY" => Key::Body(text(cursor)?),
             b"TEXT" => Key::Text(text(cursor)?),
+            b"MODSEQ" => {
+                self.modseq = true;
+                Key::ModSeq(condstore::search_modseq(cursor)?)
+            }
+            b"EMAILID" => Key::EmailId(object_id(cursor)?),
+            b"THREADID" => {
+                object_id(cursor)?;
+                // RFC 8474 §5.2: no threads are kept, so no message has this id.
+                Key::All.negated()
+            }
+            b"SAVEDBEFORE" => Key::Saved(Order::Before, day(cursor)?),
+            b"SAVEDON" => Key::Saved(Order::On, day(cursor)?),
+            b"SAVEDSINCE" => Key::Saved(Order::Since, day(cursor)?),
+            // RFC 8514 §4.3: every mailbox keeps save dates.
+            b"SAVEDATESUPPORTED" => Key::All,
             b"UID" => {
                 cursor.space()?;
                 Key::Uids(Numbers::parse(cursor)?.resolve(self.view, self.saved, true)?)
@@ -176,6 +195,15 @@ fn size(cursor: &mut Cursor<'_>) -> Result<u64, Error> {
 
 fn day(cursor: &mut Cursor<'_>) -> Result<Day, Error> {
     Day::parse(&text(cursor)?).map_err(|_| Error::Expected("a date such as 1-Feb-1994"))
+}
+
+fn object_id(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
+    cursor.space()?;
+    let id = cursor.run(object_id::is_allowed);
+    if id.is_empty() || id.len() > object_id::MAX {
+        return Err(Error::Expected("an object id"));
+    }
+    Ok(id.to_vec())
 }
 
 fn keyword(cursor: &mut Cursor<'_>) -> Result<Keyword, Error> {

@@ -3,8 +3,9 @@
 use super::text::{self, Needle};
 use super::{Key, Order};
 use crate::date::{DateTime, Day, parse_message_date};
-use crate::fetch::{MessageSource, Meta, SourceError, email_id};
+use crate::fetch::{MessageSource, Meta, SourceError};
 use crate::mime::header::RawFields;
+use crate::object_id;
 use crate::types::{Keyword, ModSeq, SystemFlags, UidSet};
 
 /// Bounds on a program (row 45).
@@ -124,6 +125,12 @@ impl Program {
     #[must_use]
     pub fn reads(&self) -> Option<Reads> {
         self.reads
+    }
+
+    /// Whether it looks at [`Meta::email_id`]; otherwise that may be left 0.
+    #[must_use]
+    pub fn reads_email_id(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.test, Test::EmailId(_)))
     }
 
     /// What the columns alone say.
@@ -304,7 +311,7 @@ impl Test {
             Test::Smaller(size) => meta.size < *size,
             Test::Uids(uids) => uids.contains(meta.uid),
             Test::ModSeq(modseq) => meta.modseq >= *modseq,
-            Test::EmailId(id) => email_id(meta.email_id) == **id,
+            Test::EmailId(id) => object_id::email(meta.email_id) == **id,
             Test::Sent(..) | Test::Header(..) | Test::Body(_) | Test::Text(_) => return None,
         })
     }

@@ -225,21 +225,28 @@ impl Session {
 
     /// ENABLE (RFC 5161): what we don't know is left out of the answer.
     pub(super) fn on_enable(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Error> {
-        let mut enabled = false;
+        let (mut rev2, mut condstore) = (false, false);
         loop {
             cursor.space()?;
             let name = cursor.atom("a capability")?;
             if self.config.imap4rev2 && name.eq_ignore_ascii_case(b"IMAP4rev2") {
-                enabled = true;
+                rev2 = true;
             }
+            condstore |= name.eq_ignore_ascii_case(b"CONDSTORE");
             if cursor.end().is_ok() {
                 break;
             }
         }
-        self.out.put(if enabled { b"* ENABLED IMAP4rev2\r\n" } else { b"* ENABLED\r\n" });
-        if enabled {
+        self.out.put(b"* ENABLED");
+        if rev2 {
             self.names = Names::Rev2;
+            self.out.put(b" IMAP4rev2");
         }
+        if condstore {
+            self.enable_condstore();
+            self.out.put(b" CONDSTORE");
+        }
+        self.out.put(b"\r\n");
         self.finish(Reply::ok("Done"));
         Ok(())
     }

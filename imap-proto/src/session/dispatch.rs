@@ -1,6 +1,6 @@
 //! From lines and answers to the method that knows what to do.
 
-use super::tell::{Reply, Tell};
+use super::tell::{FlagsOf, Reply, Shown, Tell};
 use super::{End, Phase, Session, Work};
 use crate::ask::{Answer, Changes, Code};
 use crate::frame::Fault;
@@ -207,6 +207,9 @@ impl Session {
             (Work::Status(status), Answer::Status(answer)) => {
                 self.on_status_answer(&status, &answer)
             }
+            (Work::Create, Answer::Created { mailbox_id, position }) => {
+                self.on_created(mailbox_id, position);
+            }
             (Work::Store(storing), Answer::Stored(stored)) => self.on_stored(storing, stored),
             (Work::Copy(copying), Answer::Copied { uidvalidity, from, to, position }) => {
                 self.on_copied(copying, uidvalidity, &from, &to, position);
@@ -216,8 +219,8 @@ impl Session {
                     self.finish_looking(Reply::ok("Expunged"));
                 }
             }
-            (Work::Search(searching), Answer::Found { uids, .. }) => {
-                self.on_found(*searching, &uids)
+            (Work::Search(searching), Answer::Found { uids, modseqs }) => {
+                self.on_found(*searching, &uids, modseqs)
             }
             (_, answer) => self.finish(Reply::refusal(answer)),
         }
@@ -294,7 +297,7 @@ impl Session {
             self.bye(Some(Code::NonExistent), "Mailbox is gone");
             return;
         }
-        let with_uid = self.names == crate::parse::Names::Rev2;
+        let shown = Shown { uid: self.tells_uids(), modseq: self.condstore, flags: FlagsOf::All };
         let Phase::Selected(mailbox) = &mut self.phase else { return };
         mailbox.cursor = changes.cursor;
         mailbox.changed |= changes.more;
@@ -316,7 +319,10 @@ impl Session {
             self.told.push_back(Tell::Keywords);
         }
         if !changes.flags.is_empty() {
-            self.told.push_back(Tell::Flags { rows: changes.flags.into_iter(), uid: with_uid });
+            self.told.push_back(Tell::Flags { rows: changes.flags.into_iter(), shown });
+        }
+        if !changes.more {
+            self.on_looked((!changes.withheld).then_some(changes.highest_modseq));
         }
     }
 

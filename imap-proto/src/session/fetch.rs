@@ -1,13 +1,13 @@
-//! FETCH and STORE (RFC 3501 §6.4.5, §6.4.6).
+//! FETCH and STORE (RFC 3501 §6.4.5, §6.4.6; CHANGEDSINCE and UNCHANGEDSINCE, RFC 7162 §3.1.3, §3.1.4).
 
 use std::sync::Arc;
 
-use super::tell::{Reply, Tell};
+use super::tell::{FlagsOf, Reply, Shown, Tell, uid_set};
 use super::{Phase, Session, Work};
-use crate::ask::{Answer, Ask, Code, FetchAsk, Run, StoreAction, Stored};
+use crate::ask::{Answer, Ask, Code, FetchAsk, Run, StoreAction, Stored, StoredRows};
 use crate::fetch::{FetchItems, Fixed};
 use crate::parse::set::Numbers;
-use crate::parse::{Cursor, Error, fetch};
+use crate::parse::{Cursor, Error, condstore, fetch};
 use crate::types::{Flags, SystemFlags, Uid, UidSet};
 
 /// A FETCH that runs, batch by batch.
@@ -21,6 +21,8 @@ pub(super) struct Fetching {
     seen: Seen,
     /// What is asked for now.
     runs: Vec<Run>,
+    /// What rows show whose `\Seen` was just set.
+    seen_items: Arc<FetchItems>,
 }
 
 /// Setting `\Seen` along the way.
@@ -39,6 +41,8 @@ enum Seen {
 pub(super) struct Storing {
     silent: bool,
     by_uid: bool,
+    /// UNCHANGEDSINCE was said.
+    conditional: bool,
 }
 
 impl Fetching {
@@ -53,7 +57,7 @@ impl Session {
         let numbers = Numbers::parse(cursor)?;
         cursor.space()?;
         let mut items = fetch::items(cursor)?;
-        cursor.end()?;
+        let changed_since = condstore::fetch_modifiers(cursor)?;
         let Phase::Selected(mailbox) = &self.phase else {
             return Err(Error::State("No mailbox is selected"));
         };
@@ -62,19 +66,36 @@ impl Session {
             // RFC 3501 §6.4.8: every response has the UID.
             items.fixed |= Fixed::UID;
         }
+        if changed_since.is_some() {
+            // RFC 7162 §3.1.4.1: MODSEQ is among the items without being named.
+            items.fixed |= Fixed::MODSEQ;
+        }
         let seen = match items.sets_seen() && !mailbox.read_only {
             true => Seen::SetTo(Uid(0), UidSet::new()),
             false => Seen::Leave,
         };
+        if items.fixed.contains(Fixed::MODSEQ) {
+            self.enable_condstore();
+        }
         let items = Arc::new(items);
-        self.next_batch(Box::new(Fetching {
-            uids,
-            next: Uid(1),
-            items,
-            by_uid,
-            seen,
-            runs: Vec::new(),
-        }));
+        let seen_items = match &seen {
+            Seen::SetTo(..) if self.condstore => {
+                // RFC 7162 §3.2.4: that `\Seen` was set is told with both.
+                let fixed = items.fixed | Fixed::UID | Fixed::MODSEQ;
+                Arc::new(FetchItems { fixed, ..(*items).clone() })
+            }
+            Seen::SetTo(..) | Seen::Leave | Seen::Setting => Arc::clone(&items),
+        };
+        let runs = Vec::new();
+        let fetching =
+            Box::new(Fetching { uids, next: Uid(1), items, by_uid, seen, runs, seen_items });
+        match changed_since {
+            Some(modseq) if !fetching.uids.is_empty() => {
+                self.ask(Ask::ChangedSince { uids: fetching.uids.clone(), modseq });
+                self.work = Work::Fetch(fetching);
+            }
+            Some(_) | None => self.next_batch(fetching),
+        }
         Ok(())
     }
 
@@ -99,7 +120,7 @@ impl Session {
                     uids,
                     action: StoreAction::Add,
                     flags,
-                    silent: true,
+                    rows: StoredRows::None,
                     unchanged_since: None,
                 });
                 self.work = Work::Fetch(fetching);
@@ -124,6 +145,7 @@ impl Session {
             runs: fetching.runs.clone(),
             items: Arc::clone(&fetching.items),
             also_flags,
+            seen_items: Arc::clone(&fetching.seen_items),
             budget: self.limits().unsent,
             by_uid: fetching.by_uid,
             recent: Arc::clone(&mailbox.recent),
@@ -150,6 +172,11 @@ impl Session {
                 fetching.seen = Seen::SetTo(last, changed);
                 self.ask_rows(fetching);
             }
+            (_, Answer::Found { uids, .. }) => {
+                // CHANGEDSINCE: of these only is anything shown, and is `\Seen` set on anything.
+                fetching.uids = fetching.uids.intersect(&uids);
+                self.next_batch(fetching);
+            }
             (_, Answer::Rows { pieces, served, position }) => {
                 if !self.depends_on(position) {
                     return;
@@ -175,6 +202,7 @@ impl Session {
         cursor.space()?;
         let numbers = Numbers::parse(cursor)?;
         cursor.space()?;
+        let unchanged_since = condstore::store_modifiers(cursor)?;
         let action = if cursor.skip(b"+") {
             StoreAction::Add
         } else if cursor.skip(b"-") {
@@ -203,13 +231,25 @@ impl Session {
             return Err(Error::State("No mailbox is selected"));
         };
         let uids = numbers.resolve(&mailbox.view, &mailbox.saved, by_uid)?;
-        if mailbox.read_only {
+        let read_only = mailbox.read_only;
+        let conditional = unchanged_since.is_some();
+        if conditional {
+            self.enable_condstore();
+        }
+        if read_only {
             self.finish(Reply::no(Some(Code::NoPerm), "Mailbox is read-only"));
         } else if uids.is_empty() {
             self.finish(Reply::ok("Nothing to do"));
         } else {
-            self.ask(Ask::Store { uids, action, flags, silent, unchanged_since: None });
-            self.work = Work::Store(Storing { silent, by_uid });
+            let rows = match silent {
+                // RFC 7162 §3.1.3: the mod-sequence is told even so.
+                true if conditional => StoredRows::All,
+                true if self.condstore => StoredRows::Changed,
+                true => StoredRows::None,
+                false => StoredRows::All,
+            };
+            self.ask(Ask::Store { uids, action, flags, rows, unchanged_since });
+            self.work = Work::Store(Storing { silent, by_uid, conditional });
         }
         Ok(())
     }
@@ -223,14 +263,37 @@ impl Session {
             mailbox.keywords = keywords;
             self.told.push_back(Tell::Keywords);
         }
-        if !storing.silent {
-            let rev2 = self.names == crate::parse::Names::Rev2;
-            self.told.push_back(Tell::Flags {
-                rows: stored.rows.into_iter(),
-                uid: storing.by_uid || rev2,
-            });
+        // RFC 7162 §3.1.3: the set is in the numbers that the command used.
+        let mut modified = Vec::new();
+        if storing.by_uid {
+            uid_set(&mut modified, &stored.modified);
+        } else {
+            let numbers = mailbox.view.numbers(&stored.modified);
+            uid_set(&mut modified, &numbers.into_iter().collect());
         }
-        self.finish(Reply::ok("Stored"));
+        if !storing.silent || self.condstore {
+            let flags = match storing.silent {
+                // Why a message was left alone is told at once, which saves the client a question.
+                true => FlagsOf::These(stored.modified),
+                false => FlagsOf::All,
+            };
+            let uid = storing.by_uid || self.tells_uids();
+            let shown = Shown { uid, modseq: self.condstore, flags };
+            self.told.push_back(Tell::Flags { rows: stored.rows.into_iter(), shown });
+        }
+        // A UID without a message is no error (RFC 3501 §6.4.8); a number that the client may still use has one.
+        let gone = storing.conditional && !storing.by_uid && !stored.gone.is_empty();
+        let code = String::from_utf8(modified)
+            .ok()
+            .filter(|set| !set.is_empty())
+            .map(|set| format!("MODIFIED {set}"));
+        self.finish(match (code, gone) {
+            // RFC 7162 §3.1.3, example 11.
+            (Some(code), true) => Reply::no_with(code, "Some messages are gone, others changed"),
+            (None, true) => Reply::no(Some(Code::ExpungeIssued), "Some messages are gone"),
+            (Some(code), false) => Reply::ok_with(code, "Some messages changed meanwhile"),
+            (None, false) => Reply::ok("Stored"),
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::tell::Reply;
 use super::{Session, Work, mailbox::StatusOf};
-use crate::ask::{Answer, Ask, NameEntry};
+use crate::ask::{Answer, Ask, NameEntry, StatusItems};
 use crate::parse::list::List;
 use crate::parse::{Cursor, Error, Names};
 use crate::types::MailboxName;
@@ -56,6 +56,10 @@ impl Session {
         }
         if list.patterns.is_empty() {
             return self.finish(Reply::ok("Done"));
+        }
+        if list.returns.status.is_some_and(|items| items.has(StatusItems::HIGHESTMODSEQ)) {
+            // RFC 7162 §3.1: STATUS by LIST (RFC 5819) is STATUS.
+            self.enable_condstore();
         }
         self.ask(Ask::Names);
         let names = Arc::new([]);

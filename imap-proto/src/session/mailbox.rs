@@ -3,11 +3,13 @@
 use super::tell::{Reply, Tell, uid_set};
 use super::{Phase, Session, Work, list};
 use crate::ask::{Ask, Code, Status, StatusItems};
+use crate::capabilities;
 use crate::fetch::number;
+use crate::object_id;
 use crate::parse::list::status_items;
 use crate::parse::set::Numbers;
 use crate::parse::{Cursor, Error, mailbox};
-use crate::types::{MailboxName, Position, SpecialUse, UidSet, UidValidity};
+use crate::types::{MailboxId, MailboxName, Position, SpecialUse, UidSet, UidValidity};
 
 /// A STATUS that is being answered.
 #[derive(Debug)]
@@ -57,8 +59,18 @@ impl Session {
             self.finish(Reply::no(Some(Code::UseAttr), "Special use is not known"));
             return Ok(());
         }
-        self.simply(Ask::Create { mailbox: name, special_use }, "Created");
+        self.ask(Ask::Create { mailbox: name, special_use });
+        self.work = Work::Create;
         Ok(())
+    }
+
+    pub(super) fn on_created(&mut self, id: MailboxId, position: Position) {
+        if self.depends_on(position) {
+            // RFC 8474 §4.1
+            let id = object_id::mailbox(id);
+            let code = format!("MAILBOXID ({})", String::from_utf8_lossy(&id));
+            self.finish(Reply::ok_with(code, "Created"));
+        }
     }
 
     pub(super) fn on_delete(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Error> {
@@ -111,6 +123,9 @@ impl Session {
         let items = status_items(cursor)?;
         cursor.end()?;
         let mailbox = mailbox(&wire, self.names)?;
+        if items.has(StatusItems::HIGHESTMODSEQ) {
+            self.enable_condstore();
+        }
         self.ask(Ask::Status { mailbox: mailbox.clone(), items });
         self.work = Work::Status(StatusOf { mailbox, items });
         Ok(())
@@ -123,6 +138,7 @@ impl Session {
 
     pub(super) fn tell_status(&mut self, of: &StatusOf, status: &Status) {
         let names = self.names;
+        let append_limit = capabilities::append_limit(&self.config);
         self.out.write(|out| {
             out.extend_from_slice(b"* STATUS ");
             list::name(out, of.mailbox.as_str(), names);
@@ -135,7 +151,15 @@ impl Session {
                 before = b" ";
                 out.extend_from_slice(name.as_bytes());
                 out.push(b' ');
-                number::write(status.counter(item), out);
+                match item {
+                    StatusItems::MAILBOXID => {
+                        out.push(b'(');
+                        out.extend_from_slice(&object_id::mailbox(status.mailbox_id));
+                        out.push(b')');
+                    }
+                    StatusItems::APPENDLIMIT => number::write(append_limit, out),
+                    counter => number::write(status.counter(counter), out),
+                }
             }
             out.extend_from_slice(b")\r\n");
         });
@@ -164,7 +188,7 @@ impl Session {
             self.finish(Reply::ok("Nothing to do"));
         } else {
             let here = selected.name == target;
-            self.ask(Ask::Copy { uids, mailbox: target, moving });
+            self.ask(Ask::Copy { uids, mailbox: target, moving, exact: !by_uid });
             self.work = Work::Copy(Copying { moving, here });
         }
         Ok(())
@@ -206,6 +230,10 @@ impl Session {
             // RFC 6851 §4.3: before the EXPUNGEs, hence not with the tagged OK.
             let line = [b"* OK [", &code[..], b"] Moved\r\n"].concat();
             self.told.push_back(Tell::Line(line));
+            if let (true, Phase::Selected(mailbox)) = (self.condstore, &mut self.phase) {
+                // RFC 6851 §4.4: what it has become by messages that went.
+                mailbox.modseq_due = true;
+            }
         }
         self.finish_looking(Reply::ok("Moved"));
     }

@@ -1,21 +1,23 @@
-//! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182).
+//! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 7162 §3.1.5).
 
 use std::sync::Arc;
 
 use super::tell::{Reply, Tell, uid_set};
 use super::{Phase, Session, Work};
-use crate::ask::Ask;
+use crate::ask::{Ask, FoundModSeqs};
 use crate::fetch::number;
 use crate::parse::search::{Return, Search};
 use crate::parse::{Cursor, Error, Names};
-use crate::search::{Limits, Program};
-use crate::types::{Uid, UidSet};
+use crate::search::{Key, Limits, Program};
+use crate::types::{ModSeq, Uid, UidSet};
 
 /// A SEARCH that is being answered.
 #[derive(Debug)]
 pub(super) struct Searching {
     wanted: Return,
     by_uid: bool,
+    /// MODSEQ was among the keys: so it is among the results (RFC 7162 §3.1.5).
+    modseq: bool,
 }
 
 impl Session {
@@ -34,8 +36,9 @@ impl Session {
             saved: &mailbox.saved,
             depth: u32::try_from(bounds.depth).unwrap_or(u32::MAX),
             terms: bounds.terms,
+            modseq: false,
         };
-        let key = match search.parse(cursor) {
+        let mut key = match search.parse(cursor) {
             Ok(key) => key,
             Err(error) => {
                 // RFC 5182 §2.1: a NO leaves nothing saved.
@@ -45,29 +48,45 @@ impl Session {
                 return Err(error);
             }
         };
+        let modseq = search.modseq;
+        let mut bounds = bounds;
+        if modseq {
+            // The mod-sequence told is that of what is told: not of messages that this session has yet to hear of.
+            key = Key::And(vec![Key::Uids(mailbox.view.uids()), key]);
+            bounds = Limits { depth: bounds.depth + 1, terms: bounds.terms + 2, ..bounds };
+            self.enable_condstore();
+        }
         let program = Program::compile(&key, bounds).map_err(|_| Error::Limit("search keys"))?;
         self.ask(Ask::Search { program: Arc::new(program) });
-        self.work = Work::Search(Box::new(Searching { wanted, by_uid }));
+        self.work = Work::Search(Box::new(Searching { wanted, by_uid, modseq }));
         Ok(())
     }
 
-    pub(super) fn on_found(&mut self, searching: Searching, uids: &UidSet) {
-        let Searching { wanted, by_uid } = searching;
+    pub(super) fn on_found(&mut self, searching: Searching, uids: &UidSet, modseqs: FoundModSeqs) {
+        let Searching { wanted, by_uid, modseq } = searching;
         let Phase::Selected(mailbox) = &mut self.phase else { return };
         let found = mailbox.view.clip(uids);
         let ends = [
             wanted.min.then(|| found.first()).flatten(),
             wanted.max.then(|| found.last()).flatten(),
         ];
+        // RFC 5182 §2.4, RFC 4731 §3.2: with MIN or MAX and neither ALL nor COUNT it is about these alone.
+        let only_ends = (wanted.min || wanted.max) && !wanted.all && !wanted.count;
+        let modseq = (modseq && !found.is_empty()).then(|| match only_ends {
+            true => {
+                let first = if wanted.min { modseqs.first } else { ModSeq(0) };
+                let last = if wanted.max { modseqs.last } else { ModSeq(0) };
+                first.max(last)
+            }
+            false => modseqs.highest,
+        });
         if wanted.save {
-            // RFC 5182 §2.4: with MIN or MAX and neither ALL nor COUNT only these are saved.
-            let only_ends = (wanted.min || wanted.max) && !wanted.all && !wanted.count;
             mailbox.saved =
                 if only_ends { ends.iter().flatten().copied().collect() } else { found.clone() };
         }
         if !wanted.extended {
             self.out.put(b"* SEARCH");
-            self.told.push_back(Tell::Found { uids: found, next: Uid(1), by_uid });
+            self.told.push_back(Tell::Found { uids: found, next: Uid(1), by_uid, modseq });
             return self.finish(Reply::ok("Done"));
         }
         let shown =
@@ -97,6 +116,10 @@ impl Session {
             if wanted.count {
                 line.extend_from_slice(b" COUNT ");
                 number::write(found.len(), &mut line);
+            }
+            if let Some(modseq) = modseq {
+                line.extend_from_slice(b" MODSEQ ");
+                number::write(modseq.0, &mut line);
             }
             line.extend_from_slice(b"\r\n");
             self.told.push_back(Tell::Line(line));

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::condstore::highest_modseq;
 use super::tell::{Reply, counted, flag_lists};
 use super::{Phase, Session, Work};
 use crate::ask::{Answer, Ask, Selected};
 use crate::fetch::number;
-use crate::parse::{Cursor, Error, Names};
-use crate::types::{Cursor as ChangeCursor, Keyword, MailboxName, UidSet};
+use crate::object_id;
+use crate::parse::{Cursor, Error, Names, condstore};
+use crate::types::{Cursor as ChangeCursor, Keyword, MailboxName, ModSeq, UidSet};
 use crate::view::View;
 
 /// A SELECT that is being answered.
@@ -30,6 +32,10 @@ pub(super) struct Mailbox {
     pub(super) saved: UidSet,
     /// Something may have happened that wasn't asked for.
     pub(super) changed: bool,
+    /// Everything up to here is told.
+    pub(super) modseq: ModSeq,
+    /// HIGHESTMODSEQ is to be told once what happened is (RFC 7162 §3.1).
+    pub(super) modseq_due: bool,
     /// Changes were asked for when the view could not shrink: messages may be gone.
     pub(super) shrink_due: bool,
 }
@@ -64,7 +70,7 @@ impl Session {
     ) -> Result<(), Error> {
         cursor.space()?;
         let wire = cursor.astring()?;
-        cursor.end()?;
+        let condstore = condstore::select_parameters(cursor)?;
         // RFC 3501 §6.3.1: whatever becomes of it, the mailbox that was selected no longer is.
         let was_selected = matches!(self.phase, Phase::Selected(_));
         if was_selected {
@@ -72,6 +78,9 @@ impl Session {
             if self.names == Names::Rev2 {
                 self.out.put(b"* OK [CLOSED] Previous mailbox is closed\r\n");
             }
+        }
+        if condstore {
+            self.enable_condstore();
         }
         match crate::parse::mailbox(&wire, self.names) {
             Ok(mailbox) => {
@@ -107,6 +116,8 @@ impl Session {
             read_only: selected.read_only,
             saved: UidSet::new(),
             changed: false,
+            modseq: selected.highest_modseq,
+            modseq_due: false,
             shrink_due: false,
         };
         let names = self.names;
@@ -121,6 +132,12 @@ impl Session {
             }
             code(out, "UIDVALIDITY", selected.uidvalidity.0, "UIDs are valid");
             code(out, "UIDNEXT", selected.uidnext.0, "Next UID");
+            // RFC 7162 §3.1.2.1: owed to who knows mod-sequences, of use to who is about to say so.
+            highest_modseq(out, selected.highest_modseq);
+            // RFC 8474 §4.2
+            out.extend_from_slice(b"* OK [MAILBOXID (");
+            out.extend_from_slice(&object_id::mailbox(selected.mailbox_id));
+            out.extend_from_slice(b")] Mailbox's id\r\n");
             if !rev1 {
                 // RFC 9051 §6.3.2: the name as it is written now.
                 out.extend_from_slice(b"* LIST () \"/\" ");

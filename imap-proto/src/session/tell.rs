@@ -8,7 +8,7 @@ use crate::ask::{Answer, Code};
 use crate::fetch::number;
 use crate::parse::Error;
 use crate::tag::Tag;
-use crate::types::{FlagRow, Keyword, SystemFlags, Time, Uid, UidSet};
+use crate::types::{FlagRow, Keyword, ModSeq, SystemFlags, Time, Uid, UidSet};
 use crate::view::View;
 
 /// Something to be told. What may be long keeps its place and goes on when there is room again.
@@ -21,13 +21,28 @@ pub(super) enum Tell {
     /// FLAGS and PERMANENTFLAGS: the mailbox has new keywords.
     Keywords,
     /// `n FETCH (FLAGS …)` for these.
-    Flags { rows: std::vec::IntoIter<FlagRow>, uid: bool },
-    /// `SEARCH n n n …`
-    Found { uids: UidSet, next: Uid, by_uid: bool },
+    Flags { rows: std::vec::IntoIter<FlagRow>, shown: Shown },
+    /// `SEARCH n n n …`, and the mod-sequence behind it (RFC 7162 §3.1.6).
+    Found { uids: UidSet, next: Uid, by_uid: bool, modseq: Option<ModSeq> },
     /// A line that is ready.
     Line(Vec<u8>),
     /// The command's end.
     Reply(Reply),
+}
+
+/// What is told of a message whose flags changed.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) uid: bool,
+    pub(super) modseq: bool,
+    pub(super) flags: FlagsOf,
+}
+
+/// Whose flags are told; of the others the mod-sequence alone, since the client knows the rest.
+#[derive(Debug)]
+pub(super) enum FlagsOf {
+    All,
+    These(UidSet),
 }
 
 /// OK, NO or BAD, and why.
@@ -49,6 +64,10 @@ impl Reply {
 
     pub(super) fn no(code: Option<Code>, text: impl Into<Cow<'static, str>>) -> Self {
         Self { status: "NO", code: code.map(|code| code.as_str().into()), text: text.into() }
+    }
+
+    pub(super) fn no_with(code: impl Into<Cow<'static, str>>, text: &'static str) -> Self {
+        Self { status: "NO", code: Some(code.into()), text: text.into() }
     }
 
     pub(super) fn bad(text: impl Into<Cow<'static, str>>) -> Self {
@@ -112,7 +131,10 @@ impl Tell {
         match self {
             Self::Expunged(numbers) => numbers.capacity() * size_of::<(u32, u32)>(),
             Self::Exists | Self::Keywords => 0,
-            Self::Flags { rows, .. } => rows.len() * size_of::<FlagRow>(),
+            Self::Flags { rows, shown } => {
+                let of = if let FlagsOf::These(uids) = &shown.flags { uids.held() } else { 0 };
+                rows.len() * size_of::<FlagRow>() + of
+            }
             Self::Found { uids, .. } => uids.held(),
             Self::Line(line) => line.capacity(),
             Self::Reply(reply) => reply.held(),
@@ -231,18 +253,18 @@ impl Session {
                 });
                 (!numbers.is_empty()).then_some(Tell::Expunged(numbers))
             }
-            Tell::Flags { mut rows, uid } => {
+            Tell::Flags { mut rows, shown } => {
                 let Phase::Selected(mailbox) = &self.phase else { return None };
                 self.out.write(|out| {
                     let full = out.len() + room;
                     while out.len() < full {
                         let Some(row) = rows.next() else { break };
-                        flag_row(out, &mailbox.view, &mailbox.recent, &row, uid);
+                        flag_row(out, &mailbox.view, &mailbox.recent, &row, &shown);
                     }
                 });
-                (rows.len() > 0).then_some(Tell::Flags { rows, uid })
+                (rows.len() > 0).then_some(Tell::Flags { rows, shown })
             }
-            Tell::Found { uids, mut next, by_uid } => {
+            Tell::Found { uids, mut next, by_uid, modseq } => {
                 let Phase::Selected(mailbox) = &self.phase else { return None };
                 let mut more = false;
                 self.out.write(|out| {
@@ -264,9 +286,14 @@ impl Session {
                             return;
                         }
                     }
+                    if let Some(modseq) = modseq {
+                        out.extend_from_slice(b" (MODSEQ ");
+                        number::write(modseq.0, out);
+                        out.push(b')');
+                    }
                     out.extend_from_slice(b"\r\n");
                 });
-                more.then_some(Tell::Found { uids, next, by_uid })
+                more.then_some(Tell::Found { uids, next, by_uid, modseq })
             }
         }
     }
@@ -321,20 +348,32 @@ pub(super) fn uid_set(out: &mut Vec<u8>, uids: &UidSet) {
     }
 }
 
-fn flag_row(out: &mut Vec<u8>, view: &View, recent: &Arc<UidSet>, row: &FlagRow, uid: bool) {
+fn flag_row(out: &mut Vec<u8>, view: &View, recent: &Arc<UidSet>, row: &FlagRow, shown: &Shown) {
     // A message that isn't in the view can't be told of.
     let Some(seq) = view.seq(row.uid) else { return };
     out.extend_from_slice(b"* ");
     number::write(u64::from(seq.0), out);
     out.extend_from_slice(b" FETCH (");
-    if uid {
+    if shown.uid {
         out.extend_from_slice(b"UID ");
         number::write(u64::from(row.uid.0), out);
         out.push(b' ');
     }
-    out.extend_from_slice(b"FLAGS (");
-    flag_names(out, row.flags.system, &row.flags.keywords, recent.contains(row.uid));
-    out.extend_from_slice(b"))\r\n");
+    let flags = match &shown.flags {
+        FlagsOf::All => true,
+        FlagsOf::These(uids) => uids.contains(row.uid),
+    };
+    if flags {
+        out.extend_from_slice(b"FLAGS (");
+        flag_names(out, row.flags.system, &row.flags.keywords, recent.contains(row.uid));
+        out.extend_from_slice(if shown.modseq { b") " } else { b")" });
+    }
+    if shown.modseq {
+        out.extend_from_slice(b"MODSEQ (");
+        number::write(row.modseq.0, out);
+        out.push(b')');
+    }
+    out.extend_from_slice(b")\r\n");
 }
 
 fn flag_names(out: &mut Vec<u8>, system: SystemFlags, keywords: &[Keyword], recent: bool) {

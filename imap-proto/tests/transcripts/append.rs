@@ -41,6 +41,8 @@ fn flags_and_date() {
     S: * OK [UNSEEN 1] First unseen
     S: * OK [UIDVALIDITY 7] UIDs are valid
     S: * OK [UIDNEXT 5] Next UID
+    S: * OK [HIGHESTMODSEQ 5] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: b OK [READ-WRITE] Selected
     C: c FETCH 4 (FLAGS INTERNALDATE RFC822.SIZE)
     Q: fetch 4+1

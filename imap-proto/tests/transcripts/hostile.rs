@@ -38,7 +38,7 @@ fn row_02_state_is_forgotten_over_tls() {
     S: c BAD TLS is already active
     C: d LOGIN u pw
     Q: login u
-    S: d OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS MOVE MULTIAPPEND CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE ESEARCH SEARCHRES] Logged in
+    S: d OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS MOVE MULTIAPPEND CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE ESEARCH SEARCHRES CONDSTORE OBJECTID SAVEDATE APPENDLIMIT=67108864] Logged in
     C: e STARTTLS
     S: e BAD Already logged in
     "#);
@@ -213,7 +213,7 @@ fn row_10_a_literal_without_waiting() {
     S: + OK
     S: + OK
     Q: login u
-    S: a OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS MOVE MULTIAPPEND CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE ESEARCH SEARCHRES] Logged in
+    S: a OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS MOVE MULTIAPPEND CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE ESEARCH SEARCHRES CONDSTORE OBJECTID SAVEDATE APPENDLIMIT=67108864] Logged in
     "#);
 }
 
@@ -301,7 +301,7 @@ fn row_46_sets_in_an_empty_mailbox() {
         play_user("C: a CREATE x | C: b SELECT x | C: c UID FETCH *:* UID | C: d UID MOVE 1:* INBOX | C: e FETCH 1:* UID | C: f UID SEARCH UID 1:*"), @r#"
     C: a CREATE x
     Q: create x
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b SELECT x
     Q: select x
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
@@ -310,6 +310,8 @@ fn row_46_sets_in_an_empty_mailbox() {
     S: * 0 RECENT
     S: * OK [UIDVALIDITY 8] UIDs are valid
     S: * OK [UIDNEXT 1] Next UID
+    S: * OK [HIGHESTMODSEQ 1] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000008)] Mailbox's id
     S: b OK [READ-WRITE] Selected
     C: c UID FETCH *:* UID
     S: c OK Done
@@ -340,10 +342,10 @@ fn literals_that_look_like_literals() {
     insta::assert_snapshot!(play_user(r#"B: a CREATE {4+}\r\n{9+}\r\n | B: b CREATE {1+}\r\n}\r\n | B: c CREATE {4+}\r\nx{1+}\r\n | B: d CREATE {0+}\r\n}\r\n | C: e NOOP"#), @r#"
     B: a CREATE {4+}\r\n{9+}\r\n
     Q: create {9+}
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     B: b CREATE {1+}\r\n}\r\n
     Q: create }
-    S: b OK Created
+    S: b OK [MAILBOXID (F00000000000000000000000000000009)] Created
     B: c CREATE {4+}\r\nx{1+}\r\n
     S: c BAD Expected the end of the command
     B: d CREATE {0+}\r\n}\r\n

@@ -11,10 +11,10 @@ fn wildcards_and_children() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE a/b/c | C: b CREATE "a b" | C: c LIST "" % | C: d LIST "" * | C: e LIST a/ % | C: f LIST "" a/%/c | C: g LIST "" inbox | C: h LIST "" """#), @r#"
     C: a CREATE a/b/c
     Q: create a/b/c
-    S: a OK Created
+    S: a OK [MAILBOXID (F0000000000000000000000000000000a)] Created
     C: b CREATE "a b"
     Q: create a b
-    S: b OK Created
+    S: b OK [MAILBOXID (F0000000000000000000000000000000b)] Created
     C: c LIST "" %
     Q: names
     S: * LIST (\HasNoChildren) "/" "INBOX"
@@ -52,10 +52,10 @@ fn names_go_out_as_they_came_in() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE "Entw&APw-rfe" | C: b CREATE "a\"b\\c&-d" | C: c LIST "" E* | C: d LIST "" a* | C: e ENABLE IMAP4rev2 | C: f LIST "" *"#), @r#"
     C: a CREATE "Entw&APw-rfe"
     Q: create Entwürfe
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b CREATE "a\"b\\c&-d"
     Q: create a"b\c&d
-    S: b OK Created
+    S: b OK [MAILBOXID (F00000000000000000000000000000009)] Created
     C: c LIST "" E*
     Q: names
     S: * LIST (\HasNoChildren) "/" "Entw&APw-rfe"
@@ -81,7 +81,7 @@ fn lsub() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE x/y | C: b SUBSCRIBE x/y | C: c SUBSCRIBE gone/z | C: d LSUB "" % | C: e LSUB "" * | C: f UNSUBSCRIBE x/y | C: g LSUB "" *"#), @r#"
     C: a CREATE x/y
     Q: create x/y
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000009)] Created
     C: b SUBSCRIBE x/y
     Q: subscribe x/y
     S: b OK Subscribed
@@ -113,7 +113,7 @@ fn extended() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE x/y | C: b SUBSCRIBE x/y | C: c SUBSCRIBE gone | C: d LIST (SUBSCRIBED) "" * | C: e LIST "" (x INBOX) RETURN (SUBSCRIBED CHILDREN) | C: f LIST (SUBSCRIBED RECURSIVEMATCH) "" % | C: g LIST (RECURSIVEMATCH) "" % | C: h LIST (REMOTE) "" x"#), @r#"
     C: a CREATE x/y
     Q: create x/y
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000009)] Created
     C: b SUBSCRIBE x/y
     Q: subscribe x/y
     S: b OK Subscribed
@@ -149,7 +149,7 @@ fn special_use() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE Sent (USE (\Sent)) | C: b CREATE x (USE (\Nonsense)) | C: c LIST (SPECIAL-USE) "" * | C: d LIST "" * RETURN (SPECIAL-USE)"#), @r#"
     C: a CREATE Sent (USE (\Sent))
     Q: create Sent [Sent]
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b CREATE x (USE (\Nonsense))
     S: b NO [USEATTR] Special use is not known
     C: c LIST (SPECIAL-USE) "" *
@@ -169,7 +169,7 @@ fn with_status() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE x | C: b LIST "" * RETURN (STATUS (MESSAGES UNSEEN))"#), @r#"
     C: a CREATE x
     Q: create x
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b LIST "" * RETURN (STATUS (MESSAGES UNSEEN))
     Q: names
     S: * LIST (\HasNoChildren) "/" "INBOX"

@@ -7,7 +7,7 @@ fn create_delete_rename() {
     insta::assert_snapshot!(play_user("C: a CREATE x | C: b CREATE x | C: c RENAME x y | C: d RENAME x z | C: e DELETE y | C: f DELETE y | C: g DELETE inbox | C: h RENAME y y/z | C: i CREATE z/"), @r#"
     C: a CREATE x
     Q: create x
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b CREATE x
     Q: create x
     S: b NO [ALREADYEXISTS] There is such a mailbox
@@ -29,7 +29,7 @@ fn create_delete_rename() {
     S: h NO [CANNOT] A mailbox can't be put below itself
     C: i CREATE z/
     Q: create z
-    S: i OK Created
+    S: i OK [MAILBOXID (F00000000000000000000000000000009)] Created
     "#);
 }
 
@@ -54,7 +54,7 @@ fn row_42_names_that_are_paths() {
     S: h NO [CANNOT] Mailbox name is not properly encoded
     C: i CREATE ~u
     Q: create ~u
-    S: i OK Created
+    S: i OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: j SELECT ../../etc/passwd
     S: j NO [CANNOT] Mailbox name has a component of dots
     C: k CREATE {3+}
@@ -103,7 +103,7 @@ fn deleting_the_selected_mailbox_leaves_it() {
     insta::assert_snapshot!(play("C: a CREATE x | C: b SELECT x | C: c DELETE x | C: d CHECK"), @r#"
     C: a CREATE x
     Q: create x
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b SELECT x
     Q: select x
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
@@ -112,6 +112,8 @@ fn deleting_the_selected_mailbox_leaves_it() {
     S: * 0 RECENT
     S: * OK [UIDVALIDITY 8] UIDs are valid
     S: * OK [UIDNEXT 1] Next UID
+    S: * OK [HIGHESTMODSEQ 1] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000008)] Mailbox's id
     S: b OK [READ-WRITE] Selected
     C: c DELETE x
     Q: unselect

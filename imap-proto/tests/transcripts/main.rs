@@ -10,6 +10,7 @@
 //! In the transcript `S:` is what the server sends, `Q:` what it asks the store, `X:` what else it does.
 
 mod append;
+mod condstore;
 mod durable;
 mod fetch;
 mod hostile;
@@ -18,6 +19,7 @@ mod list;
 mod login;
 mod mailbox;
 mod memory;
+mod objectid;
 mod play;
 mod search;
 mod select;

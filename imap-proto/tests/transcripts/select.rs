@@ -14,6 +14,8 @@ fn select_and_examine() {
     S: * OK [UNSEEN 1] First unseen
     S: * OK [UIDVALIDITY 7] UIDs are valid
     S: * OK [UIDNEXT 4] Next UID
+    S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: a OK [READ-WRITE] Selected
     C: b EXAMINE inbox
     Q: examine INBOX
@@ -24,6 +26,8 @@ fn select_and_examine() {
     S: * OK [UNSEEN 1] First unseen
     S: * OK [UIDVALIDITY 7] UIDs are valid
     S: * OK [UIDNEXT 4] Next UID
+    S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: b OK [READ-ONLY] Selected
     C: c STORE 1 FLAGS ()
     S: c NO [NOPERM] Mailbox is read-only
@@ -49,6 +53,8 @@ fn a_select_that_fails_deselects() {
     S: * OK [UNSEEN 1] First unseen
     S: * OK [UIDVALIDITY 7] UIDs are valid
     S: * OK [UIDNEXT 4] Next UID
+    S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: a OK [READ-WRITE] Selected
     C: b SELECT nope
     Q: select nope
@@ -64,6 +70,8 @@ fn a_select_that_fails_deselects() {
     S: * OK [UNSEEN 1] First unseen
     S: * OK [UIDVALIDITY 7] UIDs are valid
     S: * OK [UIDNEXT 4] Next UID
+    S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: d OK [READ-WRITE] Selected
     C: e SELECT ..
     S: e NO [CANNOT] Mailbox name has a component of dots
@@ -86,6 +94,8 @@ fn select_in_rev2() {
     S: * 3 EXISTS
     S: * OK [UIDVALIDITY 7] UIDs are valid
     S: * OK [UIDNEXT 4] Next UID
+    S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: * LIST () "/" "INBOX"
     S: b OK [READ-WRITE] Selected
     C: c SELECT INBOX
@@ -96,6 +106,8 @@ fn select_in_rev2() {
     S: * 3 EXISTS
     S: * OK [UIDVALIDITY 7] UIDs are valid
     S: * OK [UIDNEXT 4] Next UID
+    S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: * LIST () "/" "INBOX"
     S: c OK [READ-WRITE] Selected
     "#);
@@ -120,6 +132,8 @@ fn close_expunges_silently() {
     S: * OK [UNSEEN 1] First unseen
     S: * OK [UIDVALIDITY 7] UIDs are valid
     S: * OK [UIDNEXT 4] Next UID
+    S: * OK [HIGHESTMODSEQ 6] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: c OK [READ-WRITE] Selected
     "#);
 }
@@ -142,6 +156,8 @@ fn unselect_does_not() {
     S: * OK [UNSEEN 1] First unseen
     S: * OK [UIDVALIDITY 7] UIDs are valid
     S: * OK [UIDNEXT 4] Next UID
+    S: * OK [HIGHESTMODSEQ 5] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: c OK [READ-WRITE] Selected
     "#);
 }

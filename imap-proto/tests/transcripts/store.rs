@@ -74,7 +74,7 @@ fn copy() {
     insta::assert_snapshot!(play("C: a CREATE x | C: b COPY 2:3 x | C: c UID COPY 1 x | C: d COPY 1 y | C: e UID COPY 9 x | C: f COPY 1 INBOX"), @r#"
     C: a CREATE x
     Q: create x
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b COPY 2:3 x
     Q: copy 2:3 x
     S: b OK [COPYUID 8 2:3 1:2] Copied
@@ -100,7 +100,7 @@ fn move_tells_where_before_it_expunges() {
     insta::assert_snapshot!(play("C: a CREATE x | C: b MOVE 1:2 x | C: c UID MOVE 3 x | C: d UID MOVE 1:* x"), @r#"
     C: a CREATE x
     Q: create x
-    S: a OK Created
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b MOVE 1:2 x
     Q: move 1:2 x
     S: * OK [COPYUID 8 1:2 1:2] Moved
@@ -142,5 +142,128 @@ fn changes_of_others_are_told_when_they_may_be() {
     C: c NOOP
     Q: changes
     S: c OK Done
+    "#);
+}
+
+#[test]
+fn rfc3501_6_4_7_a_copy_that_finds_messages_gone_copies_none() {
+    insta::assert_snapshot!(play("C: a CREATE x | M: expunge 2 | C: b COPY 1:2 x | C: c MOVE 2 x | C: d UID COPY 1:2 x | C: e STATUS x (MESSAGES)"), @r#"
+    C: a CREATE x
+    Q: create x
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
+    M: expunge 2
+    C: b COPY 1:2 x
+    Q: copy 1:2 x
+    Q: changes
+    S: * 2 EXPUNGE
+    S: b NO [EXPUNGEISSUED] Some messages are gone
+    C: c MOVE 2 x
+    Q: move 3 x
+    S: * OK [COPYUID 8 3 1] Moved
+    Q: changes
+    S: * 2 EXPUNGE
+    S: c OK Moved
+    C: d UID COPY 1:2 x
+    Q: copy 1 x
+    S: d OK [COPYUID 8 1 2] Copied
+    C: e STATUS x (MESSAGES)
+    Q: status x
+    S: * STATUS "x" (MESSAGES 2)
+    S: e OK Done
+    "#);
+}
+
+#[test]
+fn rfc6851_3_3_move_where_it_can_not_and_where_it_is() {
+    insta::assert_snapshot!(play("C: a MOVE 1 nope | C: b MOVE 1 INBOX | C: c FETCH 1:* UID | C: d UID MOVE 3:4 INBOX | C: e MOVE 4 INBOX | C: f MOVE 1 | C: g MOVE x y"), @r#"
+    C: a MOVE 1 nope
+    Q: move 1 nope
+    S: a NO [TRYCREATE] No such mailbox
+    C: b MOVE 1 INBOX
+    Q: move 1 INBOX
+    S: * OK [COPYUID 7 1 4] Moved
+    Q: changes
+    S: * 1 EXPUNGE
+    S: * 3 EXISTS
+    S: * 3 RECENT
+    S: b OK Moved
+    C: c FETCH 1:* UID
+    Q: fetch 2+3
+    S: * 1 FETCH (UID 2)
+    S: * 2 FETCH (UID 3)
+    S: * 3 FETCH (UID 4)
+    S: c OK Done
+    C: d UID MOVE 3:4 INBOX
+    Q: move 3:4 INBOX
+    S: * OK [COPYUID 7 3:4 5:6] Moved
+    Q: changes
+    S: * 3 EXPUNGE
+    S: * 2 EXPUNGE
+    S: * 3 EXISTS
+    S: * 3 RECENT
+    S: d OK Moved
+    C: e MOVE 4 INBOX
+    S: e BAD No such message
+    C: f MOVE 1
+    S: f BAD Expected a space
+    C: g MOVE x y
+    S: g BAD Expected a message number
+    "#);
+}
+
+#[test]
+fn rfc4315_2_1_uid_expunge_leaves_what_is_not_named_or_not_deleted() {
+    insta::assert_snapshot!(play(r#"C: a STORE 1:2 +FLAGS.SILENT (\Deleted) | C: b UID EXPUNGE 2:3 | C: c UID EXPUNGE 9 | C: d UID EXPUNGE 2:* | C: e UID EXPUNGE | C: f UID EXPUNGE x | C: g FETCH 1:* (UID FLAGS)"#), @r#"
+    C: a STORE 1:2 +FLAGS.SILENT (\Deleted)
+    Q: store 1:2 Add
+    S: a OK Stored
+    C: b UID EXPUNGE 2:3
+    Q: expunge 2:3
+    Q: changes
+    S: * 2 EXPUNGE
+    S: b OK Expunged
+    C: c UID EXPUNGE 9
+    S: c OK Nothing to do
+    C: d UID EXPUNGE 2:*
+    Q: expunge 3
+    Q: changes
+    S: d OK Expunged
+    C: e UID EXPUNGE
+    S: e BAD Expected a space
+    C: f UID EXPUNGE x
+    S: f BAD Expected a message number
+    C: g FETCH 1:* (UID FLAGS)
+    Q: fetch 1+1,3+1
+    S: * 1 FETCH (UID 1 FLAGS (\Deleted \Recent))
+    S: * 2 FETCH (UID 3 FLAGS (\Recent))
+    S: g OK Done
+    "#);
+}
+
+#[test]
+fn rfc4315_3_uids_in_the_order_of_the_copies() {
+    insta::assert_snapshot!(play(r#"M: expunge 2 | C: 1 NOOP | M: deliver | C: 2 NOOP | C: a CREATE x | C: b COPY 3,1:2 x | C: c UID COPY 1,3,2 x | C: d UID COPY 2 x"#), @r#"
+    M: expunge 2
+    C: 1 NOOP
+    Q: changes
+    S: * 2 EXPUNGE
+    S: 1 OK Done
+    M: deliver
+    C: 2 NOOP
+    Q: changes
+    S: * 3 EXISTS
+    S: * 3 RECENT
+    S: 2 OK Done
+    C: a CREATE x
+    Q: create x
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
+    C: b COPY 3,1:2 x
+    Q: copy 1,3:4 x
+    S: b OK [COPYUID 8 1,3:4 1:3] Copied
+    C: c UID COPY 1,3,2 x
+    Q: copy 1,3 x
+    S: c OK [COPYUID 8 1,3 4:5] Copied
+    C: d UID COPY 2 x
+    S: d OK Nothing to do
     "#);
 }

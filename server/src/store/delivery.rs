@@ -352,7 +352,7 @@ impl Store {
         let message = NewMessage {
             map_id: MapId(map_id.0),
             internal_date: mail.date,
-            save_date: mail.date,
+            save_date: self.now(),
             size: place.size,
             flags: mail.flags,
             keywords: mail.keywords,

@@ -60,6 +60,9 @@ pub enum StoreError {
     /// The name is taken.
     #[error("a mailbox of that name exists")]
     MailboxExists,
+    /// Messages that were named are gone.
+    #[error("some of the messages are gone")]
+    Gone,
     /// What was asked is never possible with this mailbox.
     #[error("{0}")]
     Cannot(&'static str),

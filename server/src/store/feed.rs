@@ -45,6 +45,8 @@ pub(crate) struct Change {
     pub(crate) expunged: UidSet,
     /// New keywords came up.
     pub(crate) keywords: bool,
+    /// Messages went that are not in `expunged`, since they may not be told yet.
+    pub(crate) withheld: bool,
 }
 
 impl Feed {
@@ -115,8 +117,11 @@ impl Feed {
                     sum.flags = sum.flags.union(&change.flags);
                 }
             }
-            if may_shrink && change.number > seen_expunges {
-                sum.expunged = sum.expunged.union(&change.expunged);
+            if change.number > seen_expunges && !change.expunged.is_empty() {
+                match may_shrink {
+                    true => sum.expunged = sum.expunged.union(&change.expunged),
+                    false => sum.withheld = true,
+                }
             }
         }
         let cursor = Cursor([self.last, if may_shrink { self.last } else { seen_expunges }]);
@@ -181,10 +186,11 @@ mod tests {
         let row = Row { uid: Uid(2), ..Row::default() };
         feed.note(2, Change { expunged: uids(2, 2), ..Change::default() }, [row].into_iter());
         let (seen, cursor) = feed.since(1, cursor, false);
-        assert!(seen.flags.is_empty() && seen.expunged.is_empty());
+        assert!(seen.flags.is_empty() && seen.expunged.is_empty() && seen.withheld);
         assert!(feed.grave(Uid(2)).is_some());
         let (seen, cursor) = feed.since(1, cursor, true);
         assert_eq!(seen.expunged, uids(2, 2));
+        assert!(!seen.withheld && !feed.since(1, cursor, false).0.withheld);
         assert!(feed.grave(Uid(2)).is_some(), "session 2 has not looked");
         feed.unfollow(2);
         assert!(feed.grave(Uid(2)).is_none());

@@ -12,13 +12,13 @@ use super::account::Account;
 use super::error::StoreError;
 use super::mailbox::Mbox;
 use super::message::Handle;
-use super::ops::Named;
+use super::ops::{Named, Storing};
 use super::store::Store;
 use crate::signal::Signal;
 use append::Append;
 use imap_proto::{
     Answer, Ask, Blob, Changes, Code, Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName,
-    ModSeq, NameEntry, Position, Selected, SpecialUse, Status, Stored, SystemFlags, Uid, UidSet,
+    ModSeq, NameEntry, Position, Selected, SpecialUse, Status, SystemFlags, Uid, UidSet,
     UidValidity,
 };
 use index_format::list::{self, Entry};
@@ -32,6 +32,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Messages that one command may name and still be served on the executor's thread.
 const INLINE: u64 = 4096;
+/// The same where one column is looked at: a few hundred microseconds.
+const COLUMN_INLINE: u64 = 64 * INLINE;
 
 /// One logged-in IMAP connection, as the store sees it.
 pub struct ImapUser {
@@ -121,6 +123,9 @@ impl ImapUser {
         if let Ask::Store { uids, .. } | Ask::Copy { uids, .. } = ask {
             return uids.len() > INLINE;
         }
+        if let Ask::ChangedSince { uids, .. } = ask {
+            return uids.len() > COLUMN_INLINE;
+        }
         matches!(ask, Ask::Expunge { .. } | Ask::Delete { .. } | Ask::Rename { .. })
             && self.is_big()
     }
@@ -142,10 +147,12 @@ impl ImapUser {
                 self.unselect();
                 Ok(done(0))
             }
-            Ask::Create { mailbox, special_use } => self
-                .store
-                .create(&self.account, mailbox.as_str(), special_use_bits(&special_use))
-                .map(done),
+            Ask::Create { mailbox, special_use } => {
+                let uses = special_use_bits(&special_use);
+                let (guid, position) = self.store.create(&self.account, mailbox.as_str(), uses)?;
+                let (mailbox_id, position) = (mailbox_id(guid), Position(position));
+                Ok(Answer::Created { mailbox_id, position })
+            }
             Ask::Delete { mailbox } => self.store.delete(&self.account, mailbox.as_str()).map(done),
             Ask::Rename { from, to } => {
                 self.store.rename(&self.account, from.as_str(), to.as_str()).map(done)
@@ -160,15 +167,22 @@ impl ImapUser {
                 self.append = None;
                 Ok(done(0))
             }
-            Ask::Store { uids, action, flags, silent, unchanged_since } => {
-                self.store_flags(&uids, action, &flags, silent, unchanged_since)
+            Ask::Store { uids, action, flags, rows, unchanged_since } => {
+                let guid = self.writable_view(true)?;
+                let keywords: Vec<&str> = flags.keywords.iter().map(Keyword::as_str).collect();
+                let system = index_format::Flags(flags.system.0);
+                let named = Named { system, keywords: &keywords };
+                let storing = Storing { uids: &uids, action, named, unchanged_since, rows };
+                let stored =
+                    self.store.store_flags(&self.account, (guid, self.session), storing)?;
+                Ok(Answer::Stored(stored))
             }
-            Ask::Copy { uids, mailbox, moving } => {
+            Ask::Copy { uids, mailbox, moving, exact } => {
                 let guid = self.writable_view(moving)?;
                 let copied = match self.store.copy(
                     &self.account,
                     (guid, self.session),
-                    &uids,
+                    (&uids, exact),
                     mailbox.as_str(),
                     moving,
                 ) {
@@ -187,6 +201,7 @@ impl ImapUser {
                 self.store.expunge(&self.account, (guid, self.session), uids.as_ref()).map(done)
             }
             Ask::Changes { cursor, may_shrink } => self.changes(cursor, may_shrink),
+            Ask::ChangedSince { uids, modseq } => self.changed_since(&uids, modseq),
             Ask::Login { .. } | Ask::Fetch(_) | Ask::Search { .. } | Ask::AppendCommit => {
                 Err(StoreError::Cannot("that is not asked here"))
             }
@@ -336,43 +351,6 @@ impl ImapUser {
         Ok(view.guid)
     }
 
-    fn store_flags(
-        &self,
-        uids: &UidSet,
-        action: imap_proto::StoreAction,
-        flags: &Flags,
-        silent: bool,
-        unchanged_since: Option<ModSeq>,
-    ) -> Result<Answer, StoreError> {
-        let guid = self.writable_view(true)?;
-        let keywords: Vec<&str> = flags.keywords.iter().map(Keyword::as_str).collect();
-        let named = Named { system: index_format::Flags(flags.system.0), keywords: &keywords };
-        let stored = self.store.store_flags(
-            &self.account,
-            (guid, self.session),
-            uids,
-            (action, named),
-            unchanged_since,
-        )?;
-        let mut state = self.account.lock()?;
-        let mbox = self.account.mailbox(&self.store.files, &mut state, guid)?;
-        let rows =
-            if silent { Vec::new() } else { flag_rows(mbox, &uids.subtract(&stored.modified)) };
-        Ok(Answer::Stored(Stored {
-            // Rows may show what another session has just changed.
-            position: Position(if silent {
-                stored.position
-            } else {
-                stored.position.max(mbox.position)
-            }),
-            changed: stored.changed,
-            modified: stored.modified,
-            rows,
-            modseq: ModSeq(mbox.mailbox.highest_modseq().0),
-            keywords: stored.keywords.then(|| mbox.keywords.to_vec()),
-        }))
-    }
-
     fn changes(&mut self, cursor: Cursor, may_shrink: bool) -> Result<Answer, StoreError> {
         let Some(view) = &mut self.selected else {
             return Err(StoreError::Cannot("no mailbox is selected"));
@@ -406,6 +384,8 @@ impl ImapUser {
             recent: fresh,
             flags: flag_rows(mbox, &change.flags),
             keywords: change.keywords.then(|| mbox.keywords.to_vec()),
+            highest_modseq: ModSeq(mbox.mailbox.highest_modseq().0),
+            withheld: change.withheld,
             position: Position(mbox.position),
             more: false,
             vanished: false,
@@ -431,6 +411,7 @@ pub(crate) fn refusal(error: &StoreError, create: bool) -> Answer {
         StoreError::NoMailbox if create => (Code::TryCreate, "No such mailbox".into()),
         StoreError::NoMailbox => (Code::NonExistent, "No such mailbox".into()),
         StoreError::MailboxExists => (Code::AlreadyExists, "A mailbox of that name exists".into()),
+        StoreError::Gone => (Code::ExpungeIssued, "Some of the messages are gone".into()),
         StoreError::Cannot(why) => (Code::Cannot, Cow::Borrowed(why)),
         StoreError::Limit { what, max } => {
             (Code::Limit, format!("Too many {what}, {max} are allowed").into())
@@ -456,7 +437,8 @@ pub(crate) fn refusal(error: &StoreError, create: bool) -> Answer {
     Answer::No { code: Some(code), text }
 }
 
-fn flag_rows(mbox: &Mbox, uids: &UidSet) -> Vec<FlagRow> {
+/// The flags of those messages of `uids` that are here.
+pub(super) fn flag_rows(mbox: &Mbox, uids: &UidSet) -> Vec<FlagRow> {
     let rows = mbox.indexes(uids).into_iter().filter_map(|index| mbox.mailbox.row(index));
     rows.map(|row| FlagRow {
         uid: Uid(row.uid.0),

@@ -6,11 +6,12 @@
 use super::account::{Account, State};
 use super::change::{Change, to_index};
 use super::error::StoreError;
+use super::imap::flag_rows;
 use super::mailbox::{Mbox, directory};
 use super::planted::{Planted, planted};
 use super::store::Store;
 use dbox_format::map::{Draft, MapId};
-use imap_proto::{ModSeq, StoreAction, UidSet};
+use imap_proto::{ModSeq, Position, StoreAction, Stored, StoredRows, UidSet};
 use index_format::list::{self, Outcome, SpecialUse};
 use index_format::mailbox::{KeywordError, NewMessage, TransactionBuilder};
 use index_format::{Flags, Guid};
@@ -26,14 +27,14 @@ pub(crate) struct Named<'a> {
     pub(crate) keywords: &'a [&'a str],
 }
 
-/// What STORE did.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    /// 0 when nothing changed.
-    pub(crate) position: u64,
-    pub(crate) changed: UidSet,
-    pub(crate) modified: UidSet,
-    pub(crate) keywords: bool,
+/// A STORE as the session asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Storing<'a> {
+    pub(crate) uids: &'a UidSet,
+    pub(crate) action: StoreAction,
+    pub(crate) named: Named<'a>,
+    pub(crate) unchanged_since: Option<ModSeq>,
+    pub(crate) rows: StoredRows,
 }
 
 /// What COPY or MOVE did.
@@ -46,21 +47,21 @@ pub(crate) struct Copied {
 }
 
 impl Store {
-    /// Makes a mailbox.
+    /// Makes a mailbox; gives its GUID and the change's position.
     pub(crate) fn create(
         &self,
         account: &Arc<Account>,
         name: &str,
         special_use: SpecialUse,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<(Guid, u64), StoreError> {
         self.writable()?;
         let mut state = account.lock()?;
         if state.list.by_name(name).is_some() {
             return Err(StoreError::MailboxExists);
         }
         let mut change = Change::default();
-        self.add_mailbox(&mut change, account, &mut state, name, special_use)?;
-        Ok(self.submit_list(change, &mut state))
+        let guid = self.add_mailbox(&mut change, account, &mut state, name, special_use)?;
+        Ok((guid, self.submit_list(change, &mut state)))
     }
 
     /// The step that makes a mailbox; its name must be free.
@@ -189,24 +190,51 @@ impl Store {
         Ok(self.submit_list(change, &mut state))
     }
 
-    /// Changes flags; only what really changes is written.
+    /// Changes flags; only what really changes is written. What is answered is of one moment: the mod-sequence test,
+    /// the change and the rows see the same state.
     pub(crate) fn store_flags(
         &self,
         account: &Arc<Account>,
         (guid, session): (Guid, u64),
-        uids: &UidSet,
-        (action, named): (StoreAction, Named<'_>),
-        unchanged_since: Option<ModSeq>,
+        storing: Storing<'_>,
     ) -> Result<Stored, StoreError> {
         self.writable()?;
         let mut state = account.lock()?;
         let state = &mut *state;
         let mbox = account.mailbox(&self.files, state, guid)?;
-        let (changed, modified) = mbox.select_changed(uids, action, named, unchanged_since);
-        if changed.is_empty() {
-            return Ok(Stored { position: 0, changed, modified, keywords: false });
+        let (changed, modified) = mbox.select_changed(storing);
+        let mut keywords = false;
+        if !changed.is_empty() {
+            keywords = self.change_flags(account, state, (guid, session), &changed, storing)?;
         }
-        let set = to_index(&changed);
+        let mbox = account.mailbox(&self.files, state, guid)?;
+        let rows = match storing.rows {
+            StoredRows::None => Vec::new(),
+            StoredRows::Changed => flag_rows(mbox, &changed),
+            StoredRows::All => flag_rows(mbox, storing.uids),
+        };
+        Ok(Stored {
+            // Of the mailbox, not of this change: what made it needless, or made it fail, may not be durable yet.
+            position: Position(mbox.position),
+            gone: storing.uids.subtract(&mbox.uids),
+            changed,
+            modified,
+            rows,
+            keywords: keywords.then(|| mbox.keywords.to_vec()),
+        })
+    }
+
+    /// The change itself, to messages that it really changes; whether there are new keywords.
+    fn change_flags(
+        &self,
+        account: &Arc<Account>,
+        state: &mut State,
+        (guid, session): (Guid, u64),
+        changed: &UidSet,
+        Storing { action, named, .. }: Storing<'_>,
+    ) -> Result<bool, StoreError> {
+        let mbox = account.mailbox(&self.files, state, guid)?;
+        let set = to_index(changed);
         let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
         builder.epoch(self.epoch());
         match action {
@@ -223,7 +251,7 @@ impl Store {
         let applied = change.mailbox(account, mbox, &transaction, session)?;
         let position = self.submit(change);
         self.touch(state, &[guid], position);
-        Ok(Stored { position, changed, modified, keywords: applied.keywords })
+        Ok(applied.keywords)
     }
 
     /// Removes messages that are `\Deleted`, of `uids` or of all; what went.
@@ -278,12 +306,13 @@ impl Store {
         change.map(account, state, &draft.finish())
     }
 
-    /// Copies or moves messages to another mailbox of the account, all of them or none.
+    /// Copies or moves messages to another mailbox of the account. Those that are gone are left out, or, if they are to be
+    /// exactly these, keep all from being copied.
     pub(crate) fn copy(
         &self,
         account: &Arc<Account>,
         (guid, session): (Guid, u64),
-        uids: &UidSet,
+        (uids, exact): (&UidSet, bool),
         target: &str,
         moving: bool,
     ) -> Result<Copied, StoreError> {
@@ -291,7 +320,10 @@ impl Store {
         let mut state = account.lock()?;
         let state = &mut *state;
         let target = state.list.by_name(target).ok_or(StoreError::NoMailbox)?.guid;
-        account.mailbox(&self.files, state, guid)?;
+        let source = account.mailbox(&self.files, state, guid)?;
+        if exact && !uids.subtract(&source.uids).is_empty() {
+            return Err(StoreError::Gone);
+        }
         let mut change = Change::default();
         let (from, to) =
             self.transfer(&mut change, account, state, (guid, target), uids, moving, session)?;
@@ -407,10 +439,7 @@ impl Mbox {
     /// `unchanged_since` (RFC 7162 §3.1.3).
     fn select_changed(
         &self,
-        uids: &UidSet,
-        action: StoreAction,
-        named: Named<'_>,
-        unchanged_since: Option<ModSeq>,
+        Storing { uids, action, named, unchanged_since, .. }: Storing<'_>,
     ) -> (UidSet, UidSet) {
         let numbers = named.keywords.iter().map(|name| self.mailbox.keywords().number(name));
         let known: u64 = numbers.clone().flatten().fold(0, |mask, number| mask | 1 << number);

@@ -7,4 +7,5 @@
 mod crashes;
 mod damage;
 mod faults;
+mod modseq;
 mod world;

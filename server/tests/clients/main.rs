@@ -10,6 +10,7 @@
 )]
 
 mod bodies;
+mod condstore;
 mod curl;
 mod harness;
 mod kill;

@@ -2,13 +2,13 @@
 
 use super::source::Source;
 use super::{Handled, ImapUser, refusal, row_of};
-use crate::store::account::Account;
+use crate::store::account::{Account, State};
 use crate::store::error::StoreError;
 use crate::store::message::{Message, ReadError};
 use crate::store::store::Store;
 use dbox_format::map::MapId;
 use imap_proto::date::DateTime;
-use imap_proto::fetch::{Keywords, Meta, Rows, SourceError, render_row};
+use imap_proto::fetch::{Fixed, Keywords, Meta, Rows, SourceError, render_row};
 use imap_proto::{Answer, FetchAsk, Keyword, ModSeq, Position, Seq, SystemFlags, Uid, UidSet};
 use index_format::Guid;
 use index_format::mailbox::Row;
@@ -70,7 +70,9 @@ impl Batch {
     fn meta_rows(&self) -> Result<Answer, StoreError> {
         let mut state = self.account.lock()?;
         let state = &mut *state;
-        let mbox = self.account.mailbox(&self.store.files, state, self.guid)?;
+        self.account.mailbox(&self.store.files, state, self.guid)?;
+        let Some(mbox) = state.mailboxes.get(&self.guid) else { return Err(StoreError::NoMailbox) };
+        let needs_guid = self.ask.items.fixed.contains(Fixed::EMAILID);
         let mut rows = Rows::with_capacity(self.ask.budget.min(64 << 10) + 512);
         let mut served = 0;
         'runs: for run in &self.ask.runs {
@@ -89,19 +91,16 @@ impl Batch {
                 };
                 served += 1;
                 let Some(row) = row else { continue };
+                let guid = if needs_guid { email_id(state, &row) } else { Some(0) };
+                // Without a message there is no id to show, and one that is wrong would be kept for good.
+                let Some(guid) = guid else { continue };
                 let bits = [row.keywords.0];
-                let meta = self.meta(&row, &mbox.keywords, &bits, 0);
-                let with_flags = self.ask.also_flags.contains(uid);
+                let meta = self.meta(&row, &mbox.keywords, &bits, guid);
+                let (items, with_flags) = self.ask.items_of(uid);
                 let mut none = Source::new(&self.store, false);
                 // Nothing is asked of the source, so nothing can fail.
-                let _ = render_row(
-                    &mut rows,
-                    &self.ask.items,
-                    with_flags,
-                    Seq(run.seq.0 + step),
-                    &meta,
-                    &mut none,
-                );
+                let seq = Seq(run.seq.0 + step);
+                let _ = render_row(&mut rows, items, with_flags, seq, &meta, &mut none);
                 if rows.held() >= self.ask.budget {
                     break 'runs;
                 }
@@ -122,9 +121,8 @@ impl Batch {
             let guid =
                 wanted.message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
             let meta = self.meta(&wanted.row, &keywords, &bits, guid);
-            let with_flags = self.ask.also_flags.contains(meta.uid);
-            match render_row(&mut rows, &self.ask.items, with_flags, wanted.seq, &meta, &mut source)
-            {
+            let (items, with_flags) = self.ask.items_of(meta.uid);
+            match render_row(&mut rows, items, with_flags, wanted.seq, &meta, &mut source) {
                 // A row that can't be had is left out (RFC 2180 §4.1.2); the log has the reason.
                 Ok(()) | Err(SourceError::Gone) => {}
                 Err(error) => match source.error.take() {
@@ -197,6 +195,12 @@ impl Batch {
     fn meta<'a>(&self, row: &Row, names: &'a [Keyword], bits: &'a [u64], guid: u128) -> Meta<'a> {
         meta(row, names, bits, self.recent.contains(Uid(row.uid.0)), guid)
     }
+}
+
+/// What names a message's content (RFC 8474 §5.1): copies share their map entry, and so its GUID.
+pub(super) fn email_id(state: &State, row: &Row) -> Option<u128> {
+    let entry = state.map.get(MapId(row.map_id.0))?;
+    Some(u128::from_be_bytes(entry.guid.0))
 }
 
 /// The facts of a row.

@@ -74,6 +74,12 @@ fn check(image: SimFs, allowed: &[Point]) -> Result<(), String> {
     if shown.get(&("INBOX".to_owned(), inbox.uidvalidity)).is_some_and(|next| newest < *next) {
         return Err(format!("UID {newest} was given although UIDNEXT had been {shown:?}"));
     }
+    // RFC 7162 §3.1: and a mod-sequence above all that anybody was told.
+    let told = allowed[0].view.mailboxes.get("INBOX").map_or(0, |inbox| inbox.highest_modseq);
+    let given = inbox.messages[&newest].modseq;
+    if given <= told || given != inbox.highest_modseq {
+        return Err(format!("mod-sequence {given} was given although {told} had been told"));
+    }
     world.store.flush();
     let again = World::recover(world.fs.crashed(Variant::Nothing), 8)
         .map_err(|error| format!("second recovery: {error}"))?;
@@ -85,7 +91,7 @@ fn check(image: SimFs, allowed: &[Point]) -> Result<(), String> {
     Ok(())
 }
 
-/// Equal but for UIDNEXT, which may be higher after a crash.
+/// Equal but for UIDNEXT and HIGHESTMODSEQ, which may be higher after a crash.
 fn same(expected: &View, found: &View) -> bool {
     expected.mailboxes.len() == found.mailboxes.len()
         && expected.mailboxes.iter().zip(&found.mailboxes).all(
@@ -94,6 +100,7 @@ fn same(expected: &View, found: &View) -> bool {
                     && expected.uidvalidity == found.uidvalidity
                     && expected.messages == found.messages
                     && expected.uidnext <= found.uidnext
+                    && expected.highest_modseq <= found.highest_modseq
             },
         )
 }

@@ -7,10 +7,10 @@ use crate::store::delivery::Target;
 use crate::store::error::StoreError;
 use crate::store::imap::{Handled, ImapUser};
 use crate::store::message::Message;
-use crate::store::ops::Named;
+use crate::store::ops::{Named, Storing};
 use crate::store::store::{Random, Store};
 use dbox_format::map::MapId;
-use imap_proto::{Answer, Ask, Flags, MailboxName, StoreAction, SystemFlags, UidSet};
+use imap_proto::{Answer, Ask, Flags, MailboxName, StoreAction, StoredRows, SystemFlags, UidSet};
 use index_format::list::SpecialUse;
 use runtime_smol::sim::SimFs;
 use std::collections::BTreeMap;
@@ -62,7 +62,16 @@ pub(super) struct View {
 pub(super) struct Mailbox {
     pub(super) uidvalidity: u32,
     pub(super) uidnext: u32,
-    pub(super) messages: BTreeMap<u32, (String, u8)>,
+    pub(super) highest_modseq: u64,
+    pub(super) messages: BTreeMap<u32, Mail>,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Mail {
+    pub(super) text: String,
+    pub(super) flags: u8,
+    pub(super) modseq: u64,
+    pub(super) email_id: [u8; 16],
 }
 
 pub(super) struct World {
@@ -167,14 +176,15 @@ impl World {
                 let keyword = format!("kw{}", count % 3);
                 let named = Named { system: flags, keywords: &[&keyword] };
                 let first = uids.first().map_or(UidSet::new(), |uid| UidSet::range(uid, uid));
-                let stored = self.store.store_flags(
-                    &self.account,
-                    (guid, 0),
-                    &first,
-                    (StoreAction::Add, named),
-                    None,
-                )?;
-                Ok(stored.position)
+                let storing = Storing {
+                    uids: &first,
+                    action: StoreAction::Add,
+                    named,
+                    unchanged_since: None,
+                    rows: StoredRows::None,
+                };
+                let stored = self.store.store_flags(&self.account, (guid, 0), storing)?;
+                Ok(stored.position.0)
             }
             Op::Expunge => {
                 let (guid, _) = self.inbox();
@@ -183,11 +193,19 @@ impl World {
             Op::Copy | Op::Move => {
                 let (guid, uids) = self.inbox();
                 let target = self.first_mailbox().unwrap_or("INBOX".to_owned());
-                let copied =
-                    self.store.copy(&self.account, (guid, 0), &uids, &target, op == Op::Move)?;
+                let copied = self.store.copy(
+                    &self.account,
+                    (guid, 0),
+                    (&uids, true),
+                    &target,
+                    op == Op::Move,
+                )?;
                 Ok(copied.position)
             }
-            Op::Create => self.store.create(&self.account, &format!("M{count}"), SpecialUse::NONE),
+            Op::Create => {
+                let name = format!("M{count}");
+                Ok(self.store.create(&self.account, &name, SpecialUse::NONE)?.1)
+            }
             Op::Rename => match self.first_mailbox() {
                 Some(name) => self.store.rename(&self.account, &name, &format!("R{count}/sub")),
                 None => Ok(0),
@@ -292,11 +310,18 @@ impl World {
                         "a size that is not the message's",
                     ));
                 }
-                messages.insert(row.uid.0, (String::from_utf8(text).unwrap(), row.flags.0));
+                let mail = Mail {
+                    text: String::from_utf8(text).unwrap(),
+                    flags: row.flags.0,
+                    modseq: row.modseq.0,
+                    email_id: message.guid,
+                };
+                messages.insert(row.uid.0, mail);
             }
             let mailbox = Mailbox {
                 uidvalidity: mbox.mailbox.uidvalidity(),
                 uidnext: mbox.mailbox.uidnext().0,
+                highest_modseq: mbox.mailbox.highest_modseq().0,
                 messages,
             };
             view.mailboxes.insert(name, mailbox);
