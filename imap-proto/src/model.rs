@@ -13,7 +13,7 @@ use crate::ask::{
     Answer, Ask, Changes, Code, FetchAsk, NameEntry, Selected, Status, StoreAction, Stored,
 };
 use crate::date::DateTime;
-use crate::fetch::Rows;
+use crate::fetch::{Rows, SourceError};
 use crate::search::Program;
 use crate::types::{
     Cursor, FlagRow, Flags, MailboxId, MailboxName, ModSeq, Position, SpecialUse, SystemFlags, Uid,
@@ -277,19 +277,22 @@ impl Model {
                     let pieces = rows.into_pieces();
                     return Answer::Rows { pieces, served, position: Position(0) };
                 }
-                served += 1;
                 let uid = Uid(run.uid.0 + offset);
                 let seq = crate::types::Seq(run.seq.0 + offset);
                 if let Some(message) = folder.find(uid) {
                     let recent = ask.recent.contains(uid);
-                    message.render(
-                        &mut rows,
-                        &ask.items,
-                        ask.also_flags.contains(uid),
-                        seq,
-                        recent,
-                    );
+                    let with_flags = ask.also_flags.contains(uid);
+                    let result = message.render(&mut rows, &ask.items, with_flags, seq, recent);
+                    // A row that can't be written is left out; only an unknown encoding is told.
+                    if result == Err(SourceError::UnknownEncoding) {
+                        if served == 0 {
+                            return no(Some(Code::UnknownCte), "Transfer encoding is not known");
+                        }
+                        let pieces = rows.into_pieces();
+                        return Answer::Rows { pieces, served, position: Position(0) };
+                    }
                 }
+                served += 1;
             }
         }
         Answer::Rows { pieces: rows.into_pieces(), served, position: Position(0) }

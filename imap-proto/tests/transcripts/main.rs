@@ -9,6 +9,9 @@
 //!
 //! In the transcript `S:` is what the server sends, `Q:` what it asks the store, `X:` what else it does.
 
+#[path = "../grammar/mod.rs"]
+mod grammar;
+
 mod append;
 mod durable;
 mod fetch;

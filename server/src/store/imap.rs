@@ -16,6 +16,7 @@ use super::ops::Named;
 use super::store::Store;
 use crate::signal::Signal;
 use append::Append;
+use imap_proto::fetch::DecodedPart;
 use imap_proto::{
     Answer, Ask, Blob, Changes, Code, Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName,
     ModSeq, NameEntry, Position, Selected, SpecialUse, Status, Stored, SystemFlags, Uid, UidSet,
@@ -200,7 +201,7 @@ impl ImapUser {
         }
     }
 
-    /// Appends a part of a large message to `out`.
+    /// Appends a part of a large message, or of a decoded part of one, to `out` as it is sent.
     ///
     /// # Errors
     /// The message can't be read.
@@ -210,9 +211,11 @@ impl ImapUser {
         range: Range<u64>,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let handle: &Handle = blob.get().ok_or(io::ErrorKind::InvalidInput)?;
+        if let Some(part) = blob.get::<DecodedPart>() {
+            return part.read(range, out, read_stored);
+        }
         let start = out.len();
-        handle.message.read_range(&handle.store.files, range, out).map_err(io::Error::other)?;
+        read_stored(blob, range, out)?;
         // RFC 9051 §6.4.5: BODY[] shows no NUL; 0x80 keeps the octet count.
         out.iter_mut().skip(start).filter(|byte| **byte == 0).for_each(|byte| *byte = 0x80);
         Ok(())
@@ -544,3 +547,9 @@ const SPECIAL_USES: [(list::SpecialUse, SpecialUse); 7] = [
     (list::SpecialUse::SENT, SpecialUse::Sent),
     (list::SpecialUse::TRASH, SpecialUse::Trash),
 ];
+
+/// Appends a range of a stored message, exactly.
+fn read_stored(blob: &Blob, range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+    let handle: &Handle = blob.get().ok_or(io::ErrorKind::InvalidInput)?;
+    handle.message.read_range(&handle.store.files, range, out).map_err(io::Error::other)
+}
