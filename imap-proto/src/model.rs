@@ -225,6 +225,7 @@ impl Model {
 
     fn select(&mut self, mailbox: MailboxName, examine: bool) -> Answer {
         self.selected = None;
+        let has_children = self.folders.keys().any(|name| mailbox.is_parent_of(name));
         let Some(folder) = self.folders.get_mut(&mailbox) else {
             return no(Some(Code::NonExistent), "No such mailbox");
         };
@@ -242,6 +243,8 @@ impl Model {
             recent,
             first_unseen: folder.messages.iter().find(unseen).map(|message| message.uid),
             keywords: Vec::new(),
+            special_use: folder.special_use,
+            has_children,
             read_only: examine,
             cursor: folder.cursor(),
         };

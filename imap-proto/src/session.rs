@@ -44,8 +44,7 @@ pub struct Config {
     pub tls_available: bool,
     /// Passwords are taken without TLS too, wherever the peer is; otherwise only from this machine itself.
     pub plaintext_login: bool,
-    /// IMAP4rev2 is offered. All that ENABLE IMAP4rev2 changes is here; FETCH BINARY (RFC 9051 §6.4.5), which it
-    /// makes mandatory, is not yet.
+    /// IMAP4rev2 is offered beside IMAP4rev1: it begins with ENABLE IMAP4rev2 (RFC 9051 appendix A).
     pub imap4rev2: bool,
 }
 
@@ -140,6 +139,8 @@ enum Work {
     Upgrade,
     /// What is answered by [`Answer::Done`], and what is said then.
     Simple(&'static str),
+    /// The same, and on success a line before: the name is another than the client wrote.
+    Named(&'static str, Vec<u8>),
     List(Box<list::Listing>),
     Status(mailbox::StatusOf),
     Select(select::Opening),
@@ -461,6 +462,7 @@ impl Session {
             Work::Login
             | Work::Upgrade
             | Work::Simple(_)
+            | Work::Named(..)
             | Work::List(_)
             | Work::Status(_)
             | Work::Select(_)
@@ -644,6 +646,7 @@ impl Work {
             | Self::Finish(_)
             | Self::Changes(_) => 0,
             Self::Sasl(sasl) => sasl.held(),
+            Self::Named(_, line) => line.capacity(),
             Self::List(_) => size_of::<list::Listing>(),
             Self::Append(_) => size_of::<append::Append>(),
             Self::Fetch(fetching) => fetching.held(),

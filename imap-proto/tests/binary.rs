@@ -8,7 +8,9 @@ mod mime_support;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use imap_proto::Seq;
-use imap_proto::fetch::{FetchItems, Fixed, Piece, Rows, Section, SectionKind, SourceError, render_row};
+use imap_proto::fetch::{
+    FetchItems, Fixed, Piece, Rows, Section, SectionKind, SourceError, render_row,
+};
 use mime_support::{Stored, crlf, flatten, hostile_mail, meta, shown};
 use proptest::prelude::*;
 
@@ -135,10 +137,13 @@ fn rfc3516_4_3_an_unknown_encoding() {
 #[test]
 fn rfc3516_6_line_ends() {
     let message = |kind: &str, encoding: &str, body: &str| {
-        format!("Content-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n\n{body}").into_bytes()
+        format!("Content-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n\n{body}")
+            .into_bytes()
     };
     let shown = |kind, encoding, body| {
-        shown(&content(&mut Stored::new(message(kind, encoding, body)), binary(&[1], None)).unwrap())
+        shown(
+            &content(&mut Stored::new(message(kind, encoding, body)), binary(&[1], None)).unwrap(),
+        )
     };
     assert_eq!(shown("text/plain", "7bit", "a\nb\r\nc\rd\r\r\n\n"), r"a\r\nb\r\nc\rd\r\r\n\r\n");
     assert_eq!(shown("application/x", "7bit", "a\nb\r\n"), r"a\nb\r\n");
@@ -165,17 +170,23 @@ fn row_36_nul_is_exact_and_only_there_a_literal8() {
 #[test]
 fn rfc3516_4_2_large_parts_are_decoded_as_they_are_sent() {
     let data: Vec<u8> = (0..1_000_000u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
-    let mut message = b"Content-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\n".to_vec();
+    let mut message =
+        b"Content-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\n".to_vec();
     for line in STANDARD.encode(&data).as_bytes().chunks(76) {
         message.extend_from_slice(line);
         message.extend_from_slice(b"\r\n");
     }
     let mut stored = Stored::new(message);
     let sent = pieces(&mut stored, vec![binary(&[1], None), size(&[1])]).unwrap();
-    let held: usize = sent.iter().map(|piece| matches!(piece, Piece::Bytes(bytes) if bytes.len() < 100) as usize).sum();
+    let held: usize = sent
+        .iter()
+        .map(|piece| matches!(piece, Piece::Bytes(bytes) if bytes.len() < 100) as usize)
+        .sum();
     assert_eq!((held, sent.len()), (2, 3));
     assert_eq!(content(&mut stored, binary(&[1], None)).unwrap(), data);
-    for (origin, count) in [(0, 65_536), (1, 65_537), (700_000, 200_000), (999_999, 5), (123, 999_000)] {
+    for (origin, count) in
+        [(0, 65_536), (1, 65_537), (700_000, 200_000), (999_999, 5), (123, 999_000)]
+    {
         let cut = content(&mut stored, binary(&[1], Some((origin, count)))).unwrap();
         let end = data.len().min((origin + count) as usize);
         assert!(cut == data[origin as usize..end], "{origin}.{count}");

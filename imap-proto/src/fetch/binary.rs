@@ -94,7 +94,9 @@ pub(super) fn write<S: MessageSource + ?Sized>(
     section: &Section,
     source: &mut S,
 ) -> Result<(), SourceError> {
-    let Some(decoding) = Decoding::of(section, source)? else { return super::row::write_nothing(rows) };
+    let Some(decoding) = Decoding::of(section, source)? else {
+        return super::row::write_nothing(rows);
+    };
     let wanted = clip(0..u64::MAX, section.partial);
     let mut cut = Cut::new(&decoding);
     cut.take(decoding, wanted.clone(), source)?;

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::{binary, number};
 use super::section::{FieldNames, Section, SectionKind};
 use super::{FetchItems, Fixed, Keywords, MessageSource, Meta, SourceError};
+use super::{binary, number};
 use crate::date::DateTime;
 use crate::mime::header::RawFields;
 use crate::mime::wire::copy_without_nul;

@@ -239,6 +239,10 @@ impl Session {
         self.out.put(if enabled { b"* ENABLED IMAP4rev2\r\n" } else { b"* ENABLED\r\n" });
         if enabled {
             self.names = Names::Rev2;
+            // RFC 9051 appendix E: \Recent is gone, also where a mailbox is selected already.
+            if let Phase::Selected(mailbox) = &mut self.phase {
+                mailbox.recent = std::sync::Arc::default();
+            }
         }
         self.finish(Reply::ok("Done"));
         Ok(())

@@ -199,6 +199,12 @@ impl Session {
                 self.on_search_failed(&searching);
                 self.finish(Reply::no(code, text));
             }
+            (Work::Named(text, line), Answer::Done { position }) => {
+                if self.depends_on(position) {
+                    self.told.push_back(Tell::Line(line));
+                    self.finish(Reply::ok(text));
+                }
+            }
             (Work::Simple(text), Answer::Done { position }) => {
                 if self.depends_on(position) {
                     self.finish(Reply::ok(text));
@@ -294,6 +300,7 @@ impl Session {
             self.bye(Some(Code::NonExistent), "Mailbox is gone");
             return;
         }
+        // RFC 9051 appendix E: what nobody asked for has its UID, and \Recent is gone.
         let with_uid = self.names == crate::parse::Names::Rev2;
         let Phase::Selected(mailbox) = &mut self.phase else { return };
         mailbox.cursor = changes.cursor;
@@ -305,7 +312,7 @@ impl Session {
         let before = mailbox.view.len();
         // Come and gone since the last look: never there.
         mailbox.view.add(&changes.added.subtract(&changes.expunged));
-        if !changes.recent.is_empty() {
+        if !changes.recent.is_empty() && !with_uid {
             mailbox.recent = std::sync::Arc::new(mailbox.recent.union(&changes.recent));
         }
         if mailbox.view.len() != before {

@@ -25,6 +25,8 @@ const STRING: char = '\u{1}';
 /// Follows one connection.
 #[derive(Debug, Default)]
 pub struct Checker {
+    /// Responses that were complete so far.
+    pub count: usize,
     ahead: Vec<u8>,
     greeted: bool,
     /// ENABLED has named IMAP4rev2.
@@ -44,6 +46,7 @@ impl Checker {
             let result = check.unwrap_or_else(|| response.check_greeting(wire));
             result.map_err(|why| format!("{why}: {}", wire.escape_ascii()))?;
             self.greeted = true;
+            self.count += 1;
             self.rev2 |= response.text.starts_with("* ENABLED")
                 && response.text.to_ascii_uppercase().contains(" IMAP4REV2");
             rest = &rest[response.len..];
@@ -94,7 +97,9 @@ impl Response {
                     return Ok(Some(response));
                 }
                 0 | b'\r' | b'\n' => return Err("NUL, or a line's end that is none"),
-                b'"' | b'{' | b'~' if !free => {
+                // A keyword may have `~`, but not `{`.
+                b'~' if !free && after.is_empty() => return Ok(None),
+                b'"' | b'{' | b'~' if !free && (byte != b'~' || after[0] == b'{') => {
                     let string = if byte == b'"' { quoted(rest)? } else { literal(rest)? };
                     let Some(len) = string else { return Ok(None) };
                     response.text.push(STRING);
@@ -211,7 +216,8 @@ impl Response {
             known.take_origin()?;
             known.take_ids("EMAILID (", 'M')?;
             known.take_ids("THREADID (", 'T')?;
-            known.text = known.text.replace("THREADID NIL", "UID 1").replace("SAVEDATE NIL", "UID 1");
+            known.text =
+                known.text.replace("THREADID NIL", "UID 1").replace("SAVEDATE NIL", "UID 1");
             known.text = known.text.replace("SAVEDATE ", "INTERNALDATE ");
         } else if self.text.starts_with("* STATUS ") {
             known.take_ids("MAILBOXID (", 'F')?;

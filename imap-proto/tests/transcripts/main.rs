@@ -13,7 +13,10 @@
 mod grammar;
 
 mod append;
+mod binary;
+mod capabilities;
 mod durable;
+mod echo;
 mod fetch;
 mod hostile;
 mod idle;
@@ -21,7 +24,10 @@ mod list;
 mod login;
 mod mailbox;
 mod memory;
+mod pipelining;
 mod play;
+mod rev2;
 mod search;
 mod select;
+mod states;
 mod store;

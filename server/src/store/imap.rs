@@ -284,7 +284,12 @@ impl ImapUser {
         self.unselect();
         let mut state = self.account.lock()?;
         let state = &mut *state;
-        let guid = state.list.by_name(name.as_str()).ok_or(StoreError::NoMailbox)?.guid;
+        let entry = state.list.by_name(name.as_str()).ok_or(StoreError::NoMailbox)?;
+        let (guid, use_of) = (entry.guid, special_use(entry.special_use));
+        let below = |other: &str| {
+            other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let has_children = state.list.iter().any(|entry| below(&entry.name));
         let mbox = self.account.mailbox(&self.store.files, state, guid)?;
         let last = mbox.uids.last().unwrap_or_default();
         let recent = mbox.uids.intersect(&UidSet::range(Uid(mbox.recent.0), last));
@@ -305,6 +310,8 @@ impl ImapUser {
                 .and_then(|index| mbox.mailbox.uid(index))
                 .map(|uid| Uid(uid.0)),
             keywords: mbox.keywords.to_vec(),
+            special_use: use_of,
+            has_children,
             read_only: examine,
             cursor: mbox.feed.follow(self.session, self.signal.clone()),
         };

@@ -9,7 +9,9 @@ use crate::store::store::Store;
 use dbox_format::map::MapId;
 use imap_proto::date::DateTime;
 use imap_proto::fetch::{Keywords, Meta, Rows, SourceError, render_row};
-use imap_proto::{Answer, Code, FetchAsk, Keyword, ModSeq, Position, Seq, SystemFlags, Uid, UidSet};
+use imap_proto::{
+    Answer, Code, FetchAsk, Keyword, ModSeq, Position, Seq, SystemFlags, Uid, UidSet,
+};
 use index_format::Guid;
 use index_format::mailbox::Row;
 use std::sync::Arc;
