@@ -1,6 +1,8 @@
-//! `imap_session` and `imap_command`: the same bytes, cut otherwise, give the same transcript against a model store.
+//! `imap_session` and `imap_command`: the same bytes, cut otherwise, give the same transcript against a model store, and
+//! what it says is IMAP by a grammar that isn't ours.
 //! `imap_mime`: a message's structure does not depend on the pieces it came in.
 
+use crate::grammar::Checker;
 use imap_proto::date::parse_message_date;
 use imap_proto::mime::decode::{Encoding, Transfer, decode_words};
 use imap_proto::mime::{FieldName, Limits, Mime, Parser, PartId};
@@ -33,9 +35,13 @@ pub fn imap_command(data: &[u8]) {
 /// What a peer saw, and what the store saw. How the two interleave depends on when bytes arrive.
 fn seen(pieces: &[&[u8]]) -> (String, Vec<Happening>) {
     let (mut sent, mut asked) = (Vec::new(), Vec::new());
+    let mut grammar = Checker::default();
     for happening in run(pieces) {
         match (happening, asked.last_mut()) {
-            (Happening::Sent(bytes), _) => sent.extend_from_slice(&bytes),
+            (Happening::Sent(bytes), _) => {
+                grammar.feed(&bytes).unwrap_or_else(|why| panic!("{why}"));
+                sent.extend_from_slice(&bytes);
+            }
             (Happening::Body(more), Some(Happening::Body(sum))) => *sum += more,
             (other, _) => asked.push(other),
         }

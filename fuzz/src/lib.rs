@@ -18,6 +18,8 @@
 
 mod dbox;
 mod generate;
+#[path = "../../imap-proto/tests/grammar/mod.rs"]
+mod grammar;
 mod imap;
 mod index_files;
 mod index_log;

@@ -324,6 +324,7 @@ pub(crate) fn imap_command() -> Vec<Vec<u8>> {
         "STORE 1:3 (UNCHANGEDSINCE 3) +FLAGS.SILENT ($Done)",
         "SEARCH RETURN (MIN MAX COUNT SAVE) OR MODSEQ \"/flags/\\\\Seen\" all 3 EMAILID M1",
         "SELECT INBOX (CONDSTORE)",
+        "FETCH 1:* (BINARY.SIZE[1] BINARY.PEEK[]<1.9> BINARY[1.2])",
     ];
     commands.iter().map(|command| command.as_bytes().to_vec()).collect()
 }
@@ -339,6 +340,7 @@ pub(crate) fn imap_session() -> Vec<Vec<u8>> {
         "a STARTTLS\r\nb LOGIN u1 pw\r\n".to_owned(),
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
         "a LOGIN {4294967296+}\r\nb NOOP {18446744073709551615}\r\nc X {-1}\r\n".to_owned(),
+        "a LOGIN u1 pw\r\nb ENABLE IMAP4rev2\r\nc CREATE \"\u{fc}\"\r\nd APPEND INBOX ~{45+}\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n\r\ne SELECT inbox\r\nf FETCH 4 (BINARY[1] BODY[] BINARY.SIZE[])\r\ng LIST \"\" * RETURN (STATUS (SIZE))\r\n".to_owned(),
     ];
     scripts.map(String::into_bytes).into()
 }

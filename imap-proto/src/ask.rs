@@ -401,6 +401,10 @@ pub struct Selected {
     pub first_unseen: Option<Uid>,
     /// Keywords in use.
     pub keywords: Vec<Keyword>,
+    /// What it is for.
+    pub special_use: Option<SpecialUse>,
+    /// There are mailboxes below it.
+    pub has_children: bool,
     /// No change is allowed, although SELECT asked for it.
     pub read_only: bool,
     /// Where [`Ask::Changes`] goes on.

@@ -34,8 +34,23 @@ pub enum When {
     Rev2,
 }
 
+impl std::fmt::Display for When {
+    /// In words, for people.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Always => "always",
+            Self::Guest => "before login",
+            Self::User => "after login",
+            Self::StartTls => "before login, without TLS",
+            Self::Passwords => "before login, with TLS or from this machine",
+            Self::NoPasswords => "before login, from elsewhere without TLS",
+            Self::Rev2 => "always, unless it is turned off",
+        })
+    }
+}
+
 /// Every capability, in the order they are told.
-pub const CAPABILITIES: [Capability; 29] = [
+pub const CAPABILITIES: [Capability; 30] = [
     at("IMAP4rev1", "RFC 3501", When::Always),
     at("IMAP4rev2", "RFC 9051", When::Rev2),
     // RFC 7888 §5: strangers may send small literals only, users any.
@@ -54,6 +69,7 @@ pub const CAPABILITIES: [Capability; 29] = [
     at("UIDPLUS", "RFC 4315", When::User),
     at("MOVE", "RFC 6851", When::User),
     at("MULTIAPPEND", "RFC 3502", When::User),
+    at("BINARY", "RFC 3516", When::User),
     at("CHILDREN", "RFC 3348", When::User),
     at("LIST-EXTENDED", "RFC 5258", When::User),
     at("LIST-STATUS", "RFC 5819", When::User),

@@ -11,8 +11,11 @@
 pub mod section;
 
 pub(crate) mod number;
+
+mod binary;
 mod row;
 
+pub use binary::DecodedPart;
 pub use row::{Piece, Rows, render_row};
 pub use section::{FieldNames, Section, SectionKind};
 
@@ -119,7 +122,9 @@ impl FetchItems {
                 | SectionKind::HeaderFields(_)
                 | SectionKind::HeaderFieldsNot(_)
                 | SectionKind::Text
-                | SectionKind::Mime => needs.whole = true,
+                | SectionKind::Mime
+                | SectionKind::Binary
+                | SectionKind::BinarySize => needs.whole = true,
             }
         }
         needs
@@ -212,7 +217,7 @@ impl Keywords<'_> {
 /// The text of one message, as the server has it; each method is asked only when an item needs it.
 ///
 /// Row 36: bytes are those that were stored; [`render_row`] shows NUL as 0x80 in what it copies, and **whoever sends a
-/// [`Piece::Blob`] does the same**.
+/// [`Piece::Blob`] does the same**, unless it is a [`DecodedPart`], which BINARY shows as it is.
 pub trait MessageSource {
     /// Bytes of the stored message.
     fn len(&self) -> u64;
@@ -256,4 +261,8 @@ pub enum SourceError {
     /// What is stored fails its checks.
     #[error("the stored message is damaged")]
     Corrupt,
+    /// BINARY of a part whose Content-Transfer-Encoding is not known: the command fails with
+    /// [`Code::UnknownCte`](crate::Code::UnknownCte) (RFC 3516 §4.3).
+    #[error("the part's transfer encoding is not known")]
+    UnknownEncoding,
 }

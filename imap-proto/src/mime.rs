@@ -198,6 +198,11 @@ impl Mime {
         part.parent.is_some_and(|parent| self.part(parent).kind == Kind::Message)
     }
 
+    /// How a leaf's body is encoded, and whether it is text; `None` when its encoding isn't known.
+    pub(crate) fn encoding(&self, id: PartId) -> Option<(decode::Encoding, bool)> {
+        structure::known_encoding(self, id)
+    }
+
     /// The bodies that hold text, and how it is encoded.
     pub(crate) fn text_parts(&self) -> Vec<TextPart> {
         structure::text_parts(self)

@@ -14,7 +14,7 @@ use crate::ask::{
     StoredRows,
 };
 use crate::date::DateTime;
-use crate::fetch::Rows;
+use crate::fetch::{Rows, SourceError};
 use crate::search::Program;
 use crate::types::{
     Cursor, FlagRow, Flags, MailboxId, MailboxName, ModSeq, Position, SpecialUse, SystemFlags, Uid,
@@ -231,6 +231,7 @@ impl Model {
 
     fn select(&mut self, mailbox: MailboxName, examine: bool) -> Answer {
         self.selected = None;
+        let has_children = self.folders.keys().any(|name| mailbox.is_parent_of(name));
         let Some(folder) = self.folders.get_mut(&mailbox) else {
             return no(Some(Code::NonExistent), "No such mailbox");
         };
@@ -248,6 +249,8 @@ impl Model {
             recent,
             first_unseen: folder.messages.iter().find(unseen).map(|message| message.uid),
             keywords: Vec::new(),
+            special_use: folder.special_use,
+            has_children,
             read_only: examine,
             cursor: folder.cursor(),
         };
@@ -283,14 +286,22 @@ impl Model {
                     let pieces = rows.into_pieces();
                     return Answer::Rows { pieces, served, position: Position(0) };
                 }
-                served += 1;
                 let uid = Uid(run.uid.0 + offset);
                 let seq = crate::types::Seq(run.seq.0 + offset);
                 if let Some(message) = folder.find(uid) {
                     let recent = ask.recent.contains(uid);
                     let (items, with_flags) = ask.items_of(uid);
-                    message.render(&mut rows, items, with_flags, seq, recent);
+                    let result = message.render(&mut rows, items, with_flags, seq, recent);
+                    // A row that can't be written is left out; only an unknown encoding is told.
+                    if result == Err(SourceError::UnknownEncoding) {
+                        if served == 0 {
+                            return no(Some(Code::UnknownCte), "Transfer encoding is not known");
+                        }
+                        let pieces = rows.into_pieces();
+                        return Answer::Rows { pieces, served, position: Position(0) };
+                    }
                 }
+                served += 1;
             }
         }
         Answer::Rows { pieces: rows.into_pieces(), served, position: Position(0) }

@@ -45,8 +45,7 @@ pub struct Config {
     pub tls_available: bool,
     /// Passwords are taken without TLS too, wherever the peer is; otherwise only from this machine itself.
     pub plaintext_login: bool,
-    /// IMAP4rev2 is offered. All that ENABLE IMAP4rev2 changes is here; FETCH BINARY (RFC 9051 §6.4.5), which it
-    /// makes mandatory, is not yet.
+    /// IMAP4rev2 is offered beside IMAP4rev1: it begins with ENABLE IMAP4rev2 (RFC 9051 appendix A).
     pub imap4rev2: bool,
 }
 
@@ -143,13 +142,16 @@ enum Work {
     Upgrade,
     /// What is answered by [`Answer::Done`], and what is said then.
     Simple(&'static str),
+    /// The same, and on success a line before: the name is another than the client wrote.
+    Named(&'static str, Vec<u8>),
     List(Box<list::Listing>),
     Status(mailbox::StatusOf),
     Select(select::Opening),
     Append(Box<append::Append>),
     Idle(idle::Idle),
     Fetch(Box<fetch::Fetching>),
-    Create,
+    /// CREATE, and the line before its OK where the name is another than the client wrote.
+    Create(Option<Vec<u8>>),
     Store(fetch::Storing),
     Copy(mailbox::Copying),
     Expunge,
@@ -466,9 +468,10 @@ impl Session {
             Work::Login
             | Work::Upgrade
             | Work::Simple(_)
+            | Work::Named(..)
             | Work::List(_)
             | Work::Status(_)
-            | Work::Create
+            | Work::Create(_)
             | Work::Select(_)
             | Work::Fetch(_)
             | Work::Store(_)
@@ -640,7 +643,7 @@ impl Work {
             | Self::Login
             | Self::Upgrade
             | Self::Simple(_)
-            | Self::Create
+            | Self::Create(None)
             | Self::Idle(_)
             | Self::Store(_)
             | Self::Copy(_)
@@ -651,6 +654,7 @@ impl Work {
             | Self::Finish(_)
             | Self::Changes(_) => 0,
             Self::Sasl(sasl) => sasl.held(),
+            Self::Named(_, line) | Self::Create(Some(line)) => line.capacity(),
             Self::List(_) => size_of::<list::Listing>(),
             Self::Append(_) => size_of::<append::Append>(),
             Self::Fetch(fetching) => fetching.held(),

@@ -54,7 +54,11 @@ impl Shared {
         hostname: &str,
         message_max: u64,
     ) -> Arc<Self> {
-        let mut imap = imap_proto::Config { tls_available: true, ..imap_proto::Config::default() };
+        let mut imap = imap_proto::Config {
+            tls_available: true,
+            imap4rev2: true,
+            ..imap_proto::Config::default()
+        };
         imap.limits.append = message_max;
         let mut lmtp = lmtp_proto::Config::new(hostname);
         lmtp.starttls = true;

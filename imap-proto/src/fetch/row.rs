@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::number;
 use super::section::{FieldNames, Section, SectionKind};
 use super::{FetchItems, Fixed, Keywords, MessageSource, Meta, SourceError};
+use super::{binary, number};
 use crate::date::DateTime;
 use crate::mime::header::RawFields;
 use crate::mime::wire::copy_without_nul;
@@ -13,14 +13,15 @@ use crate::object_id;
 use crate::types::{Blob, Seq, SystemFlags};
 
 /// A section longer than this goes out as a [`Piece::Blob`].
-const COPIED: u64 = 64 << 10;
+pub(super) const COPIED: u64 = 64 << 10;
 
 /// A stretch of an answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Piece {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// These bytes of a stored message, each NUL shown as 0x80 by whoever sends them.
+    /// These bytes of a stored message, each NUL shown as 0x80 by whoever sends them; or of a
+    /// [`DecodedPart`](super::DecodedPart), as they are.
     Blob(Blob, Range<u64>),
 }
 
@@ -62,7 +63,12 @@ impl Rows {
         }
     }
 
-    fn blob(&mut self, blob: Blob, range: Range<u64>) {
+    /// Where bytes are added.
+    pub(super) fn tail(&mut self) -> &mut Vec<u8> {
+        &mut self.tail
+    }
+
+    pub(super) fn blob(&mut self, blob: Blob, range: Range<u64>) {
         self.seal();
         self.done.push(Piece::Blob(blob, range));
     }
@@ -225,6 +231,8 @@ fn write_section<S: MessageSource + ?Sized>(
     let (names, wanted) = match &section.kind {
         SectionKind::HeaderFields(names) => (names, true),
         SectionKind::HeaderFieldsNot(names) => (names, false),
+        SectionKind::Binary => return binary::write(rows, section, source),
+        SectionKind::BinarySize => return binary::write_size(rows, section, source),
         SectionKind::All | SectionKind::Header | SectionKind::Text | SectionKind::Mime => {
             return match locate(section, source)? {
                 Some(range) => write_range(rows, clip(range, section.partial), source),
@@ -246,7 +254,7 @@ fn write_section<S: MessageSource + ?Sized>(
 }
 
 /// A part that isn't there is empty, as other servers have it.
-fn write_nothing(rows: &mut Rows) -> Result<(), SourceError> {
+pub(super) fn write_nothing(rows: &mut Rows) -> Result<(), SourceError> {
     rows.tail.extend_from_slice(b"\"\"");
     Ok(())
 }
@@ -259,7 +267,7 @@ fn locate<S: MessageSource + ?Sized>(
     let len = source.len();
     if section.path.is_empty() {
         return Ok(Some(match section.kind {
-            SectionKind::All => 0..len,
+            SectionKind::All | SectionKind::Binary | SectionKind::BinarySize => 0..len,
             SectionKind::Text => header_end(source)?..len,
             SectionKind::Header
             | SectionKind::Mime
@@ -276,7 +284,9 @@ fn locate<S: MessageSource + ?Sized>(
         Kind::Leaf | Kind::Multipart | Kind::Opaque => None,
     };
     Ok(match section.kind {
-        SectionKind::All => Some(part.body..part.end),
+        SectionKind::All | SectionKind::Binary | SectionKind::BinarySize => {
+            Some(part.body..part.end)
+        }
         SectionKind::Mime => Some(part.header..part.body),
         SectionKind::Text => message.map(|message| message.body..message.end),
         SectionKind::Header | SectionKind::HeaderFields(_) | SectionKind::HeaderFieldsNot(_) => {
@@ -298,7 +308,7 @@ fn header_end<S: MessageSource + ?Sized>(source: &mut S) -> Result<u64, SourceEr
 }
 
 /// The octets of `range` that a partial asks for; none past its end, whatever the numbers (row 48).
-fn clip(range: Range<u64>, partial: Option<(u64, u64)>) -> Range<u64> {
+pub(super) fn clip(range: Range<u64>, partial: Option<(u64, u64)>) -> Range<u64> {
     let Some((offset, count)) = partial else { return range };
     let start = range.start.saturating_add(offset).min(range.end);
     let end = start.saturating_add(count).min(range.end);
@@ -324,7 +334,7 @@ fn write_range<S: MessageSource + ?Sized>(
     copy(range, source, &mut rows.tail)
 }
 
-fn write_literal(len: u64, out: &mut Vec<u8>) {
+pub(super) fn write_literal(len: u64, out: &mut Vec<u8>) {
     out.push(b'{');
     number::write(len, out);
     out.extend_from_slice(b"}\r\n");

@@ -15,6 +15,10 @@ pub enum SectionKind {
     Text,
     /// `1.MIME`: the part's own header; its path is never empty.
     Mime,
+    /// `BINARY[1]`: the part with its transfer encoding undone (RFC 3516 §4.2).
+    Binary,
+    /// `BINARY.SIZE[1]`: the octets of that.
+    BinarySize,
 }
 
 /// Names of header fields, as a client wrote them and ready to be compared.
@@ -70,7 +74,7 @@ pub struct Section {
 }
 
 impl Section {
-    /// `BODY[…]`, or with `peek` `BODY.PEEK[…]`; the name in the answer is made from the rest.
+    /// `BODY[…]`, or with `peek` `BODY.PEEK[…]`; BINARY likewise; the name in the answer is made from the rest.
     #[must_use]
     pub fn new(
         path: Vec<u32>,
@@ -106,18 +110,30 @@ impl Section {
 }
 
 fn name(path: &[u32], kind: &SectionKind, partial: Option<(u64, u64)>) -> Vec<u8> {
-    let mut name = b"BODY[".to_vec();
+    let item: &[u8] = match kind {
+        SectionKind::Binary => b"BINARY[",
+        SectionKind::BinarySize => b"BINARY.SIZE[",
+        SectionKind::All
+        | SectionKind::Header
+        | SectionKind::HeaderFields(_)
+        | SectionKind::HeaderFieldsNot(_)
+        | SectionKind::Text
+        | SectionKind::Mime => b"BODY[",
+    };
+    let mut name = item.to_vec();
     for (n, number) in path.iter().enumerate() {
         if n > 0 {
             name.push(b'.');
         }
         name.extend_from_slice(number.to_string().as_bytes());
     }
-    if !path.is_empty() && *kind != SectionKind::All {
+    let numbers_only =
+        matches!(kind, SectionKind::All | SectionKind::Binary | SectionKind::BinarySize);
+    if !path.is_empty() && !numbers_only {
         name.push(b'.');
     }
     match kind {
-        SectionKind::All => {}
+        SectionKind::All | SectionKind::Binary | SectionKind::BinarySize => {}
         SectionKind::Header => name.extend_from_slice(b"HEADER"),
         SectionKind::HeaderFields(fields) => write_fields(b"HEADER.FIELDS (", fields, &mut name),
         SectionKind::HeaderFieldsNot(fields) => {

@@ -19,13 +19,20 @@ impl Encoding {
     /// The encoding of this name, in any case.
     #[must_use]
     pub fn of(name: &[u8]) -> Encoding {
-        if name.eq_ignore_ascii_case(b"quoted-printable") {
-            Encoding::QuotedPrintable
-        } else if name.eq_ignore_ascii_case(b"base64") {
-            Encoding::Base64
-        } else {
-            Encoding::Identity
-        }
+        Encoding::known(name).unwrap_or_default()
+    }
+
+    /// The encoding of this name, in any case; `None` for one that RFC 2045 doesn't know.
+    #[must_use]
+    pub fn known(name: &[u8]) -> Option<Encoding> {
+        const NAMES: [(&[u8], Encoding); 5] = [
+            (b"7bit", Encoding::Identity),
+            (b"8bit", Encoding::Identity),
+            (b"binary", Encoding::Identity),
+            (b"quoted-printable", Encoding::QuotedPrintable),
+            (b"base64", Encoding::Base64),
+        ];
+        NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, known)| known)
     }
 }
 

@@ -238,6 +238,13 @@ fn encoding(mime: &Mime, id: PartId) -> Option<&[u8]> {
     mime.field(id, FieldName::ContentTransferEncoding).and_then(only_token)
 }
 
+/// How a body is encoded, and whether it is text; `None` when its encoding isn't known.
+pub(super) fn known_encoding(mime: &Mime, id: PartId) -> Option<(Encoding, bool)> {
+    // RFC 2045 §6.1: 7bit is the default.
+    let encoding = encoding(mime, id).unwrap_or(b"7bit");
+    Some((Encoding::known(encoding)?, shown(mime, id).is_text()))
+}
+
 /// The bodies that hold text.
 pub(super) fn text_parts(mime: &Mime) -> Vec<TextPart> {
     let ids = (0..mime.parts.len() as u32).map(PartId);

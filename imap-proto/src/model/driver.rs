@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Model;
 use crate::ask::{Answer, Ask};
+use crate::fetch::DecodedPart;
 use crate::session::{Config, Event, Output, Peer, Session};
 use crate::types::{Blob, Ticket, Time};
 
@@ -181,11 +182,7 @@ impl Driver {
                     }
                 }
                 Step::Splice(blob, range) => {
-                    let whole: &Vec<u8> = blob.get().expect("the model's blobs are texts");
-                    let part = whole
-                        .get(range.start as usize..range.end as usize)
-                        .unwrap_or_default()
-                        .to_vec();
+                    let part = spliced(&blob, range);
                     self.session.spliced(self.now, part.len() as u64);
                     self.sent(part);
                 }
@@ -244,6 +241,28 @@ impl Driver {
             Some(Happening::Sent(before)) => before.extend_from_slice(&bytes),
             _ => self.log.push(Happening::Sent(bytes)),
         }
+    }
+}
+
+/// A part of a stored text as it is sent.
+fn spliced(blob: &Blob, range: Range<u64>) -> Vec<u8> {
+    let stored = |blob: &Blob, range: Range<u64>| {
+        let whole: &Vec<u8> = blob.get().expect("the model's blobs are texts");
+        whole.get(range.start as usize..range.end as usize).unwrap_or_default().to_vec()
+    };
+    let mut out = Vec::new();
+    if let Some(part) = blob.get::<DecodedPart>() {
+        let read = |blob: &Blob, range: Range<u64>, out: &mut Vec<u8>| {
+            out.append(&mut stored(blob, range));
+            Ok::<(), std::convert::Infallible>(())
+        };
+        match part.read(range, &mut out, read) {
+            Ok(()) => out,
+            Err(never) => match never {},
+        }
+    } else {
+        crate::mime::wire::copy_without_nul(&stored(blob, range), &mut out);
+        out
     }
 }
 

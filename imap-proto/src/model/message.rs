@@ -44,7 +44,6 @@ impl Message {
         FlagRow { uid: self.uid, flags: self.flags.clone(), modseq: ModSeq(self.modseq) }
     }
 
-    /// A row that can't be written is left out.
     pub(super) fn render(
         &self,
         rows: &mut Rows,
@@ -52,8 +51,8 @@ impl Message {
         with_flags: bool,
         seq: Seq,
         recent: bool,
-    ) {
-        let _ = render_row(rows, items, with_flags, seq, &self.meta(recent), &mut Text::of(self));
+    ) -> Result<(), SourceError> {
+        render_row(rows, items, with_flags, seq, &self.meta(recent), &mut Text::of(self))
     }
 
     pub(super) fn matches(&self, program: &Program, recent_floor: u32) -> bool {

@@ -57,6 +57,19 @@ fn item(cursor: &mut Cursor<'_>, items: &mut FetchItems) -> Result<(), Error> {
             items.sections.push(section(cursor, true)?);
             return Ok(());
         }
+        b"BINARY" => {
+            items.sections.push(binary(cursor, false)?);
+            return Ok(());
+        }
+        b"BINARY.PEEK" => {
+            items.sections.push(binary(cursor, true)?);
+            return Ok(());
+        }
+        b"BINARY.SIZE" => {
+            let path = section_binary(cursor)?;
+            items.sections.push(Section::new(path, SectionKind::BinarySize, None, true));
+            return Ok(());
+        }
         b"RFC822" => {
             items.sections.push(Section::rfc822());
             return Ok(());
@@ -105,18 +118,44 @@ fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<Section, Error> {
         return Err(Error::Unknown("section"));
     };
     cursor.expect(b']', "the end of the section")?;
-    let mut partial = None;
-    if cursor.skip(b"<") {
-        let origin = cursor.number64()?;
-        cursor.expect(b'.', "the length of the partial")?;
-        let count = cursor.number64()?;
-        if count == 0 {
-            return Err(Error::Expected("a length above 0"));
+    Ok(Section::new(path, kind, partial(cursor)?, peek))
+}
+
+/// `section-binary` and perhaps a partial (RFC 3516 §7): `[1.2]<0.100>`.
+fn binary(cursor: &mut Cursor<'_>, peek: bool) -> Result<Section, Error> {
+    let path = section_binary(cursor)?;
+    Ok(Section::new(path, SectionKind::Binary, partial(cursor)?, peek))
+}
+
+fn section_binary(cursor: &mut Cursor<'_>) -> Result<Vec<u32>, Error> {
+    cursor.expect(b'[', "a section")?;
+    let mut path = Vec::new();
+    while cursor.peek() != Some(b']') || !path.is_empty() {
+        match cursor.number()? {
+            0 => return Err(Error::Expected("a part number above 0")),
+            number => path.push(number),
         }
-        cursor.expect(b'>', "the end of the partial")?;
-        partial = Some((origin, count));
+        if !cursor.skip(b".") {
+            break;
+        }
     }
-    Ok(Section::new(path, kind, partial, peek))
+    cursor.expect(b']', "the end of the section")?;
+    Ok(path)
+}
+
+/// `<origin.count>`, if it is there.
+fn partial(cursor: &mut Cursor<'_>) -> Result<Option<(u64, u64)>, Error> {
+    if !cursor.skip(b"<") {
+        return Ok(None);
+    }
+    let origin = cursor.number64()?;
+    cursor.expect(b'.', "the length of the partial")?;
+    let count = cursor.number64()?;
+    if count == 0 {
+        return Err(Error::Expected("a length above 0"));
+    }
+    cursor.expect(b'>', "the end of the partial")?;
+    Ok(Some((origin, count)))
 }
 
 fn fields(cursor: &mut Cursor<'_>) -> Result<FieldNames, Error> {
@@ -164,6 +203,12 @@ mod tests {
             sections("(RFC822 BODY[1] BODY[1.TEXT] BODY[HEADER])"),
             "RFC822 BODY[1] BODY[1.TEXT] BODY[HEADER]"
         );
+        assert_eq!(
+            sections("(BINARY[] BINARY.PEEK[1.2]<5.10> binary.size[3])"),
+            "BINARY[] BINARY[1.2]<5> BINARY.SIZE[3]"
+        );
+        assert!(parse("BINARY[1]").unwrap().sets_seen());
+        assert!(!parse("(BINARY.PEEK[1] BINARY.SIZE[1])").unwrap().sets_seen());
         assert!(parse("BODY[]").unwrap().sets_seen());
         assert!(!parse("BODY.PEEK[]").unwrap().sets_seen());
         for wrong in [
@@ -181,6 +226,14 @@ mod tests {
             "BODY[]<0.9223372036854775808>",
             "BODY[HEADER.FIELDS ()]",
             "BODY[TEXTS]",
+            "BINARY",
+            "BINARY[1.]",
+            "BINARY[0]",
+            "BINARY[TEXT]",
+            "BINARY[1.MIME]",
+            "BINARY[1]<0.0>",
+            "BINARY.SIZE[1]<0.1>",
+            "BINARY.SIZE",
             "FLAGS UID",
             "X",
         ] {

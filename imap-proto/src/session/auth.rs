@@ -241,6 +241,10 @@ impl Session {
         if rev2 {
             self.names = Names::Rev2;
             self.out.put(b" IMAP4rev2");
+            // RFC 9051 appendix E: \Recent is gone, also where a mailbox is selected already.
+            if let Phase::Selected(mailbox) = &mut self.phase {
+                mailbox.recent = std::sync::Arc::default();
+            }
         }
         if condstore {
             self.enable_condstore();

@@ -199,6 +199,12 @@ impl Session {
                 self.on_search_failed(&searching);
                 self.finish(Reply::no(code, text));
             }
+            (Work::Named(text, line), Answer::Done { position }) => {
+                if self.depends_on(position) {
+                    self.told.push_back(Tell::Line(line));
+                    self.finish(Reply::ok(text));
+                }
+            }
             (Work::Simple(text), Answer::Done { position }) => {
                 if self.depends_on(position) {
                     self.finish(Reply::ok(text));
@@ -207,8 +213,8 @@ impl Session {
             (Work::Status(status), Answer::Status(answer)) => {
                 self.on_status_answer(&status, &answer)
             }
-            (Work::Create, Answer::Created { mailbox_id, position }) => {
-                self.on_created(mailbox_id, position);
+            (Work::Create(line), Answer::Created { mailbox_id, position }) => {
+                self.on_created(line, mailbox_id, position);
             }
             (Work::Store(storing), Answer::Stored(stored)) => self.on_stored(storing, stored),
             (Work::Copy(copying), Answer::Copied { uidvalidity, from, to, position }) => {
@@ -297,6 +303,7 @@ impl Session {
             self.bye(Some(Code::NonExistent), "Mailbox is gone");
             return;
         }
+        // RFC 9051 appendix E: what nobody asked for has its UID, and \Recent is gone.
         let shown = Shown { uid: self.tells_uids(), modseq: self.condstore, flags: FlagsOf::All };
         let Phase::Selected(mailbox) = &mut self.phase else { return };
         mailbox.cursor = changes.cursor;
@@ -308,7 +315,7 @@ impl Session {
         let before = mailbox.view.len();
         // Come and gone since the last look: never there.
         mailbox.view.add(&changes.added.subtract(&changes.expunged));
-        if !changes.recent.is_empty() {
+        if !changes.recent.is_empty() && self.names == crate::parse::Names::Rev1 {
             mailbox.recent = std::sync::Arc::new(mailbox.recent.union(&changes.recent));
         }
         if mailbox.view.len() != before {

@@ -255,6 +255,16 @@ impl Listing {
     }
 }
 
+/// The line that tells the name of the mailbox that is called by another one (RFC 9051 §6.3.9.7); `old` is UTF-8.
+pub(super) fn old_name(attribute: &[u8], new: &str, old: &[u8]) -> Vec<u8> {
+    let mut line = [b"* LIST (", attribute, b") \"/\" "].concat();
+    name(&mut line, new, Names::Rev2);
+    line.extend_from_slice(b" (\"OLDNAME\" (");
+    name(&mut line, &String::from_utf8_lossy(old), Names::Rev2);
+    line.extend_from_slice(b"))\r\n");
+    line
+}
+
 /// A mailbox's name as it is written on this connection. Always quoted: a name has no CR, LF or NUL, so whatever is in
 /// it, what is written is one string.
 pub(super) fn name(out: &mut Vec<u8>, name: &str, names: Names) {

@@ -8,7 +8,7 @@ use crate::fetch::number;
 use crate::object_id;
 use crate::parse::list::status_items;
 use crate::parse::set::Numbers;
-use crate::parse::{Cursor, Error, mailbox};
+use crate::parse::{Cursor, Error, Names, mailbox};
 use crate::types::{MailboxId, MailboxName, Position, SpecialUse, UidSet, UidValidity};
 
 /// A STATUS that is being answered.
@@ -59,13 +59,15 @@ impl Session {
             self.finish(Reply::no(Some(Code::UseAttr), "Special use is not known"));
             return Ok(());
         }
+        let wrote = self.other_name(&wire, &name, b"");
         self.ask(Ask::Create { mailbox: name, special_use });
-        self.work = Work::Create;
+        self.work = Work::Create(wrote);
         Ok(())
     }
 
-    pub(super) fn on_created(&mut self, id: MailboxId, position: Position) {
+    pub(super) fn on_created(&mut self, line: Option<Vec<u8>>, id: MailboxId, position: Position) {
         if self.depends_on(position) {
+            self.told.extend(line.map(Tell::Line));
             // RFC 8474 §4.1
             let id = object_id::mailbox(id);
             let code = format!("MAILBOXID ({})", String::from_utf8_lossy(&id));
@@ -75,7 +77,8 @@ impl Session {
 
     pub(super) fn on_delete(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Error> {
         cursor.space()?;
-        let name = cursor.mailbox(self.names)?;
+        let wire = cursor.astring()?;
+        let name = mailbox(&wire, self.names)?;
         cursor.end()?;
         if name.is_inbox() {
             // RFC 3501 §6.3.4
@@ -85,21 +88,27 @@ impl Session {
         if matches!(&self.phase, Phase::Selected(selected) if selected.name == name) {
             self.leave();
         }
-        self.simply(Ask::Delete { mailbox: name }, "Deleted");
+        let wrote = self.other_name(&wire, &name, b"\\NonExistent");
+        self.named(Ask::Delete { mailbox: name }, "Deleted", wrote);
         Ok(())
     }
 
     pub(super) fn on_rename(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Error> {
         cursor.space()?;
-        let from = cursor.mailbox(self.names)?;
+        let old = cursor.astring()?;
         cursor.space()?;
-        let to = cursor.mailbox(self.names)?;
+        let new = cursor.astring()?;
         cursor.end()?;
+        let (from, to) = (mailbox(&old, self.names)?, mailbox(&new, self.names)?);
         if from.is_parent_of(&to) && !from.is_inbox() {
             self.finish(Reply::no(Some(Code::Cannot), "A mailbox can't be put below itself"));
             return Ok(());
         }
-        self.simply(Ask::Rename { from, to }, "Renamed");
+        // RFC 9051 §6.3.6: the old name as it was written, with the new one as it is now.
+        let other = other(&old, &from) || other(&new, &to);
+        let wrote =
+            (other && self.names == Names::Rev2).then(|| list::old_name(b"", to.as_str(), &old));
+        self.named(Ask::Rename { from, to }, "Renamed", wrote);
         Ok(())
     }
 
@@ -109,6 +118,19 @@ impl Session {
         cursor.end()?;
         self.simply(Ask::Subscribe { mailbox, on }, if on { "Subscribed" } else { "Unsubscribed" });
         Ok(())
+    }
+
+    /// The line that tells a client which name is meant by the one it wrote (RFC 9051 §6.3.9.7).
+    fn other_name(&self, wire: &[u8], name: &MailboxName, attribute: &[u8]) -> Option<Vec<u8>> {
+        (self.names == Names::Rev2 && other(wire, name))
+            .then(|| list::old_name(attribute, name.as_str(), wire))
+    }
+
+    fn named(&mut self, ask: Ask, text: &'static str, line: Option<Vec<u8>>) {
+        self.simply(ask, text);
+        if let Some(line) = line {
+            self.work = Work::Named(text, line);
+        }
     }
 
     fn simply(&mut self, ask: Ask, text: &'static str) {
@@ -142,9 +164,12 @@ impl Session {
         self.out.write(|out| {
             out.extend_from_slice(b"* STATUS ");
             list::name(out, of.mailbox.as_str(), names);
-            let mut before: &[u8] = b" (";
+            out.extend_from_slice(b" (");
+            let mut before: &[u8] = b"";
             for (item, name) in StatusItems::NAMES {
-                if !of.items.has(item) {
+                // RFC 9051 appendix E: RECENT is gone; who asks for it nevertheless learns the rest.
+                let gone = item == StatusItems::RECENT && names == Names::Rev2;
+                if gone || !of.items.has(item) {
                     continue;
                 }
                 out.extend_from_slice(before);
@@ -266,6 +291,11 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Whether a client wrote another name than the mailbox has: there is one INBOX, however it is written.
+pub(super) fn other(wire: &[u8], name: &MailboxName) -> bool {
+    wire.strip_suffix(b"/").unwrap_or(wire) != name.as_str().as_bytes()
 }
 
 impl Status {

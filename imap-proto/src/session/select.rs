@@ -16,6 +16,8 @@ use crate::view::View;
 #[derive(Debug)]
 pub(super) struct Opening {
     name: MailboxName,
+    /// What the client calls it, where that is another name.
+    called: Option<Box<[u8]>>,
 }
 
 /// The selected mailbox, as this session knows it.
@@ -85,7 +87,8 @@ impl Session {
         match crate::parse::mailbox(&wire, self.names) {
             Ok(mailbox) => {
                 self.ask(Ask::Select { mailbox: mailbox.clone(), examine });
-                self.work = Work::Select(Opening { name: mailbox });
+                let called = super::mailbox::other(&wire, &mailbox).then(|| wire.as_ref().into());
+                self.work = Work::Select(Opening { name: mailbox, called });
                 Ok(())
             }
             Err(error) => {
@@ -140,9 +143,26 @@ impl Session {
             out.extend_from_slice(b")] Mailbox's id\r\n");
             if !rev1 {
                 // RFC 9051 §6.3.2: the name as it is written now.
-                out.extend_from_slice(b"* LIST () \"/\" ");
-                super::list::name(out, mailbox.name.as_str(), names);
-                out.extend_from_slice(b"\r\n");
+                let mut attributes =
+                    if selected.has_children { "\\HasChildren" } else { "\\HasNoChildren" }
+                        .to_owned();
+                if let Some(special) = selected.special_use {
+                    attributes = attributes + " " + special.as_str();
+                }
+                match &opening.called {
+                    Some(called) => out.extend(super::list::old_name(
+                        attributes.as_bytes(),
+                        mailbox.name.as_str(),
+                        called,
+                    )),
+                    None => {
+                        out.extend_from_slice(b"* LIST (");
+                        out.extend_from_slice(attributes.as_bytes());
+                        out.extend_from_slice(b") \"/\" ");
+                        super::list::name(out, mailbox.name.as_str(), names);
+                        out.extend_from_slice(b"\r\n");
+                    }
+                }
             }
         });
         let access = if mailbox.read_only { "READ-ONLY" } else { "READ-WRITE" };

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use unicode_normalization::is_nfc;
+
 /// A mailbox name that passed every check: UTF-8, `/` between components, INBOX in capitals.
 ///
 /// Ordered by bytes, so a list sorted by name has children after their parent, though not always at once.
@@ -28,6 +30,9 @@ pub enum NameError {
     /// A control character.
     #[error("Mailbox name has a control character")]
     Control,
+    /// Not in Unicode's Normalization Form C, so that it looks like another name.
+    #[error("Mailbox name is not normalized (NFC)")]
+    NotNormalized,
     /// Not UTF-8, or not the one way to write it in modified UTF-7.
     #[error("Mailbox name is not properly encoded")]
     Encoding,
@@ -47,6 +52,10 @@ impl MailboxName {
         }
         if name.len() > Self::MAX {
             return Err(NameError::TooLong);
+        }
+        // RFC 9051 §5.1: Net-Unicode alone, so NFC (RFC 5198 §3).
+        if !name.is_ascii() && !is_nfc(name) {
+            return Err(NameError::NotNormalized);
         }
         for component in name.split('/') {
             match component {

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use imap_proto::date::DateTime;
-use imap_proto::fetch::{Keywords, MessageSource, Meta, Piece, SourceError};
+use imap_proto::fetch::{DecodedPart, Keywords, MessageSource, Meta, Piece, SourceError};
 use imap_proto::mime::header::RawFields;
 use imap_proto::mime::{Limits, Mime, Parser};
 use imap_proto::{Blob, ModSeq, SystemFlags, Uid};
@@ -125,6 +125,21 @@ pub fn flatten(pieces: &[Piece], message: &[u8]) -> Vec<u8> {
     for piece in pieces {
         match piece {
             Piece::Bytes(bytes) => out.extend_from_slice(bytes),
+            Piece::Blob(blob, range) if blob.get::<DecodedPart>().is_some() => {
+                let part: &DecodedPart = blob.get().unwrap();
+                // In small steps, and the first ones twice.
+                let middle = range.start + (range.end - range.start) / 2;
+                let mut again = Vec::new();
+                decoded(part, range.start..middle, message, &mut again);
+                let start = out.len();
+                let mut at = range.start;
+                while at < range.end {
+                    let end = range.end.min(at + 1000);
+                    decoded(part, at..end, message, &mut out);
+                    at = end;
+                }
+                assert!(out[start..].starts_with(&again));
+            }
             Piece::Blob(_, range) => {
                 let bytes = &message[range.start as usize..range.end as usize];
                 out.extend(bytes.iter().map(|&byte| if byte == 0 { 0x80 } else { byte }));
@@ -132,6 +147,14 @@ pub fn flatten(pieces: &[Piece], message: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+fn decoded(part: &DecodedPart, range: Range<u64>, message: &[u8], out: &mut Vec<u8>) {
+    let read = |_: &Blob, range: Range<u64>, out: &mut Vec<u8>| {
+        out.extend_from_slice(&message[range.start as usize..range.end as usize]);
+        Ok::<(), SourceError>(())
+    };
+    part.read(range, out, read).unwrap();
 }
 
 /// A message's facts, of no interest to the test.

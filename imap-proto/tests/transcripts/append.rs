@@ -52,7 +52,7 @@ fn flags_and_date() {
 }
 
 #[test]
-fn into_the_selected_mailbox() {
+fn rfc4315_3_into_the_selected_mailbox() {
     insta::assert_snapshot!(play(r#"C: a APPEND inbox {5+} | B: hello\r\n"#), @r#"
     C: a APPEND inbox {5+}
     Q: append 5 to INBOX
@@ -67,7 +67,7 @@ fn into_the_selected_mailbox() {
 }
 
 #[test]
-fn many_at_once() {
+fn rfc3502_6_3_11_many_at_once() {
     insta::assert_snapshot!(play_user(r#"C: a APPEND INBOX {2+} | C: ab (\Seen) {2} | B: cd {0+}\r\n\r\n"#), @r#"
     C: a APPEND INBOX {2+}
     Q: append 2 to INBOX

@@ -25,7 +25,7 @@ fn flags_and_the_like() {
 }
 
 #[test]
-fn bodies_and_seen() {
+fn rfc3501_6_4_5_bodies_and_seen() {
     insta::assert_snapshot!(play("C: a FETCH 1 BODY.PEEK[] | C: b FETCH 1 BODY[HEADER.FIELDS (Subject)] | C: c FETCH 1 BODY[TEXT] | C: d FETCH 1 (BODY[]<5.10> RFC822.SIZE) | C: e FETCH 2 RFC822.HEADER"), @r#"
     C: a FETCH 1 BODY.PEEK[]
     Q: fetch 1+1
@@ -69,7 +69,7 @@ fn bodies_and_seen() {
 }
 
 #[test]
-fn structure() {
+fn rfc3501_6_4_5_structure() {
     insta::assert_snapshot!(play("C: a FETCH 1 (ENVELOPE BODYSTRUCTURE) | C: b FETCH 1 FULL"), @r#"
     C: a FETCH 1 (ENVELOPE BODYSTRUCTURE)
     Q: fetch 1+1

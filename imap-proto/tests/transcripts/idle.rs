@@ -3,7 +3,7 @@
 use crate::play::{play, play_user};
 
 #[test]
-fn changes_are_told_at_once() {
+fn rfc2177_3_changes_are_told_at_once() {
     insta::assert_snapshot!(play("C: a IDLE | M: deliver | M: expunge 1 | M: flag 3 | C: DONE | C: b NOOP"), @r#"
     C: a IDLE
     S: + idling

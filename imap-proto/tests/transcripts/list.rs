@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::play::{Stage, play_user};
 
 #[test]
-fn wildcards_and_children() {
+fn rfc3348_3_wildcards_and_children() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE a/b/c | C: b CREATE "a b" | C: c LIST "" % | C: d LIST "" * | C: e LIST a/ % | C: f LIST "" a/%/c | C: g LIST "" inbox | C: h LIST "" """#), @r#"
     C: a CREATE a/b/c
     Q: create a/b/c
@@ -77,7 +77,7 @@ fn names_go_out_as_they_came_in() {
 }
 
 #[test]
-fn lsub() {
+fn rfc3501_6_3_9_lsub() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE x/y | C: b SUBSCRIBE x/y | C: c SUBSCRIBE gone/z | C: d LSUB "" % | C: e LSUB "" * | C: f UNSUBSCRIBE x/y | C: g LSUB "" *"#), @r#"
     C: a CREATE x/y
     Q: create x/y
@@ -109,7 +109,7 @@ fn lsub() {
 }
 
 #[test]
-fn extended() {
+fn rfc5258_3_extended() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE x/y | C: b SUBSCRIBE x/y | C: c SUBSCRIBE gone | C: d LIST (SUBSCRIBED) "" * | C: e LIST "" (x INBOX) RETURN (SUBSCRIBED CHILDREN) | C: f LIST (SUBSCRIBED RECURSIVEMATCH) "" % | C: g LIST (RECURSIVEMATCH) "" % | C: h LIST (REMOTE) "" x"#), @r#"
     C: a CREATE x/y
     Q: create x/y
@@ -145,7 +145,7 @@ fn extended() {
 }
 
 #[test]
-fn special_use() {
+fn rfc6154_2_special_use() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE Sent (USE (\Sent)) | C: b CREATE x (USE (\Nonsense)) | C: c LIST (SPECIAL-USE) "" * | C: d LIST "" * RETURN (SPECIAL-USE)"#), @r#"
     C: a CREATE Sent (USE (\Sent))
     Q: create Sent [Sent]
@@ -165,7 +165,7 @@ fn special_use() {
 }
 
 #[test]
-fn with_status() {
+fn rfc5819_2_with_status() {
     insta::assert_snapshot!(play_user(r#"C: a CREATE x | C: b LIST "" * RETURN (STATUS (MESSAGES UNSEEN))"#), @r#"
     C: a CREATE x
     Q: create x

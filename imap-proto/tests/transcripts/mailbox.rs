@@ -3,7 +3,7 @@
 use crate::play::{play, play_user};
 
 #[test]
-fn create_delete_rename() {
+fn rfc3501_6_3_3_create_delete_rename() {
     insta::assert_snapshot!(play_user("C: a CREATE x | C: b CREATE x | C: c RENAME x y | C: d RENAME x z | C: e DELETE y | C: f DELETE y | C: g DELETE inbox | C: h RENAME y y/z | C: i CREATE z/"), @r#"
     C: a CREATE x
     Q: create x
@@ -68,7 +68,7 @@ fn row_42_names_that_are_paths() {
 }
 
 #[test]
-fn status() {
+fn rfc8438_3_status() {
     insta::assert_snapshot!(play_user("C: a STATUS INBOX (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN) | C: b STATUS inbox (SIZE DELETED) | C: c STATUS x (MESSAGES) | C: d STATUS INBOX () | C: e STATUS INBOX (X)"), @r#"
     C: a STATUS INBOX (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)
     Q: status INBOX

@@ -9,9 +9,15 @@
 //!
 //! In the transcript `S:` is what the server sends, `Q:` what it asks the store, `X:` what else it does.
 
+#[path = "../grammar/mod.rs"]
+mod grammar;
+
 mod append;
+mod binary;
+mod capabilities;
 mod condstore;
 mod durable;
+mod echo;
 mod fetch;
 mod hostile;
 mod idle;
@@ -20,7 +26,10 @@ mod login;
 mod mailbox;
 mod memory;
 mod objectid;
+mod pipelining;
 mod play;
+mod rev2;
 mod search;
 mod select;
+mod states;
 mod store;

@@ -1,5 +1,6 @@
 //! Plays scripts.
 
+use crate::grammar::Checker;
 use imap_proto::model::{Driver, Happening, Model};
 use imap_proto::{Answer, Config, Event, MailboxName, Peer, Uid};
 
@@ -53,19 +54,25 @@ impl Stage {
     pub(crate) fn play_cut(&self, script: &str, piece: usize) -> String {
         let mut driver = Driver::new(self.config.clone(), self.peer, Model::new(self.messages));
         let mut transcript = String::new();
+        let mut grammar = Checker::default();
+        check(&driver, &mut grammar);
         for step in steps(self.before) {
-            act(&mut driver, step, piece);
             driver.log.clear();
+            act(&mut driver, step, piece);
+            check(&driver, &mut grammar);
         }
         if self.before.is_empty() {
             write_log(&mut driver, &mut transcript);
         }
+        driver.log.clear();
         for step in steps(script) {
             transcript.push_str(step);
             transcript.push('\n');
             act(&mut driver, step, piece);
+            check(&driver, &mut grammar);
             write_log(&mut driver, &mut transcript);
         }
+        grammar.finish().expect("the last response is whole");
         transcript
     }
 }
@@ -120,6 +127,17 @@ fn act(driver: &mut Driver, step: &str, piece: usize) {
             driver.turn();
         }
         _ => panic!("no such step: {step}"),
+    }
+}
+
+/// What is sent is IMAP, whatever the script.
+fn check(driver: &Driver, grammar: &mut Checker) {
+    for happening in &driver.log {
+        if let Happening::Sent(bytes) = happening
+            && let Err(why) = grammar.feed(bytes)
+        {
+            panic!("{why}");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::play::play;
 
 #[test]
-fn keys() {
+fn rfc3501_6_4_4_keys() {
     insta::assert_snapshot!(play(r#"C: a SEARCH ALL | C: b UID SEARCH NOT 2 | C: c SEARCH SUBJECT "number 3" | C: d SEARCH OR UNSEEN (FROM a1 LARGER 1) UID 2:3 | C: e SEARCH SINCE 1-Jan-1990 BEFORE 1-Jan-2000 | C: f SEARCH TEXT nothing | C: g SEARCH CHARSET UTF-8 BODY Text KEYWORD x"#), @r#"
     C: a SEARCH ALL
     Q: search
@@ -57,7 +57,7 @@ fn wrong() {
 }
 
 #[test]
-fn extended() {
+fn rfc4731_3_1_extended() {
     insta::assert_snapshot!(play(r#"C: a SEARCH RETURN (MIN MAX COUNT) ALL | C: b UID SEARCH RETURN () 2:3 | C: c SEARCH RETURN (ALL COUNT) SUBJECT x | C: d SEARCH RETURN (SAVE) SUBJECT "number 2" | C: e FETCH $ UID | C: f UID SEARCH RETURN (MIN SAVE) ALL | C: g STORE $ +FLAGS (\Seen)"#), @r#"
     C: a SEARCH RETURN (MIN MAX COUNT) ALL
     Q: search

@@ -3,7 +3,7 @@
 use crate::play::{play, play_user};
 
 #[test]
-fn select_and_examine() {
+fn rfc3501_6_3_1_select_and_examine() {
     insta::assert_snapshot!(play_user("C: a SELECT INBOX | C: b EXAMINE inbox | C: c STORE 1 FLAGS () | C: d EXPUNGE | C: e MOVE 1 x | C: f CLOSE"), @r#"
     C: a SELECT INBOX
     Q: select INBOX
@@ -42,7 +42,7 @@ fn select_and_examine() {
 }
 
 #[test]
-fn a_select_that_fails_deselects() {
+fn rfc3501_6_3_1_a_select_that_fails_deselects() {
     insta::assert_snapshot!(play_user("C: a SELECT INBOX | C: b SELECT nope | C: c CHECK | C: d SELECT INBOX | C: e SELECT .. | C: f CHECK"), @r#"
     C: a SELECT INBOX
     Q: select INBOX
@@ -96,7 +96,7 @@ fn select_in_rev2() {
     S: * OK [UIDNEXT 4] Next UID
     S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
     S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
-    S: * LIST () "/" "INBOX"
+    S: * LIST (\HasNoChildren) "/" "INBOX"
     S: b OK [READ-WRITE] Selected
     C: c SELECT INBOX
     S: * OK [CLOSED] Previous mailbox is closed
@@ -108,13 +108,13 @@ fn select_in_rev2() {
     S: * OK [UIDNEXT 4] Next UID
     S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
     S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
-    S: * LIST () "/" "INBOX"
+    S: * LIST (\HasNoChildren) "/" "INBOX"
     S: c OK [READ-WRITE] Selected
     "#);
 }
 
 #[test]
-fn close_expunges_silently() {
+fn rfc3501_6_4_2_close_expunges_silently() {
     insta::assert_snapshot!(play(r#"C: a STORE 2 +FLAGS.SILENT (\Deleted) | C: b CLOSE | C: c SELECT INBOX"#), @r#"
     C: a STORE 2 +FLAGS.SILENT (\Deleted)
     Q: store 2 Add
@@ -139,7 +139,7 @@ fn close_expunges_silently() {
 }
 
 #[test]
-fn unselect_does_not() {
+fn rfc3691_2_unselect_does_not_expunge() {
     insta::assert_snapshot!(play(r#"C: a STORE 2 +FLAGS.SILENT (\Deleted) | C: b UNSELECT | C: c SELECT INBOX"#), @r#"
     C: a STORE 2 +FLAGS.SILENT (\Deleted)
     Q: store 2 Add

@@ -3,7 +3,7 @@
 use crate::play::play;
 
 #[test]
-fn add_remove_replace() {
+fn rfc3501_6_4_6_add_remove_replace() {
     insta::assert_snapshot!(play(r#"C: a STORE 1 +FLAGS (\Seen $Junk) | C: b STORE 1:2 -FLAGS \Seen | C: c UID STORE 2 FLAGS (\Flagged \Draft) | C: d STORE 1:3 +FLAGS.SILENT \Answered | C: e FETCH 1:3 FLAGS"#), @r#"
     C: a STORE 1 +FLAGS (\Seen $Junk)
     Q: store 1 Add
@@ -47,7 +47,7 @@ fn wrong() {
 }
 
 #[test]
-fn expunge() {
+fn rfc4315_2_1_expunge() {
     insta::assert_snapshot!(play(r#"C: a STORE 1,3 +FLAGS.SILENT (\Deleted) | C: b UID EXPUNGE 2:3 | C: c EXPUNGE | C: d EXPUNGE"#), @r#"
     C: a STORE 1,3 +FLAGS.SILENT (\Deleted)
     Q: store 1,3 Add
@@ -70,7 +70,7 @@ fn expunge() {
 }
 
 #[test]
-fn copy() {
+fn rfc4315_3_copy() {
     insta::assert_snapshot!(play("C: a CREATE x | C: b COPY 2:3 x | C: c UID COPY 1 x | C: d COPY 1 y | C: e UID COPY 9 x | C: f COPY 1 INBOX"), @r#"
     C: a CREATE x
     Q: create x
@@ -96,7 +96,7 @@ fn copy() {
 }
 
 #[test]
-fn move_tells_where_before_it_expunges() {
+fn rfc6851_4_3_move_tells_where_before_it_expunges() {
     insta::assert_snapshot!(play("C: a CREATE x | C: b MOVE 1:2 x | C: c UID MOVE 3 x | C: d UID MOVE 1:* x"), @r#"
     C: a CREATE x
     Q: create x

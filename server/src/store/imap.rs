@@ -16,6 +16,7 @@ use super::ops::{Named, Storing};
 use super::store::Store;
 use crate::signal::Signal;
 use append::Append;
+use imap_proto::fetch::DecodedPart;
 use imap_proto::{
     Answer, Ask, Blob, Changes, Code, Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName,
     ModSeq, NameEntry, Position, Selected, SpecialUse, Status, SystemFlags, Uid, UidSet,
@@ -215,7 +216,7 @@ impl ImapUser {
         }
     }
 
-    /// Appends a part of a large message to `out`.
+    /// Appends a part of a large message, or of a decoded part of one, to `out` as it is sent.
     ///
     /// # Errors
     /// The message can't be read.
@@ -225,9 +226,11 @@ impl ImapUser {
         range: Range<u64>,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let handle: &Handle = blob.get().ok_or(io::ErrorKind::InvalidInput)?;
+        if let Some(part) = blob.get::<DecodedPart>() {
+            return part.read(range, out, read_stored);
+        }
         let start = out.len();
-        handle.message.read_range(&handle.store.files, range, out).map_err(io::Error::other)?;
+        read_stored(blob, range, out)?;
         // RFC 9051 §6.4.5: BODY[] shows no NUL; 0x80 keeps the octet count.
         out.iter_mut().skip(start).filter(|byte| **byte == 0).for_each(|byte| *byte = 0x80);
         Ok(())
@@ -296,7 +299,12 @@ impl ImapUser {
         self.unselect();
         let mut state = self.account.lock()?;
         let state = &mut *state;
-        let guid = state.list.by_name(name.as_str()).ok_or(StoreError::NoMailbox)?.guid;
+        let entry = state.list.by_name(name.as_str()).ok_or(StoreError::NoMailbox)?;
+        let (guid, use_of) = (entry.guid, special_use(entry.special_use));
+        let below = |other: &str| {
+            other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let has_children = state.list.iter().any(|entry| below(&entry.name));
         let mbox = self.account.mailbox(&self.store.files, state, guid)?;
         let last = mbox.uids.last().unwrap_or_default();
         let recent = mbox.uids.intersect(&UidSet::range(Uid(mbox.recent.0), last));
@@ -317,6 +325,8 @@ impl ImapUser {
                 .and_then(|index| mbox.mailbox.uid(index))
                 .map(|uid| Uid(uid.0)),
             keywords: mbox.keywords.to_vec(),
+            special_use: use_of,
+            has_children,
             read_only: examine,
             cursor: mbox.feed.follow(self.session, self.signal.clone()),
         };
@@ -526,3 +536,9 @@ const SPECIAL_USES: [(list::SpecialUse, SpecialUse); 7] = [
     (list::SpecialUse::SENT, SpecialUse::Sent),
     (list::SpecialUse::TRASH, SpecialUse::Trash),
 ];
+
+/// Appends a range of a stored message, exactly.
+fn read_stored(blob: &Blob, range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+    let handle: &Handle = blob.get().ok_or(io::ErrorKind::InvalidInput)?;
+    handle.message.read_range(&handle.store.files, range, out).map_err(io::Error::other)
+}

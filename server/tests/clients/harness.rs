@@ -45,9 +45,18 @@ pub(crate) fn command_but(dir: &Path, option: &str) -> Command {
 impl Loft {
     /// Starts a server in `dir`, where its log goes too, and waits until it is ready.
     pub(crate) fn start(dir: &TempDir) -> Self {
+        Self::start_as(dir, &mut command(dir.path()))
+    }
+
+    /// The same, with the log that `filter` asks for.
+    pub(crate) fn start_logging(dir: &TempDir, filter: &str) -> Self {
+        Self::start_as(dir, command(dir.path()).env("LOFT_LOG", filter))
+    }
+
+    fn start_as(dir: &TempDir, command: &mut Command) -> Self {
         let log = dir.path().join("log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = command(dir.path()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = |name: &str| -> Option<SocketAddr> {

@@ -9,12 +9,16 @@
     reason = "a test fails by panicking, its helpers too; and it has a watch"
 )]
 
+mod binary;
 mod bodies;
 mod condstore;
 mod curl;
+#[path = "../../../imap-proto/tests/grammar/mod.rs"]
+mod grammar;
 mod harness;
 mod kill;
 mod ledger;
+mod log_lines;
 mod mbsync;
 mod operator;
 mod python;

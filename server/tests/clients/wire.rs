@@ -1,5 +1,6 @@
 //! Plain protocol clients, for what no program does: they see every line.
 
+use crate::grammar::Checker;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -20,9 +21,10 @@ fn line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
     }
 }
 
-/// An IMAP connection.
+/// An IMAP connection; all that it hears is IMAP.
 pub(crate) struct Imap {
     stream: BufReader<TcpStream>,
+    grammar: Checker,
 }
 
 impl Imap {
@@ -35,14 +37,16 @@ impl Imap {
 
     /// Reads the greeting.
     pub(crate) fn connect(at: SocketAddr) -> io::Result<Self> {
-        let mut imap = Self { stream: connect(at)? };
+        let mut imap = Self { stream: connect(at)?, grammar: Checker::default() };
         let greeting = imap.line()?;
         assert!(greeting.starts_with("* OK"), "{greeting}");
         Ok(imap)
     }
 
     pub(crate) fn line(&mut self) -> io::Result<String> {
-        line(&mut self.stream)
+        let line = line(&mut self.stream)?;
+        self.grammar.feed(format!("{line}\r\n").as_bytes()).unwrap();
+        Ok(line)
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {

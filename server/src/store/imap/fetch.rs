@@ -9,7 +9,9 @@ use crate::store::store::Store;
 use dbox_format::map::MapId;
 use imap_proto::date::DateTime;
 use imap_proto::fetch::{Fixed, Keywords, Meta, Rows, SourceError, render_row};
-use imap_proto::{Answer, FetchAsk, Keyword, ModSeq, Position, Seq, SystemFlags, Uid, UidSet};
+use imap_proto::{
+    Answer, Code, FetchAsk, Keyword, ModSeq, Position, Seq, SystemFlags, Uid, UidSet,
+};
 use index_format::Guid;
 use index_format::mailbox::Row;
 use std::sync::Arc;
@@ -133,6 +135,10 @@ impl Batch {
                         break;
                     }
                     Some(ReadError::Store(error)) => return Err(ReadError::Store(error)),
+                    None if error == SourceError::UnknownEncoding => {
+                        let text = "Transfer encoding is not known".into();
+                        return Ok(Answer::No { code: Some(Code::UnknownCte), text });
+                    }
                     None => {
                         let why = format!("message {}: {error}", meta.uid.0);
                         return Err(ReadError::Store(StoreError::damaged(self.account.dir(), why)));
