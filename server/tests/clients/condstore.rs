@@ -122,7 +122,9 @@ fn rfc7162_6_a_client_catches_up_over_restarts() {
     loft.kill();
     let loft = Loft::start(&dir);
     let mut reader = Imap::log_in(loft.imap, "u1");
+    let status = number(&reader.ok("STATUS INBOX (HIGHESTMODSEQ)"), "HIGHESTMODSEQ");
     assert_eq!(copy.resync(&mut reader), [5]);
+    assert_eq!(status, copy.modseq, "unopened it says the same");
     assert_eq!(copy.messages[&5], ("\\Answered".to_owned(), told));
     let next = number(&reader.ok("UID STORE 6 +FLAGS (\\Answered)"), "MODSEQ");
     assert!(next > told && next > copy.modseq);

@@ -28,13 +28,23 @@ pub(crate) struct Account {
     /// What a client has seen: UIDs and their mails, and the UIDVALIDITY.
     pub(crate) seen: BTreeMap<u32, String>,
     pub(crate) uidvalidity: Option<String>,
+    /// The HIGHESTMODSEQ that a client was told last, and which UIDs were flagged then.
+    modseq: u64,
+    flags: BTreeMap<u32, bool>,
 }
 
 /// What a mailbox holds.
 struct Found {
     uidvalidity: String,
     uidnext: u32,
-    mails: BTreeMap<u32, (String, bool)>,
+    modseq: u64,
+    mails: BTreeMap<u32, Mail>,
+}
+
+struct Mail {
+    id: String,
+    flagged: bool,
+    modseq: u64,
 }
 
 impl Ledger {
@@ -59,7 +69,7 @@ impl Account {
         let known = self.uidvalidity.get_or_insert_with(|| found.uidvalidity.clone());
         assert_eq!(*known, found.uidvalidity, "{name}: UIDVALIDITY changed");
         let mut uids: BTreeMap<&str, u32> = BTreeMap::new();
-        for (&uid, (mail, _)) in &found.mails {
+        for (&uid, Mail { id: mail, .. }) in &found.mails {
             assert!(self.sent.contains(mail), "{name}: nobody sent {mail:?}, UID {uid}");
             if let Some(other) = uids.insert(mail, uid) {
                 panic!("{name}: {mail} is there twice, as {other} and {uid}");
@@ -86,18 +96,35 @@ impl Account {
         assert!(found.uidnext > highest, "{name}: UIDNEXT {} after UID {highest}", found.uidnext);
         for (uid, mail) in &self.seen {
             match found.mails.get(uid) {
-                Some((now, _)) => assert_eq!(now, mail, "{name}: UID {uid} means another mail"),
+                Some(now) => assert_eq!(now.id, *mail, "{name}: UID {uid} means another mail"),
                 None => assert!(self.expunging.contains(uid), "{name}: UID {uid} is lost"),
             }
         }
-        for (uid, (mail, flagged)) in &found.mails {
+        for (uid, Mail { id: mail, flagged, .. }) in &found.mails {
             if !self.seen.contains_key(uid) {
                 assert!(*uid > highest, "{name}: {mail} is new below UID {highest}, as {uid}");
             }
             assert!(*flagged || !self.flagged.contains(uid), "{name}: UID {uid} lost its flag");
         }
-        self.seen.extend(found.mails.iter().map(|(uid, (mail, _))| (*uid, mail.clone())));
+        self.check_modseqs(name, found);
+        self.seen.extend(found.mails.iter().map(|(uid, mail)| (*uid, mail.id.clone())));
         found.mails.len()
+    }
+
+    /// Whatever changed since a client was told HIGHESTMODSEQ it finds by asking for what lies above (RFC 7162 §3.1).
+    fn check_modseqs(&mut self, name: &str, found: &Found) {
+        assert!(found.modseq >= self.modseq, "{name}: HIGHESTMODSEQ fell from {}", self.modseq);
+        for (uid, mail) in &found.mails {
+            assert!(mail.modseq <= found.modseq, "{name}: UID {uid} is above HIGHESTMODSEQ");
+            assert!(
+                self.flags.get(uid) == Some(&mail.flagged) || mail.modseq > self.modseq,
+                "{name}: UID {uid} changed at {}, though {} had been told",
+                mail.modseq,
+                self.modseq
+            );
+        }
+        self.modseq = found.modseq;
+        self.flags = found.mails.iter().map(|(uid, mail)| (*uid, mail.flagged)).collect();
     }
 }
 
@@ -109,32 +136,28 @@ fn look(at: SocketAddr, account: &str) -> Found {
         line.unwrap().1.split(']').next().unwrap().to_owned()
     };
     let (uidvalidity, uidnext) = (code("UIDVALIDITY"), code("UIDNEXT").parse().unwrap());
+    let modseq = code("HIGHESTMODSEQ").parse().unwrap();
     let mut mails = BTreeMap::new();
     let exists = selected.iter().find_map(|line| line.strip_prefix("* ")?.strip_suffix(" EXISTS"));
     if exists != Some("0") {
-        let lines = imap.ok(&format!("UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS ({HEADER})])"));
+        let lines =
+            imap.ok(&format!("UID FETCH 1:* (FLAGS MODSEQ BODY.PEEK[HEADER.FIELDS ({HEADER})])"));
         let mut row = None;
         for line in lines {
             if let Some((_, rest)) = line.split_once(" FETCH ") {
-                let uid: u32 = rest
-                    .split_once("UID ")
-                    .unwrap()
-                    .1
-                    .split([' ', ')'])
-                    .next()
-                    .unwrap()
-                    .parse()
-                    .unwrap();
-                row = Some((uid, rest.contains("\\Flagged")));
+                let number = |name: &str| -> u64 {
+                    let behind = rest.split_once(name).unwrap().1;
+                    behind.split([' ', ')']).next().unwrap().parse().unwrap()
+                };
+                let uid = u32::try_from(number("UID ")).unwrap();
+                row = Some((uid, rest.contains("\\Flagged"), number("MODSEQ (")));
             } else if let Some(mail) = line.strip_prefix(HEADER) {
-                let (uid, flagged) = row.take().unwrap();
-                assert!(
-                    mails.insert(uid, (mail[2..].to_owned(), flagged)).is_none(),
-                    "UID {uid} twice"
-                );
+                let (uid, flagged, modseq) = row.take().unwrap();
+                let mail = Mail { id: mail[2..].to_owned(), flagged, modseq };
+                assert!(mails.insert(uid, mail).is_none(), "UID {uid} twice");
             }
         }
         assert_eq!(exists, Some(mails.len().to_string().as_str()));
     }
-    Found { uidvalidity, uidnext, mails }
+    Found { uidvalidity, uidnext, modseq, mails }
 }
