@@ -11,11 +11,18 @@
 
 mod bodies;
 mod curl;
+mod fetchmail;
 mod harness;
+mod imapclient;
+mod imapflow;
 mod kill;
 mod ledger;
+mod maildir;
 mod mbsync;
+mod offlineimap;
 mod operator;
+mod postfix;
 mod python;
 mod stop;
+mod swaks;
 mod wire;
