@@ -185,7 +185,7 @@ fn unix_hint(source: &io::Error, option: &str) -> String {
     let why = if kind == io::ErrorKind::AddrInUse {
         "another program listens there, or it is a file that is no socket: "
     } else if kind == io::ErrorKind::PermissionDenied {
-        "make the directory one that loft's user can write to, or "
+        "make the directory one that Loft's user can write to, or "
     } else if kind == io::ErrorKind::NotFound {
         "make the directory first, or "
     } else {

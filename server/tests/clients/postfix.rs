@@ -42,14 +42,21 @@ struct Postfix {
     log: PathBuf,
 }
 
+/// Where the socket is to be, when there is a Postfix that can be started here.
+fn socket(dir: &TempDir) -> Option<PathBuf> {
+    client("postfix")?;
+    let root = rustix::process::geteuid().is_root();
+    present("Postfix, for who is not root,", root.then_some(()))?;
+    // Postfix's own user gets to its queue and to the socket.
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    let run_dir = dir.path().join("run");
+    run(Command::new("install").args(["-d", "-g", "postfix", "-m", "0710"]).arg(&run_dir));
+    Some(run_dir.join("lmtp"))
+}
+
 impl Postfix {
     /// One that delivers the mail of example.org to `socket`.
-    fn start(dir: &TempDir, socket: &Path) -> Option<Self> {
-        let mut check = client("postfix")?;
-        let root = rustix::process::geteuid().is_root();
-        present("Postfix, for who is not root,", root.then_some(()))?;
-        // Postfix's own user gets to its queue and to the socket.
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    fn start(dir: &TempDir, socket: &Path) -> Self {
         let at = |name: &str| dir.path().join(name);
         let (config, queue, data, log) = (at("postfix"), at("queue"), at("state"), at("maillog"));
         for dir in [&config, &queue, &data] {
@@ -70,9 +77,9 @@ impl Postfix {
         );
         fs::write(config.join("main.cf"), settings).unwrap();
         fs::write(config.join("master.cf"), SERVICES).unwrap();
-        run(check.arg("-c").arg(&config).arg("check"));
+        run(Command::new("postfix").arg("-c").arg(&config).arg("check"));
         let programs =
-            run(client("postconf")?.arg("-c").arg(&config).args(["-h", "daemon_directory"]));
+            run(Command::new("postconf").arg("-c").arg(&config).args(["-h", "daemon_directory"]));
         let master = Path::new(String::from_utf8(programs).unwrap().trim()).join("master");
         let mut master = Command::new(master);
         // `-s` stays in the foreground and is for one that is not the leader of a session.
@@ -80,12 +87,12 @@ impl Postfix {
         let master = master.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let postfix = Self { master, config, queue, log };
         postfix.wait_for_log("daemon started");
-        Some(postfix)
+        postfix
     }
 
     /// Gives it a mail as a program on the same machine does.
     fn sendmail(&self, from: &str, to: &[&str], mail: &[u8]) {
-        let mut sendmail = client("sendmail").unwrap();
+        let mut sendmail = Command::new("sendmail");
         sendmail.arg("-C").arg(&self.config).args(["-B8BITMIME", "-i", "-f", from, "--"]).args(to);
         let mut sendmail = sendmail.stdin(Stdio::piped()).spawn().unwrap();
         sendmail.stdin.take().unwrap().write_all(mail).unwrap();
@@ -163,9 +170,9 @@ fn inbox(loft: &Loft, user: &str) -> Vec<Vec<String>> {
 #[test]
 fn every_recipient_gets_the_mail_and_the_sender_a_bounce_for_nobody() {
     let dir = temporary();
-    let socket = dir.path().join("lmtp");
+    let Some(socket) = socket(&dir) else { return };
     let loft = Loft::start_on(&dir, &socket);
-    let Some(postfix) = Postfix::start(&dir, &socket) else { return };
+    let postfix = Postfix::start(&dir, &socket);
     let mail = "From: u3@example.org\nSubject: dots\n\n.\n..\n.leading\nna\u{ef}ve\n";
     let to = ["u1@example.org", "nobody@example.org", "u2+lists@example.org"];
     postfix.sendmail("u3@example.org", &to, mail.as_bytes());
@@ -196,9 +203,9 @@ fn every_recipient_gets_the_mail_and_the_sender_a_bounce_for_nobody() {
 #[test]
 fn nobody_is_refused_before_the_mail_is_taken() {
     let dir = temporary();
-    let socket = dir.path().join("lmtp");
+    let Some(socket) = socket(&dir) else { return };
     let loft = Loft::start_on(&dir, &socket);
-    let Some(postfix) = Postfix::start(&dir, &socket) else { return };
+    let postfix = Postfix::start(&dir, &socket);
     let refused = postfix.rcpt("RCPT TO:<nobody@example.org>\r\n");
     assert!(refused.starts_with("550 5.1.1 "), "{refused}");
     let taken = postfix.rcpt("RCPT TO:<u1@example.org>\r\n");
@@ -211,9 +218,9 @@ fn nobody_is_refused_before_the_mail_is_taken() {
 #[test]
 fn mail_waits_while_loft_is_away() {
     let dir = temporary();
-    let socket = dir.path().join("lmtp");
+    let Some(socket) = socket(&dir) else { return };
     let loft = Loft::start_on(&dir, &socket);
-    let Some(postfix) = Postfix::start(&dir, &socket) else { return };
+    let postfix = Postfix::start(&dir, &socket);
     loft.kill(); // the socket stays behind
     postfix.sendmail("u3@example.org", &["u1@example.org"], b"Subject: 1\n\nwaits\n");
     postfix.wait_for_log("status=deferred");
@@ -223,6 +230,6 @@ fn mail_waits_while_loft_is_away() {
     assert_eq!(inbox(&loft, "u1").len(), 1);
     assert!(loft.stop().success());
     assert!(!socket.exists());
-    let left = output(client("postqueue").unwrap().arg("-c").arg(&postfix.config).arg("-p"));
+    let left = output(Command::new("postqueue").arg("-c").arg(&postfix.config).arg("-p"));
     assert!(String::from_utf8_lossy(&left.stdout).contains("Mail queue is empty"), "{left:?}");
 }
