@@ -7,10 +7,11 @@ use rustix::net::{
     AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind,
     getsockname, ipproto, listen, socket_with, sockopt,
 };
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ const BACKLOG: i32 = 4096;
 pub struct Listener {
     fd: OwnedFd,
     at: Address,
+    file: Option<SocketFile>,
 }
 
 /// Where a [`Listener`] is found.
@@ -32,6 +34,16 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A UNIX socket.
     Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    /// `192.0.2.1:24`, `[::1]:24` or `unix:/run/lmtp`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 impl Listener {
@@ -53,10 +65,11 @@ impl Listener {
         bind(&fd, &address)?;
         listen(&fd, BACKLOG)?;
         let bound = SocketAddr::try_from(getsockname(&fd)?)?;
-        Ok(Self { fd, at: Address::Tcp(bound) })
+        Ok(Self { fd, at: Address::Tcp(bound), file: None })
     }
 
-    /// Listens on a UNIX socket with these permissions. A socket that nobody listens on any more is removed first.
+    /// Listens on a UNIX socket with these permissions. A socket that nobody listens on any more is removed first; this
+    /// one is removed when it is no longer listened on.
     ///
     /// # Errors
     /// [`io::ErrorKind::AddrInUse`] when somebody does listen or the name is no socket's, else those of the system calls.
@@ -65,10 +78,11 @@ impl Listener {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         bind(&fd, &SocketAddrUnix::new(path)?)?;
+        let file = SocketFile::new(path)?;
         // Before it listens: until then nobody can connect.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         listen(&fd, BACKLOG)?;
-        Ok(Self { fd, at: Address::Unix(path.to_owned()) })
+        Ok(Self { fd, at: Address::Unix(path.to_owned()), file: Some(file) })
     }
 
     /// Where it listens.
@@ -87,7 +101,8 @@ impl Listener {
     }
 
     pub(crate) fn register(self, reactor: &Arc<Reactor>) -> io::Result<Accepting> {
-        Ok(Accepting { fd: Registered::new(reactor, self.fd)?, at: self.at })
+        let fd = Registered::new(reactor, self.fd)?;
+        Ok(Accepting { fd, at: self.at, _file: self.file })
     }
 }
 
@@ -107,10 +122,36 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The name of a UNIX socket, which goes with this value.
+struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: somebody may have put a socket of his own in its place.
+    id: (u64, u64),
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        let meta = std::fs::symlink_metadata(path)?;
+        // The working directory may change.
+        Ok(Self { path: std::path::absolute(path)?, id: (meta.dev(), meta.ino()) })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let found = std::fs::symlink_metadata(&self.path);
+        if found.is_ok_and(|meta| (meta.dev(), meta.ino()) == self.id) {
+            // What stays is taken for stale by the next to listen there.
+            let _stays = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
 /// A listener at work.
 pub(crate) struct Accepting {
     fd: Registered,
     at: Address,
+    _file: Option<SocketFile>,
 }
 
 impl Accepting {

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use runtime_smol::Address;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -51,9 +52,9 @@ pub struct Demo {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1993", value_parser = address)]
     pub imaps: SocketAddr,
 
-    /// Where LMTP listens.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1024", value_parser = address)]
-    pub lmtp: SocketAddr,
+    /// Where LMTP listens: an address, or unix:PATH for a UNIX socket.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1024", value_parser = address_or_path)]
+    pub lmtp: Address,
 
     /// How many accounts there are: u1, u2, …
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -98,6 +99,18 @@ pub fn main() -> ExitCode {
                 eprintln!("loft: {error}");
                 ExitCode::FAILURE
             }
+        },
+    }
+}
+
+/// `unix:PATH`, or `HOST:PORT` as [`address`] has it.
+fn address_or_path(text: &str) -> Result<Address, String> {
+    match text.strip_prefix("unix:") {
+        Some("") => Err("write unix:PATH, such as unix:/run/loft/lmtp".into()),
+        Some(path) => Ok(Address::Unix(path.into())),
+        None => match address(text) {
+            Ok(address) => Ok(Address::Tcp(address)),
+            Err(why) => Err(format!("{why}; or write unix:PATH")),
         },
     }
 }
@@ -149,7 +162,7 @@ mod tests {
         assert_eq!(demo.data, PathBuf::from("./loft-data"));
         assert_eq!(demo.imap, "127.0.0.1:1143".parse().unwrap());
         assert_eq!(demo.imaps, "127.0.0.1:1993".parse().unwrap());
-        assert_eq!(demo.lmtp, "127.0.0.1:1024".parse().unwrap());
+        assert_eq!(demo.lmtp, Address::Tcp("127.0.0.1:1024".parse().unwrap()));
         assert_eq!((demo.accounts, demo.password.as_str()), (10, "pw"));
     }
 
@@ -170,6 +183,19 @@ mod tests {
         ] {
             assert_eq!(address(wrong), Err(hint.to_owned()), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn lmtp_listens_on_a_unix_socket_too() {
+        assert_eq!(address_or_path("unix:/run/lmtp"), Ok(Address::Unix("/run/lmtp".into())));
+        assert_eq!(address_or_path("[::1]:24"), Ok(Address::Tcp("[::1]:24".parse().unwrap())));
+        for (wrong, hint) in [
+            ("unix:", "write unix:PATH, such as unix:/run/loft/lmtp"),
+            ("24", "write HOST:PORT, such as 127.0.0.1:1143; or write unix:PATH"),
+        ] {
+            assert_eq!(address_or_path(wrong), Err(hint.to_owned()), "{wrong:?}");
+        }
+        assert!(parse(&["--imap", "unix:/run/imap"]).is_err());
     }
 
     #[test]

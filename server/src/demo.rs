@@ -10,7 +10,8 @@ use crate::service::Shared;
 use crate::store::{Store, StoreConfig, StoreError};
 use runtime_smol::fs::RealFs;
 use runtime_smol::{
-    Clock, Listener, Options, Pool, Request, Runtime, Server, Tls, on_signals, raise_open_files,
+    Address, Clock, Listener, Options, Pool, Request, Runtime, Server, Tls, on_signals,
+    raise_open_files,
 };
 use std::cell::RefCell;
 use std::fmt;
@@ -31,6 +32,10 @@ const HANDSHAKES: usize = 256;
 const FILE_THREADS: usize = 8;
 const FILE_QUEUE: usize = 1024;
 
+/// Who may connect to a UNIX socket: everybody who gets to its directory, as everybody on this machine can connect to a
+/// port on 127.0.0.1. Mail transfer agents run as users of their own.
+const UNIX_MODE: u32 = 0o666;
+
 /// Why the server does not start. The text says what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,12 +47,12 @@ pub enum Error {
     #[error(transparent)]
     Certificate(#[from] certificate::Error),
     /// An address can't be listened on.
-    #[error("cannot listen on {address}: {source}{hint}", hint = listen_hint(source, option))]
+    #[error("cannot listen on {address}: {source}{hint}", hint = listen_hint(source, option, address))]
     Listen {
         /// The option that names the address.
         option: &'static str,
         /// Where.
-        address: SocketAddr,
+        address: Address,
         /// What the system said.
         source: io::Error,
     },
@@ -86,7 +91,8 @@ pub fn run(settings: &cli::Demo) -> Result<(), Error> {
     let (imap_tls, lmtp_tls) = (tls(&[b"imap"])?, tls(&[])?);
     let (imap, imap_at) = listen("--imap", settings.imap)?;
     let (imaps, imaps_at) = listen("--imaps", settings.imaps)?;
-    let (lmtp, lmtp_at) = listen("--lmtp", settings.lmtp)?;
+    let lmtp = listen_at("--lmtp", settings.lmtp.clone())?;
+    let lmtp_at = lmtp.address().clone();
 
     let threads = start("the threads of the store", store.start(clock))?;
     let files = start("threads for files", Pool::start("file", FILE_THREADS, FILE_QUEUE))?;
@@ -106,7 +112,7 @@ pub fn run(settings: &cli::Demo) -> Result<(), Error> {
         of.lmtp(peer, now)
     });
 
-    let ready = Ready { imap: imap_at, imaps: imaps_at, lmtp: lmtp_at, data: &settings.data };
+    let ready = Ready { imap: imap_at, imaps: imaps_at, lmtp: &lmtp_at, data: &settings.data };
     announce(&ready, settings);
     wait_for_stop(&requests);
 
@@ -154,13 +160,41 @@ fn start<T>(what: &'static str, started: io::Result<T>) -> Result<T, Error> {
 }
 
 fn listen(option: &'static str, address: SocketAddr) -> Result<(Listener, SocketAddr), Error> {
-    let listener =
-        Listener::tcp(address).map_err(|source| Error::Listen { option, address, source })?;
+    let listener = listen_at(option, Address::Tcp(address))?;
     let bound = listener.tcp_address().unwrap_or(address);
     Ok((listener, bound))
 }
 
-fn listen_hint(source: &io::Error, option: &str) -> String {
+fn listen_at(option: &'static str, address: Address) -> Result<Listener, Error> {
+    let listening = match &address {
+        Address::Tcp(address) => Listener::tcp(*address),
+        Address::Unix(path) => Listener::unix(path, UNIX_MODE),
+    };
+    listening.map_err(|source| Error::Listen { option, address, source })
+}
+
+fn listen_hint(source: &io::Error, option: &str, address: &Address) -> String {
+    match address {
+        Address::Tcp(_) => tcp_hint(source, option),
+        Address::Unix(_) => unix_hint(source, option),
+    }
+}
+
+fn unix_hint(source: &io::Error, option: &str) -> String {
+    let kind = source.kind();
+    let why = if kind == io::ErrorKind::AddrInUse {
+        "another program listens there, or it is a file that is no socket: "
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "make the directory one that Loft's user can write to, or "
+    } else if kind == io::ErrorKind::NotFound {
+        "make the directory first, or "
+    } else {
+        "at most 107 bytes can name a socket: "
+    };
+    format!("; {why}choose another path with {option}")
+}
+
+fn tcp_hint(source: &io::Error, option: &str) -> String {
     let kind = source.kind();
     let why = if kind == io::ErrorKind::AddrInUse {
         "another program listens there: stop it, or "
@@ -190,7 +224,7 @@ fn store_hint(error: &StoreError) -> &'static str {
 struct Ready<'a> {
     imap: SocketAddr,
     imaps: SocketAddr,
-    lmtp: SocketAddr,
+    lmtp: &'a Address,
     data: &'a Path,
 }
 
@@ -252,15 +286,19 @@ mod tests {
 
     #[test]
     fn the_ready_line_is_what_scripts_expect() {
-        let ready = Ready {
+        let lmtp = Address::Tcp("127.0.0.1:1024".parse().unwrap());
+        let mut ready = Ready {
             imap: "127.0.0.1:1143".parse().unwrap(),
             imaps: "[::1]:1993".parse().unwrap(),
-            lmtp: "127.0.0.1:1024".parse().unwrap(),
+            lmtp: &lmtp,
             data: Path::new("./loft-data"),
         };
         let line =
             "ready imap=127.0.0.1:1143 imaps=[::1]:1993 lmtp=127.0.0.1:1024 data=./loft-data";
         assert_eq!(ready.to_string(), line);
+        let lmtp = Address::Unix("/run/loft/lmtp".into());
+        ready.lmtp = &lmtp;
+        assert!(ready.to_string().contains(" lmtp=unix:/run/loft/lmtp data="), "{ready}");
     }
 
     #[test]

@@ -73,7 +73,11 @@ impl Session {
         let parsed = match &append {
             Some(append) => cursor
                 .space()
-                .and_then(|()| self.message_header(&mut cursor))
+                .and_then(|()| {
+                    // IMAPClient for Python puts two spaces between messages.
+                    let _ = cursor.skip(b" ");
+                    self.message_header(&mut cursor)
+                })
                 .map(|header| (append.mailbox.clone(), header)),
             None => self.append_header(&mut cursor),
         };

@@ -67,6 +67,29 @@ fn rfc4315_3_into_the_selected_mailbox() {
 }
 
 #[test]
+fn imapclient_puts_two_spaces_between_messages() {
+    insta::assert_snapshot!(play_user(r#"C: a APPEND INBOX {2+} | B: ab  {2+}\r\ncd\r\n | C: b APPEND INBOX  {2+} | C: ef | C: c APPEND INBOX {2+} | B: ab   {2+}\r\ncd\r\n"#), @r"
+    C: a APPEND INBOX {2+}
+    Q: append 2 to INBOX
+    B: ab  {2+}\r\ncd\r\n
+    Q: body 2
+    Q: append 2 to INBOX, next
+    Q: body 2
+    Q: commit
+    S: a OK [APPENDUID 7 4:5] Appended
+    C: b APPEND INBOX  {2+}
+    C: ef
+    S: b BAD Expected a message as a literal
+    C: c APPEND INBOX {2+}
+    Q: append 2 to INBOX
+    B: ab   {2+}\r\ncd\r\n
+    Q: body 2
+    S: c BAD Expected a message as a literal
+    Q: abort
+    ");
+}
+
+#[test]
 fn rfc3502_6_3_11_many_at_once() {
     insta::assert_snapshot!(play_user(r#"C: a APPEND INBOX {2+} | C: ab (\Seen) {2} | B: cd {0+}\r\n\r\n"#), @r#"
     C: a APPEND INBOX {2+}

@@ -196,6 +196,20 @@ fn unix_sockets_work_and_a_stale_one_is_replaced() {
     std::fs::write(&file, "").unwrap();
     assert_eq!(Listener::unix(&file, 0o600).err().unwrap().kind(), io::ErrorKind::AddrInUse);
     assert_eq!(runtime.shut_down(Duration::from_secs(10)), 0);
+    assert!(!path.exists(), "its name goes with it");
+}
+
+#[test]
+fn only_its_own_unix_socket_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let listener = Listener::unix(&path, 0o600).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let other = Listener::unix(&path, 0o600).unwrap();
+    drop(listener);
+    UnixStream::connect(&path).unwrap();
+    drop(other);
+    assert!(!path.exists());
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub(crate) struct Loft {
     child: Child,
     pub(crate) imap: SocketAddr,
     pub(crate) imaps: SocketAddr,
+    /// Port 0 when it listens on a UNIX socket.
     pub(crate) lmtp: SocketAddr,
     log: PathBuf,
 }
@@ -45,15 +46,24 @@ pub(crate) fn command_but(dir: &Path, option: &str) -> Command {
 impl Loft {
     /// Starts a server in `dir`, where its log goes too, and waits until it is ready.
     pub(crate) fn start(dir: &TempDir) -> Self {
-        Self::start_as(dir, &mut command(dir.path()))
+        Self::start_by(command(dir.path()), dir)
+    }
+
+    /// The same with LMTP on the UNIX socket `socket`.
+    pub(crate) fn start_on(dir: &TempDir, socket: &Path) -> Self {
+        let mut command = command_but(dir.path(), "--lmtp");
+        command.arg("--lmtp").arg(format!("unix:{}", socket.display()));
+        Self::start_by(command, dir)
     }
 
     /// The same, with the log that `filter` asks for.
     pub(crate) fn start_logging(dir: &TempDir, filter: &str) -> Self {
-        Self::start_as(dir, command(dir.path()).env("LOFT_LOG", filter))
+        let mut command = command(dir.path());
+        command.env("LOFT_LOG", filter);
+        Self::start_by(command, dir)
     }
 
-    fn start_as(dir: &TempDir, command: &mut Command) -> Self {
+    fn start_by(mut command: Command, dir: &TempDir) -> Self {
         let log = dir.path().join("log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
@@ -62,8 +72,9 @@ impl Loft {
         let port = |name: &str| -> Option<SocketAddr> {
             line.split_whitespace().find_map(|word| word.strip_prefix(name)?.parse().ok())
         };
-        let (Some(imap), Some(imaps), Some(lmtp)) = (port("imap="), port("imaps="), port("lmtp="))
-        else {
+        let on_unix = line.contains(" lmtp=unix:/").then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        let lmtp = port("lmtp=").or(on_unix);
+        let (Some(imap), Some(imaps), Some(lmtp)) = (port("imap="), port("imaps="), lmtp) else {
             let _gone = child.kill();
             panic!("not ready: {line:?}\n{}", fs::read_to_string(log).unwrap_or_default());
         };
@@ -128,12 +139,22 @@ pub(crate) fn temporary() -> TempDir {
 pub(crate) fn client(name: &str) -> Option<Command> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
-    let Some(found) = found else {
+    present(name, found).map(Command::new)
+}
+
+/// A file of a client that is no package of Debian: `.ci/run` installs those below the directory `LOFT_CLIENTS`.
+pub(crate) fn installed(file: &str) -> Option<PathBuf> {
+    let clients = std::env::var_os("LOFT_CLIENTS").map(PathBuf::from);
+    present(file, clients.map(|dir| dir.join(file)).filter(|path| path.exists()))
+}
+
+/// What was found, if it was; else says that `name` is missing, and where nothing may be missing it fails.
+pub(crate) fn present<T>(name: &str, found: Option<T>) -> Option<T> {
+    if found.is_none() {
         assert!(std::env::var("LOFT_REQUIRE_CLIENTS").is_err(), "{name} is not installed");
         eprintln!("{name} is not installed: not tested");
-        return None;
-    };
-    Some(Command::new(found))
+    }
+    found
 }
 
 /// Runs a command, which must succeed, and returns what it printed.

@@ -53,6 +53,7 @@ assert f"RFC822.SIZE {len(mail(4))}".encode() in envelope, envelope
 ok(imap.store("1,4", "+FLAGS", "(\\Flagged work)"))
 assert ok(imap.search(None, "KEYWORD", "work")) == [b"1 4"]
 ok(imap.copy("1:2", "Lists/Rust"))
+assert imap.response("COPYUID")[1][0].endswith(b" 1:2 1:2")
 ok(imap.store("2", "+FLAGS", "\\Deleted"))
 assert ok(imap.expunge()) == [b"2"]
 assert ok(imap.uid("SEARCH", "ALL")) == [b"1 3 4 5"]
@@ -64,6 +65,27 @@ assert ok(secure.select("INBOX")) == [b"4"]
 ok(imap.append("INBOX", None, None, mail(6)))
 ok(secure.noop())
 assert secure.response("EXISTS")[1][-1] == b"5", secure.untagged_responses
+
+# SASL, UID commands, and a mailbox whose name is quoted.
+plain = imaplib.IMAP4_SSL("localhost", imaps_port, ssl_context=context)
+ok(plain.authenticate("PLAIN", lambda _: b"\0u1\0pw"))
+assert b"UIDPLUS" in ok(plain.capability())[0]
+assert ok(plain.namespace()) == [b'(("" "/")) NIL NIL']
+ok(plain.create('"Two words"'))
+ok(plain.select("INBOX"))
+assert ok(plain.uid("FETCH", "3:4", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])"))[0][1] == b"Subject: mail 3\r\n\r\n"
+ok(plain.uid("COPY", "3", '"Two words"'))
+ok(plain.uid("MOVE", "4", '"Two words"'))
+assert ok(plain.uid("SEARCH", "CHARSET", "UTF-8", "ALL")) == [b"1 3 5 6"]
+ok(plain.uid("STORE", "6", "+FLAGS.SILENT", "(\\Deleted)"))
+ok(plain.uid("EXPUNGE", "6"))
+ok(plain.unselect())
+assert b"MESSAGES 2" in ok(plain.status('"Two words"', "(MESSAGES)"))[0]
+assert ok(plain.list('""', '"Two%"')) == [b'(\\HasNoChildren) "/" "Two words"']
+assert b'() "/" "Lists/Rust"' in ok(plain.lsub())
+ok(plain.unsubscribe("Lists/Rust"))
+assert b'() "/" "Lists/Rust"' not in ok(plain.lsub())
+plain.logout()
 
 ok(imap.rename("Lists/Rust", "Rust"))
 ok(imap.select("Rust", readonly=True))
