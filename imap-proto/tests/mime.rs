@@ -1,12 +1,11 @@
-//! ENVELOPE and BODYSTRUCTURE of mail as it should be and as it is, and what holds for any mail.
+//! ENVELOPE and BODYSTRUCTURE of mail as it should be and as it is.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)] // helpers of tests
 
 mod mime_support;
 
-use imap_proto::mime::{Kind, Limits, Mime, Parser, PartId};
-use mime_support::{crlf, hostile_mail, parse, parse_with, shown};
-use proptest::prelude::*;
+use imap_proto::mime::{Kind, Limits, Mime, PartId};
+use mime_support::{crlf, parse, parse_with, shown};
 
 /// Each part's kind, offsets and lines, indented by depth.
 fn tree(mime: &Mime) -> String {
@@ -389,115 +388,4 @@ fn kept_fields_are_bounded() {
     mime.write_envelope(&mut out);
     mime.write_structure(true, &mut out);
     insta::assert_snapshot!(shown(&out), @r#"(NIL "0123456789" NIL NIL NIL ((NIL NIL "a" "b")) NIL NIL NIL NIL)("text" "plain" ("charset" "us-ascii") "x" NIL "7bit" 0 0 "y" NIL NIL NIL)"#);
-}
-
-/// What holds for the tree of any message.
-fn check(mime: &Mime, message: &[u8]) -> Result<(), TestCaseError> {
-    prop_assert_eq!((mime.root().header, mime.root().end), (0, message.len() as u64));
-    for (index, part) in mime.parts().iter().enumerate() {
-        prop_assert!(part.header <= part.body && part.body <= part.end);
-        let body = &message[part.body as usize..part.end as usize];
-        let lines = body.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        prop_assert_eq!(part.lines, lines);
-        prop_assert_eq!(part.parent().is_none(), index == 0);
-        if let Some(parent) = part.parent() {
-            let at = mime
-                .parts()
-                .iter()
-                .position(|other| std::ptr::eq(other, mime.part(parent)))
-                .unwrap();
-            let parent = mime.part(parent);
-            prop_assert!(at < index);
-            prop_assert!(parent.body <= part.header && part.end <= parent.end);
-            if parent.kind == Kind::Message {
-                prop_assert_eq!((part.header, part.end), (parent.body, parent.end));
-            }
-        }
-        let mut at = part.body;
-        for child in mime.children(PartId::ROOT).filter(|_| index == 0) {
-            prop_assert!(at <= mime.part(child).header, "parts are in order and apart");
-            at = mime.part(child).end;
-        }
-    }
-    Ok(())
-}
-
-proptest! {
-    #[test]
-    fn any_cuts_give_the_same_tree(message in hostile_mail(), cuts in prop::collection::vec(0usize..600, 0..6)) {
-        let mime = parse(&message);
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(message.len())).collect();
-        cuts.extend([0, message.len()]);
-        cuts.sort_unstable();
-        let mut parser = Parser::new(Limits::default());
-        for pair in cuts.windows(2) {
-            parser.feed(&message[pair[0]..pair[1]]);
-        }
-        prop_assert_eq!(parser.finish(), mime);
-    }
-
-    #[test]
-    fn row_30_any_message_is_a_tree(message in hostile_mail()) {
-        let mime = parse(&message);
-        check(&mime, &message)?;
-        for limits in [Limits { depth: 1, ..Limits::default() }, Limits { parts: 3, ..Limits::default() }] {
-            let mime = parse_with(&message, limits);
-            check(&mime, &message)?;
-            prop_assert!(mime.parts().len() <= limits.parts as usize);
-        }
-    }
-
-    #[test]
-    fn any_message_renders_in_balance(message in hostile_mail()) {
-        let mime = parse(&message);
-        let mut out = Vec::new();
-        mime.write_envelope(&mut out);
-        mime.write_structure(true, &mut out);
-        mime.write_structure(false, &mut out);
-        prop_assert!(balanced(&out), "{}", shown(&out));
-    }
-
-    #[test]
-    fn any_address_list_renders_in_balance(value in "[a-c@<>,;:\"\\\\() .\\[\\]]{0,40}") {
-        let mut out = Vec::new();
-        parse(format!("From: {value}\r\n\r\n").as_bytes()).write_envelope(&mut out);
-        prop_assert!(balanced(&out), "{}", shown(&out));
-    }
-}
-
-/// Whether parentheses outside strings balance and every string ends.
-fn balanced(wire: &[u8]) -> bool {
-    let mut depth = 0i64;
-    let mut rest = wire;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'(' => depth += 1,
-            b')' => depth -= 1,
-            b'"' => loop {
-                match rest {
-                    [b'\\', b'"' | b'\\', after @ ..] => rest = after,
-                    [b'"', after @ ..] => {
-                        rest = after;
-                        break;
-                    }
-                    [b' '..=b'~', after @ ..] => rest = after,
-                    _ => return false,
-                }
-            },
-            b'{' => {
-                let close = rest.iter().position(|&byte| byte == b'}').unwrap();
-                let len: usize = std::str::from_utf8(&rest[..close]).unwrap().parse().unwrap();
-                if !rest[close..].starts_with(b"}\r\n") || rest[close + 3..].len() < len {
-                    return false;
-                }
-                rest = &rest[close + 3 + len..];
-            }
-            _ => {}
-        }
-        if depth < 0 {
-            return false;
-        }
-    }
-    depth == 0
 }
