@@ -1,10 +1,12 @@
 //! Inputs made from a seed: a little of what a fuzzer does, the same in every run.
 
+use crate::rng::Rng;
+
 /// Makes inputs by changing and joining a target's seeds.
 #[derive(Clone, Debug)]
 pub struct Generator {
     seeds: Vec<Vec<u8>>,
-    state: u64,
+    rng: Rng,
 }
 
 /// Bytes and numbers that mean something to one format or another.
@@ -38,19 +40,19 @@ impl Generator {
     #[must_use]
     pub fn new(mut seeds: Vec<Vec<u8>>, number: u64) -> Self {
         seeds.push(Vec::new());
-        Self { seeds, state: number }
+        Self { seeds, rng: Rng(number) }
     }
 
     /// The next input.
     pub fn input(&mut self) -> Vec<u8> {
         let mut input = self.pick_seed();
-        if self.below(8) == 0 {
+        if self.rng.below(8) == 0 {
             let other = self.pick_seed();
-            let (to, from) = (self.below(input.len() + 1), self.below(other.len() + 1));
+            let (to, from) = (self.rng.below(input.len() + 1), self.rng.below(other.len() + 1));
             input.truncate(to);
             input.extend_from_slice(other.get(from..).unwrap_or_default());
         }
-        for _ in 0..self.below(8) {
+        for _ in 0..self.rng.below(8) {
             self.change(&mut input);
         }
         input.truncate(LONGEST);
@@ -58,11 +60,11 @@ impl Generator {
     }
 
     fn change(&mut self, input: &mut Vec<u8>) {
-        let at = self.below(input.len() + 1);
-        let end = at + self.below((input.len() - at).min(64) + 1);
-        match self.below(7) {
-            0 => drop(input.splice(at..at, WORDS[self.below(WORDS.len())].iter().copied())),
-            1 => drop(input.splice(at..end, WORDS[self.below(WORDS.len())].iter().copied())),
+        let at = self.rng.below(input.len() + 1);
+        let end = at + self.rng.below((input.len() - at).min(64) + 1);
+        match self.rng.below(7) {
+            0 => drop(input.splice(at..at, WORDS[self.rng.below(WORDS.len())].iter().copied())),
+            1 => drop(input.splice(at..end, WORDS[self.rng.below(WORDS.len())].iter().copied())),
             2 => drop(input.drain(at..end)),
             3 => {
                 let again = input[at..end].to_vec();
@@ -71,11 +73,11 @@ impl Generator {
             4 => input.truncate(at),
             5 => {
                 let fresh: Vec<u8> =
-                    (0..=self.below(16)).map(|_| self.next().to_le_bytes()[0]).collect();
+                    (0..=self.rng.below(16)).map(|_| self.rng.next().to_le_bytes()[0]).collect();
                 drop(input.splice(at..at, fresh));
             }
             _ => {
-                let bit = 1 << self.below(8);
+                let bit = 1 << self.rng.below(8);
                 if let Some(byte) = input.get_mut(at) {
                     *byte ^= bit;
                 }
@@ -84,21 +86,7 @@ impl Generator {
     }
 
     fn pick_seed(&mut self) -> Vec<u8> {
-        let number = self.below(self.seeds.len());
+        let number = self.rng.below(self.seeds.len());
         self.seeds[number].clone()
-    }
-
-    /// A number below `end`, which is not 0.
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
-    }
-
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }

@@ -16,6 +16,7 @@
     reason = "a body is a test: what it does not expect is to fail there"
 )]
 
+mod body_grammar;
 mod dbox;
 mod generate;
 #[path = "../../imap-proto/tests/grammar/mod.rs"]
@@ -24,17 +25,22 @@ mod imap;
 mod index_files;
 mod index_log;
 mod lmtp;
+mod malformed;
+mod mime;
 mod pieces;
 mod replay;
+mod rng;
 mod seeds;
 mod uidset;
 
 pub use dbox::{dbox_container, dbox_map};
 pub use generate::Generator;
-pub use imap::{imap_command, imap_mime, imap_session};
+pub use imap::{imap_command, imap_session};
 pub use index_files::{index_cache, index_journal, index_list, index_snapshot};
 pub use index_log::index_log;
 pub use lmtp::lmtp_session;
+pub use malformed::MalformedMail;
+pub use mime::imap_mime;
 pub use replay::{Replayed, replay_arguments, replay_folder};
 pub use uidset::uidset;
 

@@ -1,6 +1,6 @@
 //! Replays what is stored for each target, and a few thousand inputs that are the same in every run.
 
-use loft_fuzz::{Generator, Replayed, TARGETS, Target, replay_folder};
+use loft_fuzz::{Generator, MalformedMail, Replayed, TARGETS, Target, replay_folder};
 use std::path::{Path, PathBuf};
 
 /// Inputs generated for each target.
@@ -69,3 +69,20 @@ replays!(
     lmtp_session,
     uidset,
 );
+
+/// Mail whose structure is broken, as `imap_mime` reads it: whole and in pieces, with limits and without.
+#[test]
+fn imap_mime_of_malformed_mail() {
+    let count = std::env::var("MAILS").map_or(5_000, |mails| mails.parse().expect("a number"));
+    for seed in 0..count {
+        let message = MalformedMail::new(seed, true).message();
+        for choice in [seed as u8 & !1, 13] {
+            let input = [&[choice], message.as_slice()].concat();
+            let result = std::panic::catch_unwind(|| loft_fuzz::imap_mime(&input));
+            if let Err(panic) = result {
+                eprintln!("imap_mime fails for malformed mail {seed}: {}", input.escape_ascii());
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}

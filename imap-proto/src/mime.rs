@@ -99,6 +99,8 @@ pub struct Part {
     first_child: Option<PartId>,
     next: Option<PartId>,
     fields: Range<u32>,
+    /// Whether it lies directly in multipart/digest, where a part without Content-Type is a message.
+    in_digest: bool,
 }
 
 impl Part {

@@ -16,14 +16,15 @@ pub(super) struct Addresses<'a> {
 struct Mailbox {
     name: Vec<u8>,
     route: Vec<u8>,
-    local: Vec<u8>,
+    /// May be empty: `""@host`.
+    local: Option<Vec<u8>>,
     domain: Vec<u8>,
 }
 
 /// Words in front of what tells whether they are a name, a mailbox or a group.
 #[derive(Default)]
 struct Words {
-    /// With one space where there was white space or a comment.
+    /// With one space between words, and where there was white space or a comment around a dot.
     phrase: Vec<u8>,
     /// With nothing there, since a local part may have it around its dots (RFC 5322 §4.4); up to the second word that
     /// no dot joins.
@@ -44,7 +45,8 @@ impl<'a> Addresses<'a> {
     pub(super) fn write(mut self, left: &mut u32, out: &mut Vec<u8>) {
         let mut in_group = false;
         while *left > 0 {
-            let mut comment = self.lexer.skip_cfws();
+            self.lexer.skip_cfws();
+            let mut comment = None;
             match self.lexer.peek() {
                 None => break,
                 // RFC 5322 §4.4: a list may have empty elements.
@@ -124,25 +126,21 @@ impl<'a> Addresses<'a> {
                 self.lexer.bump();
                 mailbox.name = words.phrase;
                 self.angle(&mut mailbox);
+                self.skip_rest(&mut None);
+                return mailbox;
             }
             Some(b'@') if !words.several => {
                 self.lexer.bump();
-                mailbox.local = words.local;
+                mailbox.local = words.seen.then_some(words.local);
                 mailbox.domain = self.domain(&mut comment);
             }
             _ if words.several => mailbox.name = words.phrase,
-            _ => mailbox.local = words.local,
+            _ => mailbox.local = words.seen.then_some(words.local),
         }
         self.skip_rest(&mut comment);
         if mailbox.name.is_empty() {
             // RFC 822 practice: `user@host (Full Name)`.
             mailbox.name = comment.map(unescaped).unwrap_or_default();
-        }
-        if mailbox.local.is_empty() {
-            mailbox.local = b"MISSING_MAILBOX".to_vec();
-        }
-        if mailbox.domain.is_empty() {
-            mailbox.domain = b"MISSING_DOMAIN".to_vec();
         }
         mailbox
     }
@@ -152,11 +150,10 @@ impl<'a> Addresses<'a> {
         let mut comment = None;
         self.lexer.skip_cfws();
         if self.lexer.peek() == Some(b'@') && !self.route(&mut mailbox.route) {
-            mailbox.route = b"INVALID_ROUTE".to_vec();
-            return;
+            mailbox.route = b"INVALID_ROUTE".to_vec(); // what follows may still be an address
         }
         let words = self.words(&mut comment);
-        mailbox.local = words.local;
+        mailbox.local = words.seen.then_some(words.local);
         if !words.several && self.lexer.take(b'@') {
             mailbox.domain = self.domain(&mut comment);
         }
@@ -198,16 +195,19 @@ impl<'a> Addresses<'a> {
                 domain.extend_from_slice(inside);
                 domain.push(b']');
             }
+            self.space(comment);
+            return domain;
         }
         while self.lexer.peek().is_some_and(is_atext) {
             domain.extend_from_slice(self.lexer.take_while(is_atext));
             self.space(comment);
-            if self.lexer.peek() != Some(b'.') {
+            while self.lexer.take(b'.') {
+                domain.push(b'.');
+                self.space(comment);
+            }
+            if !domain.ends_with(b".") {
                 return domain;
             }
-            self.lexer.bump();
-            domain.push(b'.');
-            self.space(comment);
         }
         self.space(comment);
         domain
@@ -237,7 +237,7 @@ impl<'a> Addresses<'a> {
 
 impl Words {
     fn push(&mut self, word: &[u8], behind_dot: bool, behind_space: bool) {
-        if self.seen && behind_space {
+        if self.seen && (behind_space || !behind_dot) {
             self.phrase.push(b' ');
         }
         self.phrase.extend_from_slice(word);
@@ -256,9 +256,10 @@ impl Mailbox {
             wire::write_nstring((!part.is_empty()).then_some(part), out);
             out.push(b' ');
         }
-        wire::write_nstring(Some(&self.local), out);
+        wire::write_nstring(Some(self.local.as_deref().unwrap_or(b"MISSING_MAILBOX")), out);
         out.push(b' ');
-        wire::write_nstring(Some(&self.domain), out);
+        let domain = if self.domain.is_empty() { b"MISSING_DOMAIN" } else { &*self.domain };
+        wire::write_nstring(Some(domain), out);
         out.push(b')');
     }
 }

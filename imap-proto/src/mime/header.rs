@@ -67,8 +67,15 @@ fn split_line(field: &[u8], first: usize) -> (&[u8], &[u8]) {
     (name.trim_ascii_end(), value.get(1..).unwrap_or_default())
 }
 
-/// Appends a value without its line ends and outer white space (RFC 5322 §2.2.3), at most `most` bytes.
+/// Appends a value without its line ends and outer white space (RFC 5322 §2.2.3), at most `most` bytes. A CR alone, which
+/// may stand nowhere (§2.2), is a space, or nothing in front of one.
 pub fn unfold(value: &[u8], most: usize, out: &mut Vec<u8>) {
     let value = value.trim_ascii();
-    out.extend(value.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')).take(most));
+    let next = value.iter().skip(1).chain([&b'\n']);
+    let kept = value.iter().zip(next).filter_map(|pair| match pair {
+        (b'\n', _) | (b'\r', b'\n' | b' ' | b'\t') => None,
+        (b'\r', _) => Some(b' '),
+        (&byte, _) => Some(byte),
+    });
+    out.extend(kept.take(most));
 }

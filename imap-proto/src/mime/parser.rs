@@ -37,6 +37,8 @@ pub struct Parser {
     mode: Mode,
     /// Bytes of all header blocks.
     headers: u64,
+    /// Whether no bytes will come.
+    ended: bool,
 }
 
 /// What the line being taken is.
@@ -86,6 +88,7 @@ impl Parser {
             line: Vec::new(),
             mode: Mode::Header,
             headers: 0,
+            ended: false,
         };
         parser.begin_part(0);
         parser
@@ -106,6 +109,7 @@ impl Parser {
     /// The message is complete.
     #[must_use]
     pub fn finish(mut self) -> Mime {
+        self.ended = true;
         if self.mode != Mode::Skim && self.at > self.line_start {
             let line = std::mem::take(&mut self.line);
             self.on_line(&line);
@@ -215,21 +219,27 @@ impl Parser {
     /// The open part whose boundary the line is, and whether it is the closing one.
     ///
     /// RFC 2046 §5.1.1: the boundary has to be the beginning of the line, not all of it. So several may match: the
-    /// longest counts, of equals the innermost.
+    /// longest counts, of equals the innermost; but one that is the whole line leaves no doubt for those outside it.
     fn boundary(&self, line: &[u8]) -> Option<(usize, bool)> {
         let text = line.strip_prefix(b"--")?;
         super::work(self.open.len());
         if self.parts.len() >= self.limits.parts as usize {
             return None; // row 29: the rest belongs to the last part
         }
-        let matching = self.open.iter().enumerate().filter_map(|(index, open)| {
-            let boundary = open.boundary.as_deref()?;
-            let rest = text.strip_prefix(boundary)?;
-            Some((boundary.len(), index, rest.starts_with(b"--")))
-        });
-        matching
-            .max_by_key(|&(len, index, _)| (len, index))
-            .map(|(_, index, closes)| (index, closes))
+        let mut longest: Option<(usize, usize, bool)> = None;
+        for (index, open) in self.open.iter().enumerate().rev() {
+            let Some(boundary) = open.boundary.as_deref() else { continue };
+            if longest.is_some_and(|(len, ..)| boundary.len() <= len) {
+                continue;
+            }
+            let Some(rest) = text.strip_prefix(boundary) else { continue };
+            let closing = rest.strip_prefix(b"--");
+            longest = Some((boundary.len(), index, closing.is_some()));
+            if matches!(closing.unwrap_or(rest), b"" | b"\n" | b"\r\n") {
+                break;
+            }
+        }
+        longest.map(|(_, index, closes)| (index, closes))
     }
 
     fn on_boundary(&mut self, index: usize, closes: bool) {
@@ -243,24 +253,26 @@ impl Parser {
         let Some(open) = self.open.last_mut() else { return };
         if closes {
             open.boundary = None; // what follows is the epilogue
-        } else if self.parts.len() < self.limits.parts as usize {
+        } else if !self.ended && self.parts.len() < self.limits.parts as usize {
+            // RFC 2046 §5.1.1: a part begins behind the boundary's line, and a line that doesn't end has nothing behind.
             self.begin_part(self.at);
         }
     }
 
-    /// Ends all parts from this one inwards, at `end` where their bodies reach it.
+    /// Ends all parts from this one inwards, at `end`.
+    ///
+    /// The line end in front of a boundary is the boundary's even where it had seemed to be the empty line behind a
+    /// header, or the end of another boundary's line (RFC 2046 §5.1.1: `body-part := MIME-part-headers [CRLF *OCTET]`).
+    /// So a header or body may have begun behind `end`: such are empty, and a part holds its children whatever they
+    /// are (row 30).
     fn close(&mut self, from: usize, end: u64, line_end: u64, lines: u64) {
-        let mut inner_end = 0;
         while self.open.len() > from {
             let Some(open) = self.open.pop() else { return };
             let Some(part) = self.parts.get_mut(open.part.0 as usize) else { return };
-            // An empty line that ended a header stays with it, so a body may begin behind `end`; a part holds its
-            // children whatever they are (row 30).
-            part.end = end.max(part.body).max(inner_end);
-            let line_end_is_outside = part.end == end && line_end > 0;
-            part.lines =
-                lines.saturating_sub(open.lines).saturating_sub(u64::from(line_end_is_outside));
-            inner_end = part.end;
+            part.header = part.header.min(end);
+            part.body = part.body.min(end);
+            part.end = end;
+            part.lines = lines.saturating_sub(open.lines).saturating_sub(u64::from(line_end > 0));
         }
     }
 
@@ -268,6 +280,7 @@ impl Parser {
     fn begin_part(&mut self, start: u64) {
         let id = PartId(self.parts.len() as u32);
         let parent = self.open.last().map(|open| open.part);
+        let in_digest = self.open.last().is_some_and(|open| open.digest);
         let fields = self.fields.len() as u32;
         self.parts.push(Part {
             header: start,
@@ -279,6 +292,7 @@ impl Parser {
             first_child: None,
             next: None,
             fields: fields..fields,
+            in_digest,
         });
         if let Some(open) = self.open.last_mut() {
             let previous = open.last_child.replace(id);
@@ -396,12 +410,12 @@ impl Parser {
     /// Decides what the body of the innermost part is.
     fn classify(&mut self) -> Kind {
         let Some(id) = self.open.last().map(|open| open.part) else { return Kind::Leaf };
-        let in_digest = self.open.iter().rev().nth(1).is_some_and(|parent| parent.digest);
+        let in_digest = self.parts.get(id.0 as usize).is_some_and(|part| part.in_digest);
         let value = self.value(id, FieldName::ContentType);
         let content_type = value.and_then(ContentType::parse);
         let multipart = content_type
             .as_ref()
-            .is_some_and(|found| found.kind.eq_ignore_ascii_case(b"multipart"));
+            .is_some_and(|found| found.is_multipart() && !found.subtype.is_empty());
         let digest = content_type.as_ref().is_some_and(|found| found.is("multipart", "digest"));
         let boundary = content_type.as_ref().and_then(|found| found.param("boundary"));
         let boundary = boundary.filter(|boundary| !boundary.is_empty());

@@ -19,11 +19,13 @@ enum Step {
 /// What a part is shown as.
 enum Shown<'a> {
     Type(ContentType<'a>),
-    /// No Content-Type, or none that was kept (RFC 2045 §5.2): text/plain, in a digest message/rfc822.
+    /// No Content-Type, or none that was kept (RFC 2045 §5.2): text/plain.
     Default,
+    /// The same in a digest (RFC 2046 §5.1.5): message/rfc822.
+    DefaultMessage,
     /// A Content-Type that can't be read.
     Broken,
-    /// Beyond a limit: application/octet-stream.
+    /// A multipart or message beyond a limit, or a multipart without a subtype: application/octet-stream.
     Opaque,
 }
 
@@ -69,7 +71,7 @@ fn begin(mime: &Mime, id: PartId, extended: bool, steps: &mut Vec<Step>, out: &m
         Kind::Leaf | Kind::Opaque => {
             write_basic(mime, id, out);
             let shown = shown(mime, id);
-            if matches!(&shown, Shown::Type(found) if found.is_message()) {
+            if shown.is_message() {
                 write_no_message(extended, out);
                 write_lines(part, out);
             } else if shown.is_text() {
@@ -91,7 +93,7 @@ fn end(mime: &Mime, id: PartId, extended: bool, out: &mut Vec<u8>) {
     let shown = shown(mime, id);
     let (subtype, raw): (&[u8], &[u8]) = match &shown {
         Shown::Type(found) => (found.subtype, found.params),
-        Shown::Default | Shown::Broken | Shown::Opaque => (b"mixed", b""),
+        Shown::Default | Shown::DefaultMessage | Shown::Broken | Shown::Opaque => (b"mixed", b""),
     };
     wire::write_nstring(Some(subtype), out);
     if extended {
@@ -112,7 +114,7 @@ fn write_basic(mime: &Mime, id: PartId, out: &mut Vec<u8>) {
             (b"message", b"rfc822", found.params)
         }
         Shown::Type(found) => (found.kind, found.subtype, found.params),
-        Shown::Default if part.kind == Kind::Message => (b"message", b"rfc822", b""),
+        Shown::DefaultMessage => (b"message", b"rfc822", b""),
         Shown::Default => (b"text", b"plain", b""),
         Shown::Broken => (b"", b"", b""),
         Shown::Opaque => (b"application", b"octet-stream", b""),
@@ -122,7 +124,7 @@ fn write_basic(mime: &Mime, id: PartId, out: &mut Vec<u8>) {
     out.push(b' ');
     wire::write_nstring(Some(subtype), out);
     out.push(b' ');
-    write_params(raw, shown.is_text() && part.kind != Kind::Message, out);
+    write_params(raw, shown.is_text(), out);
     for name in [FieldName::ContentId, FieldName::ContentDescription] {
         out.push(b' ');
         wire::write_nstring(mime.field(id, name), out);
@@ -218,8 +220,10 @@ fn shown(mime: &Mime, id: PartId) -> Shown<'_> {
         return Shown::Opaque;
     }
     match mime.field(id, FieldName::ContentType).map(ContentType::parse) {
+        None if mime.part(id).in_digest => Shown::DefaultMessage,
         None => Shown::Default,
         Some(None) => Shown::Broken,
+        Some(Some(found)) if found.is_multipart() && found.subtype.is_empty() => Shown::Opaque,
         Some(Some(found)) => Shown::Type(found),
     }
 }
@@ -229,7 +233,15 @@ impl Shown<'_> {
         match self {
             Shown::Type(found) => found.kind.eq_ignore_ascii_case(b"text"),
             Shown::Default => true,
-            Shown::Broken | Shown::Opaque => false,
+            Shown::DefaultMessage | Shown::Broken | Shown::Opaque => false,
+        }
+    }
+
+    fn is_message(&self) -> bool {
+        match self {
+            Shown::Type(found) => found.is_message(),
+            Shown::DefaultMessage => true,
+            Shown::Default | Shown::Broken | Shown::Opaque => false,
         }
     }
 }
@@ -256,7 +268,7 @@ pub(super) fn text_parts(mime: &Mime) -> Vec<TextPart> {
         }
         let charset = match &shown {
             Shown::Type(found) => found.param("charset"),
-            Shown::Default | Shown::Broken | Shown::Opaque => None,
+            Shown::Default | Shown::DefaultMessage | Shown::Broken | Shown::Opaque => None,
         };
         Some(TextPart {
             range: part.body..part.end,

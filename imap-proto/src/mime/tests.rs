@@ -33,6 +33,13 @@ fn check_linear(mail: impl Fn(usize) -> String, n: usize) {
 }
 
 #[test]
+fn rows_29_31_32_the_limits_are_those_promised() {
+    let limits = Limits::default();
+    assert_eq!((limits.depth, limits.parts, limits.addresses), (100, 10_000, 1_000));
+    assert_eq!((limits.header, limits.headers), (10 << 20, 50 << 20));
+}
+
+#[test]
 fn row_29_ten_thousand_parts_deep() {
     let deep = |n: usize| {
         (0..n).fold(String::new(), |mut mail, n| {
@@ -128,6 +135,13 @@ fn row_32_headers_without_end() {
             .is_some_and(|value| value == b"text/html")
     });
     assert_eq!((mime.parts().len(), typed.count()), (5, 3));
+    // As large as the limit itself: the last field in it counts, the next doesn't.
+    let long = |n: usize| format!("X: {}\r\n", "x".repeat(n - 5));
+    let mail = format!("{}Date: seen\r\nSubject: not seen\r\n\r\nbody", long((10 << 20) - 12));
+    let (mime, ..) = run(&mail);
+    assert_eq!(mime.field(PartId::ROOT, FieldName::Date), Some(&b"seen"[..]));
+    assert_eq!(mime.field(PartId::ROOT, FieldName::Subject), None);
+    assert_eq!(mime.root().size(), 4);
     // One line without end is not held.
     let mut parser = Parser::new(Limits::default());
     for _ in 0..1000 {
@@ -152,6 +166,15 @@ fn row_33_parameters_in_thousands_of_sections() {
     let joined = value::params(value::ContentType::parse(value).unwrap().params);
     assert_eq!(joined, [(b"x*".into(), vec![b'y'; 64].into())]);
     check_linear(sections, 2000);
+    check_linear(|n| sections(n).replace("text/plain", "multipart/mixed"), 2000);
+    let in_sections = |n: usize| {
+        let part = format!(
+            "--b\r\nContent-Type: multipart/x; boundary*0=c{};\r\n\r\n",
+            ";x*1=y".repeat(20)
+        );
+        format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", part.repeat(n))
+    };
+    check_linear(in_sections, 1000);
     check_linear(
         |n| format!("Content-Type: a/b{}\r\n", ";x*0=a;X*0*=b;x*99999999999999999999=c".repeat(n)),
         700,

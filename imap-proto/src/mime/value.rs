@@ -117,12 +117,16 @@ pub(super) struct ContentType<'a> {
 }
 
 impl<'a> ContentType<'a> {
-    /// Reads the type; `None` when the value breaks the grammar in front of its parameters.
+    /// Reads the type; `None` when the value breaks the grammar in front of its parameters. A type alone, as old mail
+    /// has it (RFC 1049: `Content-Type: text`), has an empty subtype.
     pub(super) fn parse(value: &'a [u8]) -> Option<ContentType<'a>> {
         let mut lexer = Lexer::new(value);
         lexer.skip_cfws();
         let kind = lexer.token()?;
         lexer.skip_cfws();
+        if lexer.rest.is_empty() {
+            return Some(ContentType { kind, subtype: b"", params: b"" });
+        }
         if !lexer.take(b'/') {
             return None;
         }
@@ -141,15 +145,23 @@ impl<'a> ContentType<'a> {
             && self.subtype.eq_ignore_ascii_case(subtype.as_bytes())
     }
 
+    pub(super) fn is_multipart(&self) -> bool {
+        self.kind.eq_ignore_ascii_case(b"multipart")
+    }
+
     /// Whether it is a whole message (RFC 2046 §5.2.1, RFC 6532 §3.7).
     pub(super) fn is_message(&self) -> bool {
         self.is("message", "rfc822") || self.is("message", "global")
     }
 
-    /// The value of the first parameter of this name.
+    /// The value of the first parameter of this name, or else of one in sections (RFC 2231 §3).
     pub(super) fn param(&self, name: &str) -> Option<Cow<'a, [u8]>> {
-        let mut params = RawParams { lexer: Lexer::new(self.params) };
-        params.find(|param| param.0.eq_ignore_ascii_case(name.as_bytes())).map(|param| param.1)
+        let is_it = |found: &[u8]| found.eq_ignore_ascii_case(name.as_bytes());
+        let mut raw = RawParams { lexer: Lexer::new(self.params) };
+        let plain = raw.find(|param| is_it(param.0)).map(|param| param.1);
+        plain.or_else(|| {
+            params(self.params).into_iter().find(|param| is_it(&param.0)).map(|param| param.1)
+        })
     }
 }
 
@@ -271,6 +283,10 @@ fn join<'a>(group: &[Section<'a>]) -> JoinedParam<'a> {
         name.push(b'*');
     }
     let mut value = Vec::new();
+    if extended && group.first().is_some_and(|first| !first.extended) {
+        // RFC 2231 §4.1: character set and language stand in the first section, and it has none.
+        value.extend_from_slice(b"''");
+    }
     for section in group {
         for &byte in section.value.iter() {
             match byte {

@@ -1,0 +1,361 @@
+//! Why an ENVELOPE or a structure differs.
+
+use crate::value::Value;
+
+macro_rules! reasons {
+    ($($name:ident $text:literal,)*) => {
+        /// A difference that is meant; `docs/formats/mime.md` argues each.
+        #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+        pub enum Reason { $($name,)* }
+
+        impl Reason {
+            /// What Loft does, or what the other server does.
+            pub fn text(self) -> &'static str {
+                match self { $(Reason::$name => $text,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    HungUp "Dovecot loses count of lone CRs, finds its cache corrupted and closes the connection",
+    LoneCr "Dovecot loses count of lone CRs in partials",
+    BelowLeaf "a part without parts has no part 1; Dovecot gives the part itself",
+    LineEndOfBoundary "the line end in front of a boundary is the boundary's, also behind a header or another boundary",
+    NoBlankLine "a header without an empty line: Dovecot adds one to HEADER.FIELDS of the message, not to other subsets",
+    ReadsOn "Dovecot reads a header on behind the boundary that ends it",
+    EmptyBoundary "an empty boundary is none (RFC 2046 §5.1.1)",
+    LongBoundary "boundaries are compared in 256 bytes; in Dovecot in 80",
+    MessageGlobal "message/global is a message",
+    EncodedMessage "an encoded message isn't looked into",
+    EmptyMessage "an empty message can be stored",
+    NoDate "a message without a date that can be read is sent at no time; in Dovecot in 1970",
+    BareLineFeed "sizes count the stored bytes, bare line feeds as one",
+    InventedAddress "what ENVELOPE shows for a missing address isn't searched",
+    NoMime "Content-* fields and parameters of text/plain count without MIME-Version",
+    OuterSpace "white space around a value isn't shown",
+    ParamOrder "parameters stand in their order, those in sections last",
+    Nameless "what has no name is no parameter",
+    BehindBrokenParam "a parameter behind one that can't be read is shown",
+    OpenLiteral "a domain literal that doesn't end goes to the end of the field",
+    OpenQuote "a quote that doesn't end hides what follows it",
+    FoldedQuote "white space in a quoted string is shown as it is",
+    Sections "sections that are incomplete, twice, too many, or in several cases",
+    RepeatedField "of a repeated Content-* field the first counts, whatever is in it",
+    DispositionWithoutType "a disposition without a type is NIL",
+    OpenComment "a comment that doesn't end hides only what is in it",
+    EmptyElement "empty elements of an address list show nothing",
+    BehindSemicolon "addresses behind a semicolon are shown",
+    Dots "white space and dots in excess in an address are shown or skipped",
+    BehindError "addresses behind one that can't be read are shown",
+    CommentInWord "a comment inside a word parts it",
+}
+
+/// Explains envelopes.
+pub fn envelope(message: &[u8], ours: &Value, theirs: &Value) -> Option<Reason> {
+    let mut reasons = Vec::new();
+    walk_envelope(message, ours, theirs, &mut reasons)?;
+    reasons.last().copied()
+}
+
+/// Explains structures.
+pub fn structure(message: &[u8], ours: &Value, theirs: &Value) -> Option<Reason> {
+    let mut reasons = Vec::new();
+    walk_part(message, ours, theirs, &mut reasons)?;
+    reasons.last().copied()
+}
+
+/// `Some` when all differences are explained.
+type Explained = Option<()>;
+
+fn walk_envelope(message: &[u8], ours: &Value, theirs: &Value, why: &mut Vec<Reason>) -> Explained {
+    let (ours, theirs) = (ours.list()?, theirs.list()?);
+    if ours.len() != 10 || theirs.len() != 10 {
+        return None;
+    }
+    let names = [
+        "Date",
+        "Subject",
+        "From",
+        "Sender",
+        "Reply-To",
+        "To",
+        "Cc",
+        "Bcc",
+        "In-Reply-To",
+        "Message-ID",
+    ];
+    for (n, name) in names.iter().enumerate() {
+        if ours[n] == theirs[n] {
+            continue;
+        }
+        if matches!(n, 0 | 1 | 8 | 9) {
+            same_trimmed(&ours[n], &theirs[n], why)?;
+            continue;
+        }
+        let own = addresses(message, name, &ours[n], &theirs[n]);
+        let from =
+            || (n == 3 || n == 4).then(|| addresses(message, "From", &ours[n], &theirs[n]))?;
+        why.push(own.or_else(from)?);
+    }
+    Some(())
+}
+
+fn same_trimmed(ours: &Value, theirs: &Value, why: &mut Vec<Reason>) -> Explained {
+    if ours != theirs {
+        (ours.bytes()?.trim_ascii() == theirs.bytes()?.trim_ascii()).then_some(())?;
+        why.push(Reason::OuterSpace);
+    }
+    Some(())
+}
+
+/// What in the fields of this name makes their addresses differ.
+fn addresses(message: &[u8], name: &str, ours: &Value, theirs: &Value) -> Option<Reason> {
+    let texts = fields(message, name);
+    let any = |wrong: fn(&[u8]) -> bool| texts.iter().any(|text| wrong(text));
+    let list = |value: &Value| value.list().unwrap_or_default().to_vec();
+    let (ours, theirs) = (list(ours), list(theirs));
+    if any(|text| count(text, b'(') > count(text, b')')) {
+        Some(Reason::OpenComment)
+    } else if any(|text| text.contains(&b';')) {
+        Some(Reason::BehindSemicolon)
+    } else if any(has_empty_element) {
+        Some(Reason::EmptyElement)
+    } else if any(has_odd_dots) {
+        Some(Reason::Dots)
+    } else if any(|text| count(text, b'[') > count(text, b']')) {
+        Some(Reason::OpenLiteral)
+    } else if any(|text| count(text, b'"') % 2 == 1) {
+        Some(Reason::OpenQuote)
+    } else if any(|text| count(text, b'"') > 0 && (text.contains(&b'\n') || text.contains(&b'\r')))
+    {
+        Some(Reason::FoldedQuote)
+    } else if any(|text| {
+        text.windows(2).any(|pair| pair[0].is_ascii_alphanumeric() && pair[1] == b'(')
+    }) {
+        Some(Reason::CommentInWord)
+    } else if theirs.iter().all({
+        let mut shown = ours.iter();
+        move |address| shown.any(|ours| ours == address)
+    }) {
+        Some(Reason::BehindError)
+    } else {
+        None
+    }
+}
+
+fn count(text: &[u8], wanted: u8) -> usize {
+    text.iter().filter(|&&byte| byte == wanted).count()
+}
+
+fn has_empty_element(text: &[u8]) -> bool {
+    let (mut empty, mut depth, mut seen) = (true, 0, false);
+    for &byte in text {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ if depth > 0 => {}
+            b',' if empty => return true,
+            b',' | b':' => (empty, seen) = (true, true),
+            _ if byte.is_ascii_whitespace() => {}
+            _ => empty = false,
+        }
+    }
+    empty && seen
+}
+
+fn has_odd_dots(text: &[u8]) -> bool {
+    text.windows(2).any(|pair| {
+        matches!(
+            pair,
+            [b'.', b' ' | b'\t' | b'\r' | b'.' | b',' | b'>'] | [b' ' | b'\t' | b'"', b'.']
+        )
+    }) || text.trim_ascii().ends_with(b".")
+}
+
+/// The values of all fields of this name, in any header of the message.
+pub fn fields(message: &[u8], name: &str) -> Vec<Vec<u8>> {
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut inside = false;
+    for line in message.split(|&byte| byte == b'\n') {
+        if inside && matches!(line.first(), Some(b' ' | b'\t')) {
+            if let Some(value) = found.last_mut() {
+                value.push(b'\n');
+                value.extend_from_slice(line);
+            }
+            continue;
+        }
+        let colon = line.iter().position(|&byte| byte == b':').unwrap_or_default();
+        let (field, value) = line.split_at(colon);
+        inside = field.trim_ascii_end().eq_ignore_ascii_case(name.as_bytes());
+        if inside {
+            found.push(value.strip_prefix(b":").unwrap_or(value).to_vec());
+        }
+    }
+    found
+}
+
+fn walk_part(message: &[u8], ours: &Value, theirs: &Value, why: &mut Vec<Reason>) -> Explained {
+    if ours == theirs {
+        return Some(());
+    }
+    let (ours, theirs) = (ours.list()?, theirs.list()?);
+    if ours.get(..2) != theirs.get(..2) && ours.first().and_then(Value::bytes).is_some() {
+        let open = |text: &Vec<u8>| count(text, b'(') > count(text, b')');
+        let broken = *theirs.get(..2)? == [Value::String(Vec::new()), Value::String(Vec::new())];
+        (broken && fields(message, "Content-Type").iter().any(open)).then_some(())?;
+        why.push(Reason::OpenComment);
+        return Some(());
+    }
+    let children = |part: &[Value]| part.iter().take_while(|value| value.list().is_some()).count();
+    let (our_children, their_children) = (children(ours), children(theirs));
+    if our_children != their_children || ours.len() != theirs.len() {
+        return None;
+    }
+    if our_children > 0 {
+        for n in 0..our_children {
+            walk_part(message, &ours[n], &theirs[n], why)?;
+        }
+        (ours[our_children] == theirs[our_children]).then_some(())?;
+        return walk_extension(
+            message,
+            &ours[our_children + 1..],
+            &theirs[our_children + 1..],
+            true,
+            why,
+        );
+    }
+    walk_single(message, ours, theirs, why)
+}
+
+/// A part without parts: type, subtype, parameters, id, description, encoding, size.
+fn walk_single(
+    message: &[u8],
+    ours: &[Value],
+    theirs: &[Value],
+    why: &mut Vec<Reason>,
+) -> Explained {
+    let (our_size, their_size) = (ours.get(6)?.number()?, theirs.get(6)?.number()?);
+    if their_size != our_size {
+        (their_size == our_size + 2).then_some(())?;
+        why.push(Reason::LineEndOfBoundary);
+    }
+    let is = |n: usize, text: &[u8]| {
+        ours[n].bytes().is_some_and(|found| found.eq_ignore_ascii_case(text))
+    };
+    let mut rest = 7;
+    if is(0, b"message") && ours.get(7).is_some_and(|value| value.list().is_some()) {
+        walk_envelope(message, &ours[7], &theirs[7], why)?;
+        walk_part(message, &ours[8], &theirs[8], why)?;
+        rest = 9;
+    }
+    if rest == 9 || is(0, b"text") {
+        let (ours, theirs) = (ours.get(rest)?.number()?, theirs.get(rest)?.number()?);
+        (ours..=ours + 1).contains(&theirs).then_some(())?;
+        rest += 1;
+    }
+    let default = [
+        Value::List(vec![Value::String(b"charset".to_vec()), Value::String(b"us-ascii".to_vec())]),
+        Value::Nil,
+        Value::Nil,
+        Value::String(b"7bit".to_vec()),
+    ];
+    let extension = theirs.get(rest..).unwrap_or_default().iter();
+    if theirs[2..6] == default
+        && extension.clone().all(|value| *value == Value::Nil)
+        && (is(0, b"text") && is(1, b"plain"))
+        && (ours[2..6] != default || ours.get(rest..) != theirs.get(rest..))
+    {
+        why.push(Reason::NoMime);
+        return Some(());
+    }
+    walk_params(&ours[2], &theirs[2], why)?;
+    for n in 3..6 {
+        if n == 5 && ours[n] != theirs[n] && fields(message, "Content-Transfer-Encoding").len() > 1
+        {
+            why.push(Reason::RepeatedField);
+        } else if ours[n] != theirs[n] {
+            same_trimmed(&ours[n], &theirs[n], why)?;
+        }
+    }
+    walk_extension(message, &ours[rest..], &theirs[rest..], false, why)
+}
+
+/// Parameters or MD5, disposition, language, location.
+fn walk_extension(
+    message: &[u8],
+    ours: &[Value],
+    theirs: &[Value],
+    params: bool,
+    why: &mut Vec<Reason>,
+) -> Explained {
+    for (n, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+        if ours == theirs {
+            continue;
+        }
+        match n {
+            0 if params => walk_params(ours, theirs, why)?,
+            1 => {
+                let reason = walk_disposition(message, ours, theirs, why)?;
+                why.push(reason);
+            }
+            2 if fields(message, "Content-Language").len() > 1 => why.push(Reason::RepeatedField),
+            _ => same_trimmed(ours, theirs, why)?,
+        }
+    }
+    Some(())
+}
+
+fn walk_disposition(
+    message: &[u8],
+    ours: &Value,
+    theirs: &Value,
+    why: &mut Vec<Reason>,
+) -> Option<Reason> {
+    if let (Some([ours, our_params]), Some([theirs, their_params])) = (ours.list(), theirs.list())
+        && ours == theirs
+        && walk_params(our_params, their_params, why).is_some()
+    {
+        return why.pop();
+    }
+    if fields(message, "Content-Disposition").len() > 1 {
+        return Some(Reason::RepeatedField);
+    }
+    let without_type =
+        theirs.list().and_then(|list| list.first()?.bytes()).is_some_and(<[u8]>::is_empty);
+    (*ours == Value::Nil && without_type).then_some(Reason::DispositionWithoutType)
+}
+
+fn walk_params(ours: &Value, theirs: &Value, why: &mut Vec<Reason>) -> Explained {
+    if ours == theirs {
+        return Some(());
+    }
+    let pairs = |value: &Value| -> Vec<(Vec<u8>, Value)> {
+        let pair = |pair: &[Value]| {
+            (pair[0].bytes().unwrap_or_default().to_ascii_lowercase(), pair[1].clone())
+        };
+        value.list().unwrap_or_default().chunks_exact(2).map(pair).collect()
+    };
+    let (mut ours, mut theirs) = (pairs(ours), pairs(theirs));
+    let mut drop = |wrong: &dyn Fn(&[u8]) -> bool| {
+        for params in [&mut ours, &mut theirs] {
+            params.retain(|(name, _)| !wrong(name));
+            params.sort_by_key(|(name, value)| (name.clone(), value.to_string()));
+        }
+        let fewer = theirs.len() < ours.len() && theirs.iter().all(|param| ours.contains(param));
+        (ours == theirs, fewer)
+    };
+    let in_sections = |name: &[u8]| {
+        name.contains(&b'*') || [&b"name"[..], b"filename", b"charset"].contains(&name)
+    };
+    let reason = match (drop(&|_| false), drop(&<[u8]>::is_empty), drop(&in_sections)) {
+        ((true, _), ..) => Reason::ParamOrder,
+        (_, (true, _), _) => Reason::Nameless,
+        (_, (_, true), _) => Reason::BehindBrokenParam,
+        (.., (true, _)) => Reason::Sections,
+        (.., (_, true)) => Reason::BehindBrokenParam,
+        _ => return None,
+    };
+    why.push(reason);
+    Some(())
+}

@@ -1,0 +1,175 @@
+//! What holds for any mail, whatever is in it.
+
+#![allow(clippy::indexing_slicing, clippy::unwrap_used)] // helpers of tests
+
+mod mime_support;
+
+use imap_proto::Seq;
+use imap_proto::fetch::{FetchItems, Fixed, Rows, Section, SectionKind, render_row};
+use imap_proto::mime::{Kind, Limits, Mime, Parser, PartId};
+use mime_support::{Stored, flatten, hostile_mail, meta, parse, parse_with, shown};
+use proptest::prelude::*;
+
+/// What holds for the tree of any message.
+fn check(mime: &Mime, message: &[u8]) -> Result<(), TestCaseError> {
+    prop_assert_eq!((mime.root().header, mime.root().end), (0, message.len() as u64));
+    for (index, part) in mime.parts().iter().enumerate() {
+        prop_assert!(part.header <= part.body && part.body <= part.end);
+        let body = &message[part.body as usize..part.end as usize];
+        let lines = body.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        prop_assert_eq!(part.lines, lines);
+        prop_assert_eq!(part.parent().is_none(), index == 0);
+        if let Some(parent) = part.parent() {
+            let at = mime
+                .parts()
+                .iter()
+                .position(|other| std::ptr::eq(other, mime.part(parent)))
+                .unwrap();
+            let parent = mime.part(parent);
+            prop_assert!(at < index);
+            prop_assert!(parent.body <= part.header && part.end <= parent.end);
+            if parent.kind == Kind::Message {
+                prop_assert_eq!((part.header, part.end), (parent.body, parent.end));
+            }
+        }
+        let mut at = part.body;
+        for child in mime.children(PartId::ROOT).filter(|_| index == 0) {
+            prop_assert!(at <= mime.part(child).header, "parts are in order and apart");
+            at = mime.part(child).end;
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn any_cuts_give_the_same_tree(message in hostile_mail(), cuts in prop::collection::vec(0usize..600, 0..6)) {
+        let mime = parse(&message);
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(message.len())).collect();
+        cuts.extend([0, message.len()]);
+        cuts.sort_unstable();
+        let mut parser = Parser::new(Limits::default());
+        for pair in cuts.windows(2) {
+            parser.feed(&message[pair[0]..pair[1]]);
+        }
+        prop_assert_eq!(parser.finish(), mime);
+    }
+
+    #[test]
+    fn row_30_any_message_is_a_tree(message in hostile_mail()) {
+        let mime = parse(&message);
+        check(&mime, &message)?;
+        for limits in [Limits { depth: 1, ..Limits::default() }, Limits { parts: 3, ..Limits::default() }] {
+            let mime = parse_with(&message, limits);
+            check(&mime, &message)?;
+            prop_assert!(mime.parts().len() <= limits.parts as usize);
+        }
+    }
+
+    /// RFC 9051 §7.5.2: body size is "the size of the body in octets", and BODY[n] is that body; n.MIME, n, and what
+    /// lies between the parts are the whole of it.
+    #[test]
+    fn a_section_has_the_octets_that_the_structure_says(message in hostile_mail()) {
+        let message: Vec<u8> = message.into_iter().filter(|&byte| byte != 0).collect();
+        let mut stored = Stored::new(message.clone());
+        let mime = parse(&message);
+        for path in paths(&mime) {
+            let part = mime.part(mime.find(&path).unwrap());
+            let mut octets = |kind| {
+                let section = Section::new(path.clone(), kind, None, true);
+                let items = FetchItems { fixed: Fixed::default(), sections: vec![section] };
+                let mut rows = Rows::default();
+                render_row(&mut rows, &items, false, Seq(1), &meta(), &mut stored).unwrap();
+                let row = flatten(&rows.into_pieces(), &message);
+                literal(&row)
+            };
+            prop_assert_eq!(octets(SectionKind::All), &message[part.body as usize..part.end as usize]);
+            let header = octets(SectionKind::Mime);
+            prop_assert_eq!(header, &message[part.header as usize..part.body as usize]);
+            if part.kind == Kind::Message {
+                let both = [octets(SectionKind::Header), octets(SectionKind::Text)].concat();
+                prop_assert_eq!(both, octets(SectionKind::All), "header and text are all of a message");
+            }
+        }
+    }
+
+    #[test]
+    fn any_message_renders_in_balance(message in hostile_mail()) {
+        let mime = parse(&message);
+        let mut out = Vec::new();
+        mime.write_envelope(&mut out);
+        mime.write_structure(true, &mut out);
+        mime.write_structure(false, &mut out);
+        prop_assert!(balanced(&out), "{}", shown(&out));
+    }
+
+    #[test]
+    fn any_address_list_renders_in_balance(value in "[a-c@<>,;:\"\\\\() .\\[\\]]{0,40}") {
+        let mut out = Vec::new();
+        parse(format!("From: {value}\r\n\r\n").as_bytes()).write_envelope(&mut out);
+        prop_assert!(balanced(&out), "{}", shown(&out));
+    }
+}
+
+/// The numbers of all parts.
+fn paths(mime: &Mime) -> Vec<Vec<u32>> {
+    let mut paths = Vec::new();
+    let mut stack = vec![vec![]];
+    while let Some(path) = stack.pop() {
+        let inside = (1..).map(|n| [path.as_slice(), &[n]].concat());
+        let found: Vec<Vec<u32>> = inside.take_while(|path| mime.find(path).is_some()).collect();
+        stack.extend(found.iter().cloned());
+        paths.extend(found);
+    }
+    paths
+}
+
+/// The string of a row with one item.
+fn literal(row: &[u8]) -> Vec<u8> {
+    if row.ends_with(b" \"\")\r\n") {
+        return Vec::new();
+    }
+    let open = row.iter().position(|&byte| byte == b'{').unwrap();
+    let close = open + row[open..].iter().position(|&byte| byte == b'}').unwrap();
+    let len: usize = std::str::from_utf8(&row[open + 1..close]).unwrap().parse().unwrap();
+    let text = row[close + 3..].strip_suffix(b")\r\n").unwrap();
+    assert_eq!(text.len(), len);
+    text.to_vec()
+}
+
+/// Whether parentheses outside strings balance and every string ends.
+fn balanced(wire: &[u8]) -> bool {
+    let mut depth = 0i64;
+    let mut rest = wire;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            b'"' => loop {
+                match rest {
+                    [b'\\', b'"' | b'\\', after @ ..] => rest = after,
+                    [b'"', after @ ..] => {
+                        rest = after;
+                        break;
+                    }
+                    [b' '..=b'~', after @ ..] => rest = after,
+                    _ => return false,
+                }
+            },
+            b'{' => {
+                let close = rest.iter().position(|&byte| byte == b'}').unwrap();
+                let len: usize = std::str::from_utf8(&rest[..close]).unwrap().parse().unwrap();
+                if !rest[close..].starts_with(b"}\r\n") || rest[close + 3..].len() < len {
+                    return false;
+                }
+                rest = &rest[close + 3 + len..];
+            }
+            _ => {}
+        }
+        if depth < 0 {
+            return false;
+        }
+    }
+    depth == 0
+}
