@@ -31,3 +31,4 @@ mod search;
 mod select;
 mod states;
 mod store;
+mod strict;
