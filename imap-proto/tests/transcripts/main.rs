@@ -33,3 +33,4 @@ mod search;
 mod select;
 mod states;
 mod store;
+mod strict;
