@@ -8,6 +8,7 @@
 //! - What is cheap is looked at first: columns, then the header, then the body.
 //! - [`Program::message`] never contradicts a `Yes` or `No` of [`Program::columns`].
 
+mod fold;
 mod program;
 mod text;
 

@@ -31,6 +31,9 @@ const HANDSHAKES: usize = 256;
 const FILE_THREADS: usize = 8;
 const FILE_QUEUE: usize = 1024;
 
+/// Computations that wait for their turn. Each is a connection's, which waits outside when there are more.
+const COMPUTE_QUEUE: usize = 1024;
+
 /// Why the server does not start. The text says what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -90,9 +93,11 @@ pub fn run(settings: &cli::Demo) -> Result<(), Error> {
 
     let threads = start("the threads of the store", store.start(clock))?;
     let files = start("threads for files", Pool::start("file", FILE_THREADS, FILE_QUEUE))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let compute = start("threads for search", Pool::start("compute", cores, COMPUTE_QUEUE))?;
     let runtime = start("threads", Runtime::start(0, clock))?;
     let accounts = Box::new(accounts::Demo::new(settings.accounts, &settings.password));
-    let shared = Shared::new(store, accounts, files, clock, &hostname, message_max);
+    let shared = Shared::new(store, accounts, files, compute, clock, &hostname, message_max);
     let server = Server::new(&runtime, HANDSHAKES);
     let of = shared.clone();
     let options = imap_options("imap", Tls::OnRequest(imap_tls.clone()));

@@ -9,4 +9,5 @@ pub mod demo;
 pub mod logging;
 pub mod service;
 pub mod signal;
+pub mod slices;
 pub mod store;

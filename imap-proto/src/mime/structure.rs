@@ -1,6 +1,7 @@
 //! BODY and BODYSTRUCTURE (RFC 9051 §7.5.2, §9 `body`).
 
-use super::decode::{Charset, Encoding};
+use super::charset::Charset;
+use super::decode::Encoding;
 use super::value::{ContentType, disposition, languages, only_token, params};
 use super::{FieldName, Kind, Mime, Part, PartId, TextPart, envelope, wire};
 use crate::fetch::number;

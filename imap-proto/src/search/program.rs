@@ -120,6 +120,18 @@ impl Program {
         Ok(program)
     }
 
+    /// How many tests there are: what one message costs at most.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there is no test: all messages match, or none does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// The most it may read of a message; `None` when columns decide everything.
     #[must_use]
     pub fn reads(&self) -> Option<Reads> {

@@ -5,9 +5,11 @@ use std::ops::Range;
 use memchr::memmem::Finder;
 
 use crate::fetch::{MessageSource, SourceError};
-use crate::mime::decode::{Charset, Encoding, Transfer, decode_words, push_char, windows_1252};
+use super::fold::Fold;
+use crate::mime::charset::{Charset, Decoder};
+use crate::mime::decode::{Encoding, Transfer, decode_words};
 use crate::mime::header::{RawFields, unfold};
-use crate::mime::{Mime, TextPart};
+use crate::mime::{Mime, TextPart, extended};
 
 /// Bytes of one header field that are searched.
 const FIELD: usize = 256 << 10;
@@ -21,9 +23,7 @@ pub(super) struct Needle {
 impl Needle {
     pub(super) fn new(text: &[u8]) -> Needle {
         let mut folded = Vec::with_capacity(text.len());
-        let mut fold = Fold::new(Charset::Utf8);
-        fold.feed(text, &mut folded);
-        fold.finish(&mut folded);
+        Fold::whole(text, &mut folded);
         Needle { finder: Box::new(Finder::new(&folded).into_owned()) }
     }
 
@@ -38,30 +38,51 @@ impl Needle {
 
 /// Whether a field of this name, or with `None` any field with its name in front, contains the text.
 pub(super) fn in_fields(header: &[u8], name: Option<&[u8]>, needle: &Needle) -> bool {
-    let (mut unfolded, mut decoded, mut folded) = (Vec::new(), Vec::new(), Vec::new());
+    let mut buffers = Buffers::default();
     RawFields::new(header).any(|field| {
-        decoded.clear();
+        buffers.decoded.clear();
         match name {
             Some(name) if !field.name.eq_ignore_ascii_case(name) => return false,
             Some(_) => {}
             None if field.name.is_empty() => {}
             None => {
-                decoded.extend_from_slice(field.name);
-                decoded.extend_from_slice(b": ");
+                buffers.decoded.extend_from_slice(field.name);
+                buffers.decoded.extend_from_slice(b": ");
             }
         }
-        if needle.is_empty() {
-            return true; // RFC 9051 §6.4.4: with an empty string, every message that has the field
-        }
-        unfolded.clear();
-        unfold(field.value, FIELD, &mut unfolded);
-        decode_words(&unfolded, &mut decoded);
-        folded.clear();
-        let mut fold = Fold::new(Charset::Utf8);
-        fold.feed(&decoded, &mut folded);
-        fold.finish(&mut folded);
-        needle.is_in(&folded)
+        // RFC 9051 §6.4.4: with an empty string, every message that has the field
+        needle.is_empty() || buffers.contain(field.name, field.value, needle)
     })
+}
+
+#[derive(Default)]
+struct Buffers {
+    unfolded: Vec<u8>,
+    /// Begins with what stands in front of the value.
+    decoded: Vec<u8>,
+    folded: Vec<u8>,
+}
+
+impl Buffers {
+    /// Whether the field, decoded, contains the text.
+    fn contain(&mut self, name: &[u8], value: &[u8], needle: &Needle) -> bool {
+        self.unfolded.clear();
+        unfold(value, FIELD, &mut self.unfolded);
+        decode_words(&self.unfolded, &mut self.decoded);
+        if self.is_found(needle) {
+            return true;
+        }
+        // RFC 2231: file names are there in the way they are sent, and in the way they are read.
+        self.decoded.clear();
+        extended::write(name, &self.unfolded, &mut self.decoded);
+        !self.decoded.is_empty() && self.is_found(needle)
+    }
+
+    fn is_found(&mut self, needle: &Needle) -> bool {
+        self.folded.clear();
+        Fold::whole(&self.decoded, &mut self.folded);
+        needle.is_in(&self.folded)
+    }
 }
 
 /// Whether a text part contains the text; with `headers` also the headers of parts. The headers of messages inside are
@@ -142,26 +163,28 @@ const WINDOW: u64 = 64 << 10;
 
 /// A body being decoded; holds one window and the end of the one before.
 struct Stream {
-    transfer: Transfer,
+    transfer: Option<Transfer>,
+    charset: Option<Decoder>,
     fold: Fold,
     decoded: Vec<u8>,
+    text: String,
     folded: Vec<u8>,
 }
 
 impl Stream {
     fn new(encoding: Encoding, charset: Charset) -> Stream {
         Stream {
-            transfer: Transfer::new(encoding),
-            fold: Fold::new(charset),
+            transfer: (encoding != Encoding::Identity).then(|| Transfer::new(encoding)),
+            charset: charset.decoder(),
+            fold: Fold::default(),
             decoded: Vec::new(),
+            text: String::new(),
             folded: Vec::new(),
         }
     }
 
     fn feed(&mut self, bytes: &[u8], needle: &Needle) -> bool {
-        self.decoded.clear();
-        self.transfer.feed(bytes, &mut self.decoded);
-        self.fold.feed(&self.decoded, &mut self.folded);
+        self.decode(bytes, false);
         let found = needle.is_in(&self.folded);
         // What the next window may complete: less than the text itself.
         let kept = needle.finder.needle().len().saturating_sub(1).min(self.folded.len());
@@ -170,85 +193,27 @@ impl Stream {
     }
 
     fn finish(&mut self, needle: &Needle) -> bool {
+        self.decode(&[], true);
         self.fold.finish(&mut self.folded);
         needle.is_in(&self.folded)
     }
-}
 
-/// Removes case: ASCII, and every character whose lower case is one character. Bytes that are no text stay.
-struct Fold {
-    charset: Charset,
-    /// The beginning of a character that the next piece goes on with.
-    begun: Vec<u8>,
-}
-
-impl Fold {
-    fn new(charset: Charset) -> Fold {
-        Fold { charset, begun: Vec::new() }
-    }
-
-    fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        match self.charset {
-            Charset::Windows1252 => {
-                for &byte in input {
-                    push_folded(windows_1252(byte), out);
-                }
+    /// Undoes the transfer encoding, the character set and case, in this order, as far as each is there to be undone.
+    fn decode(&mut self, bytes: &[u8], last: bool) {
+        let plain = match &mut self.transfer {
+            Some(transfer) => {
+                self.decoded.clear();
+                transfer.feed(bytes, &mut self.decoded);
+                &self.decoded
             }
-            Charset::Utf8 => self.feed_utf8(input, out),
-        }
-    }
-
-    fn feed_utf8(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        let joined;
-        let mut rest = input;
-        if !self.begun.is_empty() {
-            // At most three bytes are begun; one more piece finishes or refutes them.
-            joined = [self.begun.as_slice(), input].concat();
-            self.begun.clear();
-            rest = &joined;
-        }
-        loop {
-            let ascii = rest.iter().take_while(|byte| byte.is_ascii()).count();
-            let (plain, from) = rest.split_at(ascii);
-            out.extend(plain.iter().map(u8::to_ascii_lowercase));
-            let Some((&first, after)) = from.split_first() else { return };
-            let len = match first {
-                0xc2..=0xdf => 2,
-                0xe0..=0xef => 3,
-                0xf0..=0xf4 => 4,
-                _ => 1,
-            };
-            let Some((bytes, behind)) = from.split_at_checked(len) else {
-                if from.iter().skip(1).all(|byte| byte & 0xc0 == 0x80) {
-                    self.begun.extend_from_slice(from);
-                    return;
-                }
-                out.push(first);
-                rest = after;
-                continue;
-            };
-            match std::str::from_utf8(bytes).ok().and_then(|text| text.chars().next()) {
-                Some(character) => {
-                    push_folded(character, out);
-                    rest = behind;
-                }
-                None => {
-                    out.push(first);
-                    rest = after;
-                }
+            None => bytes,
+        };
+        match &mut self.charset {
+            Some(decoder) => {
+                decoder.feed(plain, last, &mut self.text);
+                self.fold.feed(self.text.as_bytes(), &mut self.folded);
             }
+            None => self.fold.feed(plain, &mut self.folded),
         }
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.begun);
-    }
-}
-
-fn push_folded(character: char, out: &mut Vec<u8>) {
-    let mut lower = character.to_lowercase();
-    match (lower.next(), lower.next()) {
-        (Some(one), None) => push_char(one, out),
-        _ => push_char(character, out),
     }
 }

@@ -34,6 +34,8 @@ impl Session {
             saved: &mailbox.saved,
             depth: u32::try_from(bounds.depth).unwrap_or(u32::MAX),
             terms: bounds.terms,
+            names: self.names,
+            charset: None,
         };
         let key = match search.parse(cursor) {
             Ok(key) => key,

@@ -1,21 +1,30 @@
 //! SEARCH: columns first, messages only where columns leave it open.
+//!
+//! What a mailbox of some thousand messages answers at once is answered at once. All else goes by slices: the account's
+//! lock is held for a bounded number of rows at a time and never while a message is read, and between two messages the
+//! search may pause or be given up.
 
 use super::fetch::meta;
 use super::source::Source;
-use super::{Handled, INLINE, ImapUser, refusal};
+use super::{Handled, ImapUser, refusal};
+use crate::slices::{Progress, Slices, Turn};
 use crate::store::account::Account;
 use crate::store::error::StoreError;
-use crate::store::message::Message;
+use crate::store::message::{Message, ReadError};
 use crate::store::store::Store;
 use dbox_format::map::MapId;
+use imap_proto::fetch::{MessageSource, SourceError};
+use imap_proto::mime::Mime;
 use imap_proto::search::{Columns, Program};
-use imap_proto::{Answer, ModSeq, Uid, UidSet};
+use imap_proto::{Answer, Blob, Keyword, ModSeq, Uid, UidSet};
 use index_format::Guid;
+use index_format::mailbox::Row;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Messages looked at between two releases of the account's lock.
-const SLICE: usize = 4096;
+/// Tests of columns between two looks at the time, the account's lock held: well under a millisecond.
+const TESTS: usize = 1 << 16;
 
 impl ImapUser {
     pub(super) fn search(&mut self, program: Arc<Program>) -> Handled {
@@ -23,106 +32,206 @@ impl ImapUser {
             Ok(view) => view,
             Err(error) => return Handled::Now(refusal(&error, false)),
         };
-        let (store, account, depends) =
-            (self.store.clone(), self.account.clone(), self.depends.clone());
-        let (guid, recent) = (view.guid, view.recent.clone());
-        let quick = program.reads().is_none() && !self.is_big();
-        let work = move || {
-            search(&store, &account, guid, (&recent, &program), &depends)
-                .unwrap_or_else(|error| refusal(&error, false))
+        let mut search = Search {
+            store: self.store.clone(),
+            account: self.account.clone(),
+            depends: self.depends.clone(),
+            guid: view.guid,
+            recent: view.recent.clone(),
+            program,
+            after: Some(0),
+            open: Vec::new(),
+            hits: Hits::default(),
         };
-        if quick { Handled::Now(work()) } else { Handled::Work(Box::new(work)) }
+        if search.program.reads().is_none() {
+            // Rows alone answer it: often the first are all.
+            match search.look_at_rows() {
+                Err(error) => return Handled::Now(refusal(&error, false)),
+                Ok(()) if search.after.is_none() => return Handled::Now(search.answer()),
+                Ok(()) => {}
+            }
+        }
+        Handled::Slices(Box::new(search))
     }
 }
 
-fn search(
-    store: &Arc<Store>,
-    account: &Account,
+/// A SEARCH on its way.
+struct Search {
+    store: Arc<Store>,
+    account: Arc<Account>,
+    depends: Arc<AtomicU64>,
     guid: Guid,
-    (recent, program): (&UidSet, &Program),
-    depends: &AtomicU64,
-) -> Result<Answer, StoreError> {
-    let mut hits = Hits::default();
-    let mut after = 0;
-    loop {
-        let (last, open) = slice(store, account, (guid, after), (recent, program), &mut hits)?;
-        for (row, message, keywords) in &open {
-            let bits = [row.keywords.0];
-            let meta = meta(row, keywords, &bits, recent.contains(Uid(row.uid.0)), 0);
-            let mut source = Source::new(store, true);
-            source.set(message.as_ref());
-            // A message that can't be read matches nothing; the log has the reason.
-            if program.message(&meta, &mut source).unwrap_or(false) {
-                hits.add(meta.uid, meta.modseq);
-            }
-        }
-        match last {
-            Some(last) => after = last,
-            None => {
-                depends.fetch_max(hits.position, Ordering::Relaxed);
-                return Ok(Answer::Found { uids: hits.uids, highest_modseq: hits.highest });
-            }
-        }
-    }
+    recent: UidSet,
+    program: Arc<Program>,
+    /// The last UID whose row was looked at; `None` when all were.
+    after: Option<u32>,
+    /// Messages to be looked at, the next one last.
+    open: Vec<Open>,
+    hits: Hits,
+}
+
+/// A row that columns don't decide.
+struct Open {
+    row: Row,
+    message: Option<Message>,
+    keywords: Arc<[Keyword]>,
 }
 
 /// What was found so far.
 #[derive(Default)]
 struct Hits {
-    uids: UidSet,
+    /// By columns, and by their text: each ascending, which is what makes it cheap to add to them.
+    by_row: UidSet,
+    by_text: UidSet,
     highest: ModSeq,
     /// The last change that any of it may reflect.
     position: u64,
 }
 
-impl Hits {
-    fn add(&mut self, uid: Uid, modseq: ModSeq) {
-        self.uids.push(uid);
-        self.highest = self.highest.max(modseq);
-    }
-}
+impl Slices for Search {
+    type Result = Answer;
 
-/// A row that columns don't decide.
-type Open = (index_format::mailbox::Row, Option<Message>, Arc<[imap_proto::Keyword]>);
-
-/// Looks at the next rows behind UID `after`; gives the last UID looked at, or `None` at the end, and the open rows.
-fn slice(
-    store: &Store,
-    account: &Account,
-    (guid, after): (Guid, u32),
-    (recent, program): (&UidSet, &Program),
-    hits: &mut Hits,
-) -> Result<(Option<u32>, Vec<Open>), StoreError> {
-    let mut state = account.lock()?;
-    let state = &mut *state;
-    account.mailbox(&store.files, state, guid)?;
-    let Some(mbox) = state.mailboxes.get(&guid) else { return Err(StoreError::NoMailbox) };
-    hits.position = hits.position.max(mbox.position);
-    let rows = mbox
-        .mailbox
-        .find_range(index_format::Uid(after.saturating_add(1))..=index_format::Uid(u32::MAX));
-    let more = rows.len() > SLICE;
-    let mut open = Vec::new();
-    let mut last = None;
-    for index in rows.take(SLICE) {
-        let Some(row) = mbox.mailbox.row(index) else { continue };
-        let bits = [row.keywords.0];
-        let meta = meta(&row, &mbox.keywords, &bits, recent.contains(Uid(row.uid.0)), 0);
-        last = Some(row.uid.0);
-        match program.columns(&meta) {
-            Columns::Yes => hits.add(meta.uid, meta.modseq),
-            Columns::No => {}
-            Columns::Needs(_) => {
-                open.push((
-                    row,
-                    Message::find(account, state, MapId(row.map_id.0)),
-                    mbox.keywords.clone(),
-                ));
+    fn go_on(&mut self, turn: &Turn<'_>) -> Progress<Answer> {
+        loop {
+            match self.look_at_messages(turn) {
+                Looked::All => {}
+                Looked::Some => return Progress::More,
+                Looked::WouldBlock => return Progress::Waits,
+            }
+            if self.after.is_none() {
+                return Progress::Done(self.answer());
+            }
+            if turn.is_over() {
+                return Progress::More;
+            }
+            if let Err(error) = self.look_at_rows() {
+                return Progress::Done(refusal(&error, false));
             }
         }
     }
-    Ok((last.filter(|_| more), open))
 }
 
-/// Keeps the bound beside its other user.
-const _: () = assert!(INLINE as usize == SLICE);
+/// How far the open messages were looked at.
+enum Looked {
+    All,
+    Some,
+    WouldBlock,
+}
+
+impl Search {
+    /// Looks at the next rows under the account's lock.
+    fn look_at_rows(&mut self) -> Result<(), StoreError> {
+        let Some(after) = self.after else { return Ok(()) };
+        let mut state = self.account.lock()?;
+        let state = &mut *state;
+        self.account.mailbox(&self.store.files, state, self.guid)?;
+        let Some(mbox) = state.mailboxes.get(&self.guid) else { return Err(StoreError::NoMailbox) };
+        self.hits.position = self.hits.position.max(mbox.position);
+        let rows = mbox
+            .mailbox
+            .find_range(index_format::Uid(after.saturating_add(1))..=index_format::Uid(u32::MAX));
+        let most = (TESTS / self.program.len().max(1)).max(64);
+        let more = rows.len() > most;
+        self.after = None;
+        for index in rows.take(most) {
+            let Some(row) = mbox.mailbox.row(index) else { continue };
+            let bits = [row.keywords.0];
+            let uid = Uid(row.uid.0);
+            let meta = meta(&row, &mbox.keywords, &bits, self.recent.contains(uid), 0);
+            if more {
+                self.after = Some(row.uid.0);
+            }
+            match self.program.columns(&meta) {
+                Columns::Yes => {
+                    self.hits.by_row.push(uid);
+                    self.hits.highest = self.hits.highest.max(meta.modseq);
+                }
+                Columns::No => {}
+                Columns::Needs(_) => {
+                    let message = Message::find(&self.account, state, MapId(row.map_id.0));
+                    self.open.push(Open { row, message, keywords: mbox.keywords.clone() });
+                }
+            }
+        }
+        self.open.reverse();
+        Ok(())
+    }
+
+    /// Looks at the messages that rows left open.
+    fn look_at_messages(&mut self, turn: &Turn<'_>) -> Looked {
+        let open = std::mem::take(&mut self.open);
+        let mut left = open.len();
+        let mut source = Watched { source: Source::new(&self.store, turn.may_wait), turn };
+        let mut looked = Looked::All;
+        for Open { row, message, keywords } in open.iter().rev() {
+            if turn.is_over() {
+                looked = Looked::Some;
+                break;
+            }
+            let (bits, uid) = ([row.keywords.0], Uid(row.uid.0));
+            let meta = meta(row, keywords, &bits, self.recent.contains(uid), 0);
+            source.source.set(message.as_ref());
+            let found = self.program.message(&meta, &mut source);
+            if found.is_err() && matches!(source.source.error, Some(ReadError::WouldBlock)) {
+                looked = Looked::WouldBlock;
+                break;
+            }
+            // A message that can't be read matches nothing; the log has the reason.
+            if found.unwrap_or(false) {
+                self.hits.by_text.push(uid);
+                self.hits.highest = self.hits.highest.max(meta.modseq);
+            }
+            left -= 1;
+        }
+        drop(source);
+        self.open = open;
+        self.open.truncate(left);
+        looked
+    }
+
+    fn answer(&mut self) -> Answer {
+        self.depends.fetch_max(self.hits.position, Ordering::Relaxed);
+        let Hits { by_row, by_text, highest, .. } = std::mem::take(&mut self.hits);
+        let uids = if by_text.is_empty() { by_row } else { by_row.union(&by_text) };
+        Answer::Found { uids, highest_modseq: highest }
+    }
+}
+
+/// A message of which no more is read once nobody waits for the result: a large one takes longer than a turn.
+struct Watched<'a> {
+    source: Source<'a>,
+    turn: &'a Turn<'a>,
+}
+
+impl MessageSource for Watched<'_> {
+    fn len(&self) -> u64 {
+        self.source.len()
+    }
+
+    fn envelope(&mut self) -> Result<&[u8], SourceError> {
+        self.source.envelope()
+    }
+
+    fn body_structure(&mut self, extended: bool) -> Result<&[u8], SourceError> {
+        self.source.body_structure(extended)
+    }
+
+    fn header(&mut self) -> Result<&[u8], SourceError> {
+        self.source.header()
+    }
+
+    fn mime(&mut self) -> Result<&Mime, SourceError> {
+        self.source.mime()
+    }
+
+    fn read(&mut self, range: Range<u64>) -> Result<&[u8], SourceError> {
+        if self.turn.is_cancelled() {
+            return Err(SourceError::Gone);
+        }
+        self.source.read(range)
+    }
+
+    fn blob(&mut self) -> Result<Blob, SourceError> {
+        self.source.blob()
+    }
+}
