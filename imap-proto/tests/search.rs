@@ -195,6 +195,115 @@ inner text
     assert!(!in_mail(&text("secret"), mail));
 }
 
+/// A message of bytes, its lines ending in CRLF.
+fn in_bytes(key: &Key, mail: &[&[u8]]) -> bool {
+    matches(key, &meta(), &mut Stored::new(mail.join(&b"\r\n"[..])))
+}
+
+#[test]
+fn headers_in_any_charset() {
+    let mail = [
+        &b"Subject: =?koi8-r?B?79TQ?= =?koi8-r?B?1dPL?= =?iso-2022-jp?B?GyRCRnxLXBsoQg==?="[..],
+        b"X-Cut: =?utf-8?B?0L7RgtC/0YPRgdC=?= =?utf-8?B?utCw?=",
+        b"X-Raw8: gr\xc3\xbc\xc3\x9fe",
+        b"X-Raw1: gr\xfc\xdfe",
+        b"X-Greek: =?ISO-8859-7?Q?=CF=C4=CF=D3?=",
+        b"Content-Disposition: attachment; filename*0*=utf-8''%E2%82%AC%20; filename*1=\"rates.txt\"",
+        b"",
+        b"",
+    ];
+    for (field, value) in [
+        ("subject", "отпуск日本"),
+        ("x-cut", "отпуска"),
+        ("x-raw8", "GRÜßE"),
+        ("x-raw1", "GRÜßE"),
+        ("x-greek", "οδος"),
+        ("content-disposition", "filename=€ RATES.txt"),
+        ("content-disposition", "filename*0*="),
+    ] {
+        assert!(in_bytes(&Key::header(field, value.as_bytes()), &mail), "{field} {value}");
+        assert!(in_bytes(&text(value), &mail), "{value}");
+    }
+    assert!(!in_bytes(&subject("koi8"), &mail));
+    // Text that isn't UTF-8 is what it would be in a message.
+    assert!(in_bytes(&Key::header("X-Raw8", b"GR\xdc"), &mail));
+}
+
+#[test]
+fn bodies_in_any_charset() {
+    let part = |charset: &str, encoding: &str, body: &[u8]| {
+        let head = format!(
+            "Content-Type: text/plain; charset=\"{charset}\"\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+        );
+        [head.as_bytes(), body].concat()
+    };
+    for (charset, encoding, body_text, value) in [
+        ("koi8-r", "8bit", &b"\xef\xd4\xd0\xd5\xd3\xcb"[..], "отпуск"),
+        ("Shift_JIS", "base64", b"k/qWew==", "日本"),
+        ("gb2312", "quoted-printable", b"=C4=E3=\r\n=BA=C3", "你好"),
+        ("big5", "8bit", b"\xa7A\xa6n", "你好"),
+        ("euc-kr", "8bit", b"\xc7\xd1\xb1\xdb", "한글"),
+        ("iso-2022-jp", "7bit", b"\x1b$BF|K\\\x1b(B", "日本"),
+        ("utf-16", "base64", b"//5oAGkA", "HI"),
+        ("utf-16be", "base64", b"AGgAaQ==", "hi"),
+        ("iso-8859-15", "8bit", b"100 \xa4", "100 €"),
+        ("us-ascii", "8bit", "größe".as_bytes(), "GRÖßE"),
+        ("x-unknown", "8bit", b"gr\xf6\xdfe", "größe"),
+        ("utf-8", "8bit", b"gr\xf6\xdfe", "größe"),
+    ] {
+        let message = part(charset, encoding, body_text);
+        for window in [1, 2, 3, 5, 1 << 16] {
+            let mut stored = Stored::new(message.clone());
+            stored.window = window;
+            assert!(
+                matches(&body(value), &meta(), &mut stored),
+                "{charset} {encoding} by {window}"
+            );
+        }
+        assert!(!matches(&body("x"), &meta(), &mut Stored::new(message)), "{charset}");
+    }
+}
+
+#[test]
+fn only_text_and_messages_count() {
+    let mail = "Content-Type: multipart/mixed; boundary=x
+
+--x
+Content-Type: image/png; name=picture.png
+Content-Transfer-Encoding: base64
+
+c2VjcmV0
+--x
+Content-Type: message/delivery-status
+
+Action: failed
+--x
+Content-Type: message/rfc822
+
+From: inner@example.org
+Content-Type: multipart/alternative; boundary=y
+
+--y
+X-Deep: mime
+
+deep text
+--y--
+--x--
+";
+    for found in ["inner@example.org", "from: inner", "deep text", "action: failed"] {
+        assert!(in_mail(&body(found), mail), "{found}");
+        assert!(in_mail(&text(found), mail), "{found}");
+    }
+    for missing in ["secret", "c2VjcmV0", "x-deep", "picture", "--y"] {
+        assert!(!in_mail(&body(missing), mail), "{missing}");
+    }
+    for (value, found) in
+        [("secret", false), ("c2VjcmV0", false), ("x-deep", true), ("picture", true)]
+    {
+        assert_eq!(in_mail(&text(value), mail), found, "{value}");
+    }
+}
+
 #[test]
 fn text_is_found_across_windows() {
     let filler = "é".repeat(40_000); // 80,000 bytes: the second window begins inside

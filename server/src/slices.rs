@@ -33,32 +33,33 @@ pub enum Progress<T> {
 pub struct Turn<'a> {
     /// Whether a disk may be waited for.
     pub may_wait: bool,
-    cancelled: &'a AtomicBool,
+    given_up: &'a AtomicBool,
     end: Option<(Clock, Time)>,
 }
 
 impl<'a> Turn<'a> {
-    /// A turn that begins now; it ends early when `cancelled` becomes true.
-    pub fn begin(clock: Clock, may_wait: bool, cancelled: &'a AtomicBool) -> Self {
+    /// A turn that begins now; it ends early when `given_up` becomes true.
+    pub fn begin(clock: Clock, may_wait: bool, given_up: &'a AtomicBool) -> Self {
         let end = Time(clock.now().0.saturating_add(TURN));
-        Self { may_wait, cancelled, end: Some((clock, end)) }
+        Self { may_wait, given_up, end: Some((clock, end)) }
     }
 
     /// A turn in which all can be done.
     #[cfg(test)]
-    pub(crate) fn endless(cancelled: &'a AtomicBool) -> Self {
-        Self { may_wait: true, cancelled, end: None }
+    pub(crate) fn endless(given_up: &'a AtomicBool) -> Self {
+        Self { may_wait: true, given_up, end: None }
     }
 
     /// Whether it is time to stop, at a point from where the next turn can go on.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.is_cancelled() || self.end.is_some_and(|(clock, end)| clock.now() >= end)
+        self.given_up.load(Ordering::Relaxed)
+            || self.end.is_some_and(|(clock, end)| clock.now() >= end)
     }
 
-    /// Whether nobody waits for the result any more: what can't be left half done is to fail.
+    /// Set once nobody waits for the result any more: what takes longer than a turn is to look at it, and to fail.
     #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+    pub fn given_up(&self) -> &'a AtomicBool {
+        self.given_up
     }
 }

@@ -64,6 +64,12 @@ impl Charset {
         Some(text.into_owned().into_bytes())
     }
 
+    /// Whether two texts of this set one behind the other are one text: not where each begins anew, with a shift or a
+    /// byte order mark.
+    pub(crate) fn joins(self) -> bool {
+        self.0.is_none_or(Encoding::is_ascii_compatible)
+    }
+
     /// Begins a text of this set that comes in pieces; `None` when its bytes stand for themselves.
     pub(crate) fn decoder(self) -> Option<Decoder> {
         self.0.map(|encoding| Decoder(Box::new(encoding.new_decoder())))

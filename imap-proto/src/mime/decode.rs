@@ -162,17 +162,15 @@ pub fn decode_words(value: &[u8], out: &mut Vec<u8>) {
         let (text, from) = rest.split_at(start);
         let word = encoded_word(from);
         let between_words = word.is_some() && text.trim_ascii().is_empty();
-        if charset.is_some()
-            && (!between_words || word.as_ref().map(|(word, _)| word.charset) != charset)
-        {
-            charset.take().unwrap_or_default().decode(&bytes, out);
+        let next = word.as_ref().map(|(word, _)| word.charset);
+        if !(between_words && next == charset && next.is_some_and(Charset::joins)) {
+            charset.unwrap_or_default().decode(&bytes, out);
             bytes.clear();
-            if !between_words {
-                out.extend_from_slice(text);
-            }
-        } else if charset.is_none() {
+        }
+        if !(between_words && charset.is_some()) {
             out.extend_from_slice(text);
         }
+        charset = None;
         rest = match word {
             Some((word, after)) => {
                 charset = Some(word.charset);

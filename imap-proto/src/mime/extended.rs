@@ -45,7 +45,9 @@ fn decode(value: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     while let [first, after @ ..] = rest {
         let escaped = match rest {
-            [b'%', high, low, behind @ ..] => digit(*high).zip(digit(*low)).map(|pair| (pair, behind)),
+            [b'%', high, low, behind @ ..] => {
+                digit(*high).zip(digit(*low)).map(|pair| (pair, behind))
+            }
             _ => None,
         };
         rest = match escaped {

@@ -162,7 +162,9 @@ impl Search<'_> {
     fn text(&self, cursor: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
         let text = astring(cursor)?;
         match self.charset {
-            Some(charset) => charset.decode_exactly(&text).ok_or(Error::Expected("text in the charset")),
+            Some(charset) => {
+                charset.decode_exactly(&text).ok_or(Error::Expected("text in the charset"))
+            }
             None => Ok(text),
         }
     }

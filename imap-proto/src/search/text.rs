@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use memchr::memmem::Finder;
 
-use crate::fetch::{MessageSource, SourceError};
 use super::fold::Fold;
+use crate::fetch::{MessageSource, SourceError};
 use crate::mime::charset::{Charset, Decoder};
 use crate::mime::decode::{Encoding, Transfer, decode_words};
 use crate::mime::header::{RawFields, unfold};

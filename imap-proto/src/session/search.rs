@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::tell::{Reply, Tell, uid_set};
 use super::{Phase, Session, Work};
-use crate::ask::Ask;
+use crate::ask::{Ask, Code};
 use crate::fetch::number;
 use crate::parse::search::{Return, Search};
 use crate::parse::{Cursor, Error, Names};
@@ -104,6 +104,24 @@ impl Session {
             self.told.push_back(Tell::Line(line));
         }
         self.finish(Reply::ok("Done"));
+    }
+
+    /// Calls back a search that is being answered; with `refuse` it ends with a NO.
+    pub(super) fn give_up_search(&mut self, refuse: bool) {
+        if self.waiting.is_none() {
+            return;
+        }
+        match std::mem::replace(&mut self.work, Work::Nothing) {
+            Work::Search(searching) => self.on_search_failed(&searching),
+            other => {
+                self.work = other;
+                return;
+            }
+        }
+        self.drop_work();
+        if refuse {
+            self.finish(Reply::no(Some(Code::Unavailable), "Server is shutting down"));
+        }
     }
 
     /// RFC 5182 §2.1: a search that was to save and came to nothing leaves nothing saved.

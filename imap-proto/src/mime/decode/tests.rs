@@ -56,7 +56,10 @@ fn characters_cut_by_words_are_whole_again() {
     assert_eq!(words("=?utf-8?b?w6nD?= =?utf-8?b?qQ==?="), "éé");
     assert_eq!(words("=?UTF-8?q?=C3?=\t=?utf-8?q?=A9?= x"), "é x");
     assert_eq!(words("=?koi8-r?q?=CD=C1?= =?utf-8?q?=D1=82=D1=8C?="), "мать");
-    assert_eq!(words("=?iso-2022-jp?B?GyRCJDMkcxsoQg==?= =?iso-2022-jp?B?GyRCJEskQSRPGyhC?="), "こんにちは");
+    assert_eq!(
+        words("=?iso-2022-jp?B?GyRCJDMkcxsoQg==?= =?iso-2022-jp?B?GyRCJEskQSRPGyhC?="),
+        "こんにちは"
+    );
     assert_eq!(words("=?gb2312?B?xOO6ww==?= =?big5?B?p0GmbqFB?="), "你好你好，");
 }
 

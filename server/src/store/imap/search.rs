@@ -13,13 +13,10 @@ use crate::store::error::StoreError;
 use crate::store::message::{Message, ReadError};
 use crate::store::store::Store;
 use dbox_format::map::MapId;
-use imap_proto::fetch::{MessageSource, SourceError};
-use imap_proto::mime::Mime;
 use imap_proto::search::{Columns, Program};
-use imap_proto::{Answer, Blob, Keyword, ModSeq, Uid, UidSet};
+use imap_proto::{Answer, Keyword, ModSeq, Uid, UidSet};
 use index_format::Guid;
 use index_format::mailbox::Row;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -161,7 +158,8 @@ impl Search {
     fn look_at_messages(&mut self, turn: &Turn<'_>) -> Looked {
         let open = std::mem::take(&mut self.open);
         let mut left = open.len();
-        let mut source = Watched { source: Source::new(&self.store, turn.may_wait), turn };
+        let mut source = Source::new(&self.store, turn.may_wait);
+        source.given_up = Some(turn.given_up());
         let mut looked = Looked::All;
         for Open { row, message, keywords } in open.iter().rev() {
             if turn.is_over() {
@@ -170,9 +168,9 @@ impl Search {
             }
             let (bits, uid) = ([row.keywords.0], Uid(row.uid.0));
             let meta = meta(row, keywords, &bits, self.recent.contains(uid), 0);
-            source.source.set(message.as_ref());
+            source.set(message.as_ref());
             let found = self.program.message(&meta, &mut source);
-            if found.is_err() && matches!(source.source.error, Some(ReadError::WouldBlock)) {
+            if found.is_err() && matches!(source.error, Some(ReadError::WouldBlock)) {
                 looked = Looked::WouldBlock;
                 break;
             }
@@ -194,44 +192,5 @@ impl Search {
         let Hits { by_row, by_text, highest, .. } = std::mem::take(&mut self.hits);
         let uids = if by_text.is_empty() { by_row } else { by_row.union(&by_text) };
         Answer::Found { uids, highest_modseq: highest }
-    }
-}
-
-/// A message of which no more is read once nobody waits for the result: a large one takes longer than a turn.
-struct Watched<'a> {
-    source: Source<'a>,
-    turn: &'a Turn<'a>,
-}
-
-impl MessageSource for Watched<'_> {
-    fn len(&self) -> u64 {
-        self.source.len()
-    }
-
-    fn envelope(&mut self) -> Result<&[u8], SourceError> {
-        self.source.envelope()
-    }
-
-    fn body_structure(&mut self, extended: bool) -> Result<&[u8], SourceError> {
-        self.source.body_structure(extended)
-    }
-
-    fn header(&mut self) -> Result<&[u8], SourceError> {
-        self.source.header()
-    }
-
-    fn mime(&mut self) -> Result<&Mime, SourceError> {
-        self.source.mime()
-    }
-
-    fn read(&mut self, range: Range<u64>) -> Result<&[u8], SourceError> {
-        if self.turn.is_cancelled() {
-            return Err(SourceError::Gone);
-        }
-        self.source.read(range)
-    }
-
-    fn blob(&mut self) -> Result<Blob, SourceError> {
-        self.source.blob()
     }
 }

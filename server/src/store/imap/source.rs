@@ -7,6 +7,7 @@ use imap_proto::fetch::{MessageSource, SourceError};
 use imap_proto::mime::{Limits, Mime, Parser};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes read of a large message in one step.
 const STEP: u64 = 64 << 10;
@@ -16,6 +17,8 @@ pub(super) struct Source<'a> {
     store: &'a Arc<Store>,
     /// Whether a disk may be waited for.
     wait: bool,
+    /// Once this is set nothing more is read of a large message: nobody waits for what it says.
+    pub(super) given_up: Option<&'a AtomicBool>,
     message: Option<&'a Message>,
     whole: Vec<u8>,
     has_whole: bool,
@@ -32,6 +35,7 @@ impl<'a> Source<'a> {
         Self {
             store,
             wait,
+            given_up: None,
             message: None,
             whole: Vec::new(),
             has_whole: false,
@@ -85,6 +89,9 @@ impl<'a> Source<'a> {
     }
 
     fn read_step(&mut self, range: Range<u64>) -> Result<(), SourceError> {
+        if self.given_up.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return Err(SourceError::Gone);
+        }
         let message = self.message()?;
         self.wire.clear();
         let mut wire = std::mem::take(&mut self.wire);

@@ -237,7 +237,9 @@ impl World {
                 first,
             }) {
                 Handled::Now(Answer::Proceed) => user.body(text.as_bytes()),
-                Handled::Now(_) | Handled::Work(_) | Handled::Slices(_) => return Err(StoreError::Lost),
+                Handled::Now(_) | Handled::Work(_) | Handled::Slices(_) => {
+                    return Err(StoreError::Lost);
+                }
             }
         }
         let answer = match user.ask(Ask::AppendCommit) {
