@@ -12,7 +12,7 @@ mod fold;
 mod program;
 mod text;
 
-pub use program::{Columns, Limits, Program, ProgramError, Reads};
+pub use program::{Columns, Limits, Look, Program, ProgramError, Reads};
 
 use crate::date::Day;
 use crate::types::{Keyword, ModSeq, SystemFlags, UidSet};

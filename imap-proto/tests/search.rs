@@ -5,7 +5,7 @@ mod mime_support;
 
 use imap_proto::date::{DateTime, Day};
 use imap_proto::fetch::{Keywords, MessageSource, Meta, SourceError};
-use imap_proto::search::{Columns, Key, Limits, Order, Program, ProgramError, Reads};
+use imap_proto::search::{Columns, Key, Limits, Look, Order, Program, ProgramError, Reads};
 use imap_proto::{Keyword, ModSeq, SystemFlags, Uid, UidSet};
 use mime_support::{Stored, crlf, hostile_mail, meta};
 use proptest::prelude::*;
@@ -440,6 +440,25 @@ proptest! {
         for key in [text("x\u{e9}"), body("not there at all"), subject("y"), Key::Sent(Order::On, Day(0))] {
             compile(&key).message(&meta(), &mut stored).unwrap();
         }
+    }
+
+    #[test]
+    fn pauses_make_no_difference(key in any_key(), window in 1usize..9, pauses in 3usize..7) {
+        let mail = "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nThis is the body\n--b\n\nnon\n--b--\n";
+        let mut stored = Stored::new(crlf(mail));
+        stored.window = window;
+        let program = compile(&key);
+        let at_once = program.message(&meta(), &mut stored).unwrap();
+        (stored.pauses, stored.asked) = (pauses, 0.into());
+        let mut look = Look::default();
+        let found = loop {
+            match program.go_on(&meta(), &mut stored, &mut look) {
+                Err(SourceError::Paused) => {}
+                found => break found.unwrap(),
+            }
+        };
+        prop_assert_eq!(found, at_once);
+        prop_assert_eq!(found, simply(&key));
     }
 
     #[test]

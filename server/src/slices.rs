@@ -57,9 +57,9 @@ impl<'a> Turn<'a> {
             || self.end.is_some_and(|(clock, end)| clock.now() >= end)
     }
 
-    /// Set once nobody waits for the result any more: what takes longer than a turn is to look at it, and to fail.
+    /// Whether nobody waits for the result any more: what can't stop in between is to fail.
     #[must_use]
-    pub fn given_up(&self) -> &'a AtomicBool {
-        self.given_up
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
     }
 }

@@ -1,5 +1,7 @@
 //! Character sets turned into UTF-8, by the tables of the WHATWG Encoding Standard: the sets and names that mail has.
 
+use std::fmt;
+
 use encoding_rs::{Encoding, UTF_8};
 
 /// A character set that can be turned into UTF-8. The default is for text that names none or one that isn't known, and
@@ -78,6 +80,12 @@ impl Charset {
 
 /// Text on its way to UTF-8, piece by piece.
 pub(crate) struct Decoder(Box<encoding_rs::Decoder>);
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Decoder").field(&self.0.encoding().name()).finish()
+    }
+}
 
 impl Decoder {
     /// Replaces what is in `out` by what the next piece decodes to; `last` says that no other follows.

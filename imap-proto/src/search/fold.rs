@@ -8,7 +8,7 @@ use crate::mime::charset::windows_1252;
 ///
 /// Characters are folded one to one, by their upper case and then its lower case, so that `ς` is `σ` (Unicode's simple
 /// folding); those that become several, like `ß` to `SS`, stay. RFC 9051 §6.4.4 asks for ASCII alone.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Fold {
     /// The beginning of a character that the next piece goes on with: three bytes at most.
     begun: Vec<u8>,

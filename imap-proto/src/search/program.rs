@@ -1,6 +1,6 @@
 //! Keys turned into code: one test after the other, each saying where to go on.
 
-use super::text::{self, Needle};
+use super::text::{self, Needle, Scan};
 use super::{Key, Order};
 use crate::date::{DateTime, Day, parse_message_date};
 use crate::fetch::{MessageSource, Meta, SourceError, email_id};
@@ -77,6 +77,15 @@ pub struct Program {
     steps: Vec<Step>,
     entry: u32,
     reads: Option<Reads>,
+}
+
+/// How far one message was looked at.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// The test being made.
+    step: Option<u32>,
+    /// How far its body was read for it.
+    scan: Option<Box<Scan>>,
 }
 
 const YES: u32 = u32::MAX;
@@ -159,14 +168,33 @@ impl Program {
         meta: &Meta<'_>,
         source: &mut S,
     ) -> Result<bool, SourceError> {
-        let mut at = self.entry;
+        self.go_on(meta, source, &mut Look::default())
+    }
+
+    /// As [`message`](Self::message), for a source that may want pauses ([`MessageSource::is_due`]): asked again for
+    /// the same message with what is in `look`, it goes on after [`SourceError::Paused`] or where a read failed. For
+    /// another message `look` has to be a new one, as it is after any answer.
+    pub fn go_on<S: MessageSource + ?Sized>(
+        &self,
+        meta: &Meta<'_>,
+        source: &mut S,
+        look: &mut Look,
+    ) -> Result<bool, SourceError> {
+        let mut at = look.step.unwrap_or(self.entry);
         while let Some(step) = self.steps.get(at as usize) {
             let found = match step.test.column(meta) {
                 Some(found) => found,
-                None => step.test.look(source)?,
+                None => {
+                    look.step = Some(at);
+                    if source.is_due() {
+                        return Err(SourceError::Paused);
+                    }
+                    step.test.look(source, &mut look.scan)?
+                }
             };
             at = if found != step.negated { step.yes } else { step.no };
         }
+        look.step = None;
         Ok(at == YES)
     }
 
@@ -321,7 +349,11 @@ impl Test {
         })
     }
 
-    fn look<S: MessageSource + ?Sized>(&self, source: &mut S) -> Result<bool, SourceError> {
+    fn look<S: MessageSource + ?Sized>(
+        &self,
+        source: &mut S,
+        scan: &mut Option<Box<Scan>>,
+    ) -> Result<bool, SourceError> {
         match self {
             Test::Sent(order, day) => {
                 let header = source.header()?;
@@ -333,9 +365,11 @@ impl Test {
             Test::Header(field, needle) => {
                 Ok(text::in_fields(source.header()?, Some(field), needle))
             }
-            Test::Body(needle) => text::in_body(source, needle, false),
-            Test::Text(needle) => Ok(text::in_fields(source.header()?, None, needle)
-                || text::in_body(source, needle, true)?),
+            Test::Body(needle) => text::in_body(source, needle, false, scan),
+            Test::Text(needle) => {
+                let in_header = scan.is_none() && text::in_fields(source.header()?, None, needle);
+                Ok(in_header || text::in_body(source, needle, true, scan)?)
+            }
             // Columns have answered these.
             Test::Flags(_)
             | Test::Keyword(_)

@@ -86,30 +86,81 @@ impl Buffers {
 }
 
 /// Whether a text part contains the text; with `headers` also the headers of parts. The headers of messages inside are
-/// body text of the one outside and always count.
+/// body text of the one outside and always count. `scan` keeps how far it came when that is an error.
 pub(super) fn in_body<S: MessageSource + ?Sized>(
     source: &mut S,
     needle: &Needle,
     headers: bool,
+    scan: &mut Option<Box<Scan>>,
 ) -> Result<bool, SourceError> {
     if needle.is_empty() {
         return Ok(true);
     }
-    let mime = source.mime()?;
-    let blocks = header_blocks(mime, headers);
-    let parts = mime.text_parts();
-    for block in blocks {
-        let header = read_header(source, block)?;
-        if in_fields(&header, None, needle) {
-            return Ok(true);
+    let running = match scan {
+        Some(running) => running,
+        None => scan.insert(Box::new(Scan::new(source.mime()?, headers))),
+    };
+    let found = running.go_on(source, needle)?;
+    *scan = None;
+    Ok(found)
+}
+
+/// A message's body being searched.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Header blocks to be searched, the next one last.
+    blocks: Vec<Range<u64>>,
+    /// Parts to be searched, the next one last.
+    parts: Vec<TextPart>,
+    /// The part being read, of which its range is left.
+    part: Option<(Range<u64>, Stream)>,
+}
+
+impl Scan {
+    fn new(mime: &Mime, headers: bool) -> Scan {
+        let (mut blocks, mut parts) = (header_blocks(mime, headers), mime.text_parts());
+        blocks.reverse();
+        parts.reverse();
+        Scan { blocks, parts, part: None }
+    }
+
+    /// Whether the text is in what has not been searched yet.
+    fn go_on<S: MessageSource + ?Sized>(
+        &mut self,
+        source: &mut S,
+        needle: &Needle,
+    ) -> Result<bool, SourceError> {
+        while let Some(block) = self.blocks.last() {
+            let header = read_header(source, block.clone())?;
+            if in_fields(&header, None, needle) {
+                return Ok(true);
+            }
+            self.blocks.pop();
+        }
+        loop {
+            if let Some((rest, stream)) = &mut self.part {
+                while rest.start < rest.end {
+                    if source.is_due() {
+                        return Err(SourceError::Paused);
+                    }
+                    let window = rest.end.min(rest.start.saturating_add(WINDOW));
+                    let bytes = source.read(rest.start..window)?;
+                    if bytes.is_empty() {
+                        return Err(SourceError::Corrupt);
+                    }
+                    rest.start += bytes.len() as u64;
+                    if stream.feed(bytes, needle) {
+                        return Ok(true);
+                    }
+                }
+                if stream.finish(needle) {
+                    return Ok(true);
+                }
+            }
+            let Some(part) = self.parts.pop() else { return Ok(false) };
+            self.part = Some((part.range, Stream::new(part.encoding, part.charset)));
         }
     }
-    for part in parts {
-        if in_part(source, &part, needle)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The header blocks inside the message: of messages, and with `all` of every part.
@@ -137,31 +188,11 @@ fn read_header<S: MessageSource + ?Sized>(
     Ok(header)
 }
 
-fn in_part<S: MessageSource + ?Sized>(
-    source: &mut S,
-    part: &TextPart,
-    needle: &Needle,
-) -> Result<bool, SourceError> {
-    let mut stream = Stream::new(part.encoding, part.charset);
-    let mut at = part.range.start;
-    while at < part.range.end {
-        let window = part.range.end.min(at.saturating_add(WINDOW));
-        let bytes = source.read(at..window)?;
-        if bytes.is_empty() {
-            return Err(SourceError::Corrupt);
-        }
-        at += bytes.len() as u64;
-        if stream.feed(bytes, needle) {
-            return Ok(true);
-        }
-    }
-    Ok(stream.finish(needle))
-}
-
 /// Bytes of a body that are decoded at once.
 const WINDOW: u64 = 64 << 10;
 
 /// A body being decoded; holds one window and the end of the one before.
+#[derive(Debug)]
 struct Stream {
     transfer: Option<Transfer>,
     charset: Option<Decoder>,

@@ -13,7 +13,8 @@ use crate::store::error::StoreError;
 use crate::store::message::{Message, ReadError};
 use crate::store::store::Store;
 use dbox_format::map::MapId;
-use imap_proto::search::{Columns, Program};
+use imap_proto::fetch::SourceError;
+use imap_proto::search::{Columns, Look, Program};
 use imap_proto::{Answer, Keyword, ModSeq, Uid, UidSet};
 use index_format::Guid;
 use index_format::mailbox::Row;
@@ -38,6 +39,7 @@ impl ImapUser {
             program,
             after: Some(0),
             open: Vec::new(),
+            look: Look::default(),
             hits: Hits::default(),
         };
         if search.program.reads().is_none() {
@@ -64,6 +66,8 @@ struct Search {
     after: Option<u32>,
     /// Messages to be looked at, the next one last.
     open: Vec<Open>,
+    /// How far the next one was looked at.
+    look: Look,
     hits: Hits,
 }
 
@@ -159,25 +163,28 @@ impl Search {
         let open = std::mem::take(&mut self.open);
         let mut left = open.len();
         let mut source = Source::new(&self.store, turn.may_wait);
-        source.given_up = Some(turn.given_up());
+        source.turn = Some(turn);
         let mut looked = Looked::All;
         for Open { row, message, keywords } in open.iter().rev() {
-            if turn.is_over() {
-                looked = Looked::Some;
-                break;
-            }
             let (bits, uid) = ([row.keywords.0], Uid(row.uid.0));
             let meta = meta(row, keywords, &bits, self.recent.contains(uid), 0);
             source.set(message.as_ref());
-            let found = self.program.message(&meta, &mut source);
-            if found.is_err() && matches!(source.error, Some(ReadError::WouldBlock)) {
-                looked = Looked::WouldBlock;
-                break;
-            }
-            // A message that can't be read matches nothing; the log has the reason.
-            if found.unwrap_or(false) {
-                self.hits.by_text.push(uid);
-                self.hits.highest = self.hits.highest.max(meta.modseq);
+            match self.program.go_on(&meta, &mut source, &mut self.look) {
+                Ok(true) => {
+                    self.hits.by_text.push(uid);
+                    self.hits.highest = self.hits.highest.max(meta.modseq);
+                }
+                Ok(false) => {}
+                Err(SourceError::Paused) => {
+                    looked = Looked::Some;
+                    break;
+                }
+                Err(_) if matches!(source.error, Some(ReadError::WouldBlock)) => {
+                    looked = Looked::WouldBlock;
+                    break;
+                }
+                // A message that can't be read matches nothing; the log has the reason.
+                Err(_) => self.look = Look::default(),
             }
             left -= 1;
         }

@@ -1,5 +1,6 @@
 //! A stored message as FETCH and SEARCH look at it: read when first needed, parsed when first needed.
 
+use crate::slices::Turn;
 use crate::store::message::{Handle, Message, ReadError};
 use crate::store::store::Store;
 use imap_proto::Blob;
@@ -7,7 +8,6 @@ use imap_proto::fetch::{MessageSource, SourceError};
 use imap_proto::mime::{Limits, Mime, Parser};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes read of a large message in one step.
 const STEP: u64 = 64 << 10;
@@ -17,8 +17,8 @@ pub(super) struct Source<'a> {
     store: &'a Arc<Store>,
     /// Whether a disk may be waited for.
     wait: bool,
-    /// Once this is set nothing more is read of a large message: nobody waits for what it says.
-    pub(super) given_up: Option<&'a AtomicBool>,
+    /// What bounds the time of a search.
+    pub(super) turn: Option<&'a Turn<'a>>,
     message: Option<&'a Message>,
     whole: Vec<u8>,
     has_whole: bool,
@@ -35,7 +35,7 @@ impl<'a> Source<'a> {
         Self {
             store,
             wait,
-            given_up: None,
+            turn: None,
             message: None,
             whole: Vec::new(),
             has_whole: false,
@@ -89,7 +89,8 @@ impl<'a> Source<'a> {
     }
 
     fn read_step(&mut self, range: Range<u64>) -> Result<(), SourceError> {
-        if self.given_up.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+        // Of a large message nothing more is read: nobody waits for what it says.
+        if self.turn.is_some_and(Turn::is_given_up) {
             return Err(SourceError::Gone);
         }
         let message = self.message()?;
@@ -186,6 +187,10 @@ impl MessageSource for Source<'_> {
         let end = range.end.min(range.start.saturating_add(STEP));
         self.read_step(range.start..end)?;
         Ok(&self.wire)
+    }
+
+    fn is_due(&self) -> bool {
+        self.turn.is_some_and(Turn::is_over)
     }
 
     fn blob(&mut self) -> Result<Blob, SourceError> {
