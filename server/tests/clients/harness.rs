@@ -45,9 +45,19 @@ pub(crate) fn command_but(dir: &Path, option: &str) -> Command {
 impl Loft {
     /// Starts a server in `dir`, where its log goes too, and waits until it is ready.
     pub(crate) fn start(dir: &TempDir) -> Self {
+        Self::start_with_log(dir, "info")
+    }
+
+    /// The same, with a log of this level.
+    pub(crate) fn start_with_log(dir: &TempDir, level: &str) -> Self {
         let log = dir.path().join("log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = command(dir.path()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let mut child = command(dir.path())
+            .env("LOFT_LOG", level)
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = |name: &str| -> Option<SocketAddr> {

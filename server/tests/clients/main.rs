@@ -17,5 +17,6 @@ mod ledger;
 mod mbsync;
 mod operator;
 mod python;
+mod search;
 mod stop;
 mod wire;
