@@ -129,6 +129,8 @@ fn header_fields() {
     let mail = "From: =?utf-8?q?J=C3=96RG?= =?iso-8859-1?q?_M=FCller?= <j@example.com>
 Subject: a folded
  subject =?x-unknown?q?raw?=
+X-Tab: one
+\ttwo  three
 X-Empty:
 To: one@b
 To: TWO@b
@@ -137,6 +139,9 @@ body
 ";
     for (field, value) in [
         ("from", "jörg müller"),
+        ("from", "jörg \t müller"),
+        ("x-tab", "one two three"),
+        ("x-tab", "one  two"),
         ("FROM", "EXAMPLE.com>"),
         ("Subject", "FOLDED subject"),
         ("subject", "raw"),

@@ -1,6 +1,6 @@
 //! Keys turned into code: one test after the other, each saying where to go on.
 
-use super::text::{self, Needle, Scan};
+use super::text::{self, Needle, Needles, Scan};
 use super::{Key, Order};
 use crate::date::{DateTime, Day, parse_message_date};
 use crate::fetch::{MessageSource, Meta, SourceError, email_id};
@@ -114,8 +114,8 @@ enum Test {
     EmailId(Vec<u8>),
     Sent(Order, Day),
     Header(Vec<u8>, Needle),
-    Body(Needle),
-    Text(Needle),
+    Body(Needles),
+    Text(Needles),
 }
 
 impl Program {
@@ -296,9 +296,9 @@ fn lower(key: &Key, negated: bool) -> Node {
         Key::Saved(order, day) => Test::Saved(*order, *day),
         Key::Larger(size) => Test::Larger(*size),
         Key::Smaller(size) => Test::Smaller(*size),
-        Key::Header { field, value } => Test::Header(field.clone(), Needle::new(value)),
-        Key::Body(text) => Test::Body(Needle::new(text)),
-        Key::Text(text) => Test::Text(Needle::new(text)),
+        Key::Header { field, value } => Test::Header(field.clone(), Needle::for_fields(value)),
+        Key::Body(text) => Test::Body(Needles::new(text)),
+        Key::Text(text) => Test::Text(Needles::new(text)),
         Key::Uids(uids) => Test::Uids(uids.clone()),
         Key::ModSeq(modseq) => Test::ModSeq(*modseq),
         Key::EmailId(id) => Test::EmailId(id.clone()),
@@ -365,10 +365,11 @@ impl Test {
             Test::Header(field, needle) => {
                 Ok(text::in_fields(source.header()?, Some(field), needle))
             }
-            Test::Body(needle) => text::in_body(source, needle, false, scan),
-            Test::Text(needle) => {
-                let in_header = scan.is_none() && text::in_fields(source.header()?, None, needle);
-                Ok(in_header || text::in_body(source, needle, true, scan)?)
+            Test::Body(needles) => text::in_body(source, needles, false, scan),
+            Test::Text(needles) => {
+                let in_header =
+                    scan.is_none() && text::in_fields(source.header()?, None, &needles.fields);
+                Ok(in_header || text::in_body(source, needles, true, scan)?)
             }
             // Columns have answered these.
             Test::Flags(_)

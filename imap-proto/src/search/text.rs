@@ -27,6 +27,15 @@ impl Needle {
         Needle { finder: Box::new(Finder::new(&folded).into_owned()) }
     }
 
+    /// Text to look for in header fields, where white space of any length and kind is one space: whoever folded the
+    /// field may have changed it.
+    pub(super) fn for_fields(text: &[u8]) -> Needle {
+        let mut folded = Vec::with_capacity(text.len());
+        Fold::whole(text, &mut folded);
+        one_space(&mut folded);
+        Needle { finder: Box::new(Finder::new(&folded).into_owned()) }
+    }
+
     fn is_empty(&self) -> bool {
         self.finder.needle().is_empty()
     }
@@ -34,6 +43,18 @@ impl Needle {
     fn is_in(&self, folded: &[u8]) -> bool {
         self.finder.find(folded).is_some()
     }
+}
+
+/// Makes all white space one space. Most text has none that isn't.
+fn one_space(text: &mut Vec<u8>) {
+    if memchr::memchr3(b'\t', b'\r', b'\n', text).is_none()
+        && memchr::memmem::find(text, b"  ").is_none()
+    {
+        return;
+    }
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    text.iter_mut().filter(|byte| is_space(byte)).for_each(|byte| *byte = b' ');
+    text.dedup_by(|next, kept| *next == b' ' && *kept == b' ');
 }
 
 /// Whether a field of this name, or with `None` any field with its name in front, contains the text.
@@ -81,7 +102,21 @@ impl Buffers {
     fn is_found(&mut self, needle: &Needle) -> bool {
         self.folded.clear();
         Fold::whole(&self.decoded, &mut self.folded);
+        one_space(&mut self.folded);
         needle.is_in(&self.folded)
+    }
+}
+
+/// Text to look for in fields and in bodies.
+#[derive(Clone, Debug)]
+pub(super) struct Needles {
+    pub(super) fields: Needle,
+    pub(super) body: Needle,
+}
+
+impl Needles {
+    pub(super) fn new(text: &[u8]) -> Needles {
+        Needles { fields: Needle::for_fields(text), body: Needle::new(text) }
     }
 }
 
@@ -89,18 +124,18 @@ impl Buffers {
 /// body text of the one outside and always count. `scan` keeps how far it came when that is an error.
 pub(super) fn in_body<S: MessageSource + ?Sized>(
     source: &mut S,
-    needle: &Needle,
+    needles: &Needles,
     headers: bool,
     scan: &mut Option<Box<Scan>>,
 ) -> Result<bool, SourceError> {
-    if needle.is_empty() {
+    if needles.body.is_empty() {
         return Ok(true);
     }
     let running = match scan {
         Some(running) => running,
         None => scan.insert(Box::new(Scan::new(source.mime()?, headers))),
     };
-    let found = running.go_on(source, needle)?;
+    let found = running.go_on(source, needles)?;
     *scan = None;
     Ok(found)
 }
@@ -128,11 +163,11 @@ impl Scan {
     fn go_on<S: MessageSource + ?Sized>(
         &mut self,
         source: &mut S,
-        needle: &Needle,
+        needles: &Needles,
     ) -> Result<bool, SourceError> {
         while let Some(block) = self.blocks.last() {
             let header = read_header(source, block.clone())?;
-            if in_fields(&header, None, needle) {
+            if in_fields(&header, None, &needles.fields) {
                 return Ok(true);
             }
             self.blocks.pop();
@@ -149,11 +184,11 @@ impl Scan {
                         return Err(SourceError::Corrupt);
                     }
                     rest.start += bytes.len() as u64;
-                    if stream.feed(bytes, needle) {
+                    if stream.feed(bytes, &needles.body) {
                         return Ok(true);
                     }
                 }
-                if stream.finish(needle) {
+                if stream.finish(&needles.body) {
                     return Ok(true);
                 }
             }
