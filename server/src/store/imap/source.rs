@@ -1,6 +1,5 @@
 //! A stored message as FETCH and SEARCH look at it: read when first needed, parsed when first needed.
 
-use crate::slices::Turn;
 use crate::store::message::{Handle, Message, ReadError};
 use crate::store::store::Store;
 use imap_proto::Blob;
@@ -18,7 +17,7 @@ pub(super) struct Source<'a> {
     /// Whether a disk may be waited for.
     wait: bool,
     /// What bounds the time of a search.
-    pub(super) turn: Option<&'a Turn<'a>>,
+    pub(super) turn: Option<&'a crate::slices::Turn<'a>>,
     message: Option<&'a Message>,
     whole: Vec<u8>,
     has_whole: bool,
@@ -90,7 +89,7 @@ impl<'a> Source<'a> {
 
     fn read_step(&mut self, range: Range<u64>) -> Result<(), SourceError> {
         // Of a large message nothing more is read: nobody waits for what it says.
-        if self.turn.is_some_and(Turn::is_given_up) {
+        if self.turn.is_some_and(|turn| turn.is_given_up()) {
             return Err(SourceError::Gone);
         }
         let message = self.message()?;
@@ -190,7 +189,7 @@ impl MessageSource for Source<'_> {
     }
 
     fn is_due(&self) -> bool {
-        self.turn.is_some_and(Turn::is_over)
+        self.turn.is_some_and(|turn| turn.is_over())
     }
 
     fn blob(&mut self) -> Result<Blob, SourceError> {
