@@ -1,7 +1,7 @@
 //! The protocols at work: machines that join a session, which knows the protocol, to the store, which knows the mail.
 //!
 //! Invariants:
-//! - A machine never waits: what may take long runs on the file pool, and its answer wakes the connection.
+//! - A machine never waits: what may take long runs on a pool, and its answer wakes the connection.
 //! - What a session asked is answered once, or the connection is over.
 //! - Every log line of a connection carries its id.
 

@@ -108,15 +108,11 @@ impl Session {
 
     /// Calls back a search that is being answered; with `refuse` it ends with a NO.
     pub(super) fn give_up_search(&mut self, refuse: bool) {
-        if self.waiting.is_none() {
+        if self.waiting.is_none() || !matches!(self.work, Work::Search(_)) {
             return;
         }
-        match std::mem::replace(&mut self.work, Work::Nothing) {
-            Work::Search(searching) => self.on_search_failed(&searching),
-            other => {
-                self.work = other;
-                return;
-            }
+        if let Work::Search(searching) = std::mem::replace(&mut self.work, Work::Nothing) {
+            self.on_search_failed(&searching);
         }
         self.drop_work();
         if refuse {

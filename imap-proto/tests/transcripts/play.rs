@@ -57,11 +57,13 @@ impl Stage {
         }
         driver.log.clear();
         driver.receive(bytes);
-        let sent = driver.log.iter().filter_map(|happening| match happening {
-            Happening::Sent(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-            _ => None,
-        });
-        sent.collect::<String>().trim_end().to_owned()
+        let mut said = String::new();
+        for happening in &driver.log {
+            if let Happening::Sent(bytes) = happening {
+                said.push_str(&String::from_utf8_lossy(bytes));
+            }
+        }
+        said.trim_end().to_owned()
     }
 
     /// Plays a script with its input cut into pieces.
