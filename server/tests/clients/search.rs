@@ -90,3 +90,31 @@ fn text_is_found_as_it_is_read() {
     imap.send(b"t SEARCH CHARSET KOI8-R SUBJECT {6+}\r\n\xef\xf4\xf0\xf5\xf3\xeb\r\n").unwrap();
     assert_eq!(imap.reply().unwrap()[0], "* SEARCH 1");
 }
+
+#[test]
+fn a_search_in_turns_finds_each_message_once() {
+    let dir = temporary();
+    let loft = Loft::start(&dir);
+    let mut imap = Imap::log_in(loft.imap, "u1");
+    // More than are looked up at a time.
+    let (count, at_once) = (2500, 100);
+    for first in (0..count).step_by(at_once) {
+        let mut append = "t APPEND INBOX".to_owned();
+        for number in first..first + at_once {
+            let mail =
+                format!("Subject: number {number}\r\n\r\n{}\r\n", ["even", "odd"][number % 2]);
+            append.push_str(&format!(" {{{}+}}\r\n{mail}", mail.len()));
+        }
+        imap.send(format!("{append}\r\n").as_bytes()).unwrap();
+        assert!(imap.reply().unwrap().last().unwrap().starts_with("t OK"));
+    }
+    imap.ok("SELECT INBOX");
+    imap.ok("STORE 1:1000 +FLAGS.SILENT (\\Flagged)");
+    let mut found =
+        |keys: &str| imap.ok(&format!("SEARCH RETURN (COUNT MIN MAX) {keys}"))[0].clone();
+    assert_eq!(found("BODY odd"), "* ESEARCH (TAG \"t\") MIN 2 MAX 2500 COUNT 1250");
+    assert_eq!(found("NOT SUBJECT number"), "* ESEARCH (TAG \"t\") COUNT 0");
+    // Some by their flags, some by their text, in one ascending set.
+    assert_eq!(found("OR FLAGGED BODY odd"), "* ESEARCH (TAG \"t\") MIN 1 MAX 2500 COUNT 1750");
+    assert_eq!(found("FLAGGED BODY even"), "* ESEARCH (TAG \"t\") MIN 1 MAX 999 COUNT 500");
+}

@@ -21,8 +21,10 @@ use index_format::mailbox::Row;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Tests of columns between two looks at the time, the account's lock held: well under a millisecond.
-const TESTS: usize = 1 << 16;
+/// Tests of columns between two looks at the time, the account's lock held: under a millisecond.
+const TESTS: usize = 1 << 15;
+/// And messages that are found in the map meanwhile, each of which takes as long as some ten tests.
+const OPEN: usize = 1024;
 
 impl ImapUser {
     pub(super) fn search(&mut self, program: Arc<Program>) -> Handled {
@@ -128,20 +130,17 @@ impl Search {
         self.account.mailbox(&self.store.files, state, self.guid)?;
         let Some(mbox) = state.mailboxes.get(&self.guid) else { return Err(StoreError::NoMailbox) };
         self.hits.position = self.hits.position.max(mbox.position);
-        let rows = mbox
+        let mut rows = mbox
             .mailbox
             .find_range(index_format::Uid(after.saturating_add(1))..=index_format::Uid(u32::MAX));
         let most = (TESTS / self.program.len().max(1)).max(64);
-        let more = rows.len() > most;
-        self.after = None;
-        for index in rows.take(most) {
+        let mut last = after;
+        for index in rows.by_ref().take(most) {
             let Some(row) = mbox.mailbox.row(index) else { continue };
+            last = row.uid.0;
             let bits = [row.keywords.0];
             let uid = Uid(row.uid.0);
             let meta = meta(&row, &mbox.keywords, &bits, self.recent.contains(uid), 0);
-            if more {
-                self.after = Some(row.uid.0);
-            }
             match self.program.columns(&meta) {
                 Columns::Yes => {
                     self.hits.by_row.push(uid);
@@ -151,9 +150,13 @@ impl Search {
                 Columns::Needs(_) => {
                     let message = Message::find(&self.account, state, MapId(row.map_id.0));
                     self.open.push(Open { row, message, keywords: mbox.keywords.clone() });
+                    if self.open.len() >= OPEN {
+                        break;
+                    }
                 }
             }
         }
+        self.after = (!rows.is_empty()).then_some(last);
         self.open.reverse();
         Ok(())
     }
