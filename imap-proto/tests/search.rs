@@ -447,6 +447,22 @@ proptest! {
         }
     }
 
+    /// A star somewhere takes the way on which every field is decoded.
+    #[test]
+    fn headers_that_are_ruled_out_have_nothing(message in hostile_mail(), start in 0usize..200, len in 1usize..6) {
+        prop_assume!(!matches!(message.first(), None | Some(b' ' | b'\t' | b'\r' | b'\n')));
+        let unfolded: Vec<u8> = message.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
+        let word: Vec<u8> = unfolded.into_iter().skip(start).take(len).collect();
+        let starred = [b"Z: *\r\n", message.as_slice()].concat();
+        let found = |key: &Key, message: &[u8]| {
+            compile(key).message(&meta(), &mut Stored::new(message.to_vec())).unwrap()
+        };
+        for field in ["Subject", "From", "To", "Content-Type", "X", "Content-Transfer-Encoding"] {
+            let key = Key::header(field, &word);
+            prop_assert_eq!(found(&key, &message), found(&key, &starred), "{} {:?}", field, word);
+        }
+    }
+
     #[test]
     fn pauses_make_no_difference(key in any_key(), window in 1usize..9, pauses in 3usize..7) {
         let mail = "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nThis is the body\n--b\n\nnon\n--b--\n";

@@ -1,6 +1,6 @@
 //! Keys turned into code: one test after the other, each saying where to go on.
 
-use super::text::{self, Needle, Needles, Scan};
+use super::text::{self, Buffers, Needle, Needles, Scan};
 use super::{Key, Order};
 use crate::date::{DateTime, Day, parse_message_date};
 use crate::fetch::{MessageSource, Meta, SourceError, email_id};
@@ -86,6 +86,7 @@ pub struct Look {
     step: Option<u32>,
     /// How far its body was read for it.
     scan: Option<Box<Scan>>,
+    buffers: Buffers,
 }
 
 const YES: u32 = u32::MAX;
@@ -189,7 +190,7 @@ impl Program {
                     if source.is_due() {
                         return Err(SourceError::Paused);
                     }
-                    step.test.look(source, &mut look.scan)?
+                    step.test.look(source, &mut look.scan, &mut look.buffers)?
                 }
             };
             at = if found != step.negated { step.yes } else { step.no };
@@ -353,6 +354,7 @@ impl Test {
         &self,
         source: &mut S,
         scan: &mut Option<Box<Scan>>,
+        buffers: &mut Buffers,
     ) -> Result<bool, SourceError> {
         match self {
             Test::Sent(order, day) => {
@@ -363,13 +365,13 @@ impl Test {
                 Ok(date.is_some_and(|date| order.holds(date, *day)))
             }
             Test::Header(field, needle) => {
-                Ok(text::in_fields(source.header()?, Some(field), needle))
+                Ok(text::in_fields(source.header()?, Some(field), needle, buffers))
             }
-            Test::Body(needles) => text::in_body(source, needles, false, scan),
+            Test::Body(needles) => text::in_body(source, needles, false, scan, buffers),
             Test::Text(needles) => {
-                let in_header =
-                    scan.is_none() && text::in_fields(source.header()?, None, &needles.fields);
-                Ok(in_header || text::in_body(source, needles, true, scan)?)
+                let in_header = scan.is_none()
+                    && text::in_fields(source.header()?, None, &needles.fields, buffers);
+                Ok(in_header || text::in_body(source, needles, true, scan, buffers)?)
             }
             // Columns have answered these.
             Test::Flags(_)

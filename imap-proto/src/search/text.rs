@@ -18,13 +18,15 @@ const FIELD: usize = 256 << 10;
 #[derive(Clone, Debug)]
 pub(super) struct Needle {
     finder: Box<Finder<'static>>,
+    /// It is of printable ASCII, without white space and colon, and not empty.
+    is_word: bool,
 }
 
 impl Needle {
     pub(super) fn new(text: &[u8]) -> Needle {
         let mut folded = Vec::with_capacity(text.len());
         Fold::whole(text, &mut folded);
-        Needle { finder: Box::new(Finder::new(&folded).into_owned()) }
+        Needle::of(&folded)
     }
 
     /// Text to look for in header fields, where white space of any length and kind is one space: whoever folded the
@@ -33,7 +35,15 @@ impl Needle {
         let mut folded = Vec::with_capacity(text.len());
         Fold::whole(text, &mut folded);
         one_space(&mut folded);
-        Needle { finder: Box::new(Finder::new(&folded).into_owned()) }
+        Needle::of(&folded)
+    }
+
+    fn of(folded: &[u8]) -> Needle {
+        Needle {
+            finder: Box::new(Finder::new(folded).into_owned()),
+            is_word: !folded.is_empty()
+                && folded.iter().all(|&byte| byte.is_ascii_graphic() && byte != b':'),
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -58,8 +68,15 @@ fn one_space(text: &mut Vec<u8>) {
 }
 
 /// Whether a field of this name, or with `None` any field with its name in front, contains the text.
-pub(super) fn in_fields(header: &[u8], name: Option<&[u8]>, needle: &Needle) -> bool {
-    let mut buffers = Buffers::default();
+pub(super) fn in_fields(
+    header: &[u8],
+    name: Option<&[u8]>,
+    needle: &Needle,
+    buffers: &mut Buffers,
+) -> bool {
+    if buffers.rule_out(header, needle) {
+        return false;
+    }
     RawFields::new(header).any(|field| {
         buffers.decoded.clear();
         match name {
@@ -76,8 +93,9 @@ pub(super) fn in_fields(header: &[u8], name: Option<&[u8]>, needle: &Needle) -> 
     })
 }
 
-#[derive(Default)]
-struct Buffers {
+/// Memory for one field after the other, and one message after the other.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
     unfolded: Vec<u8>,
     /// Begins with what stands in front of the value.
     decoded: Vec<u8>,
@@ -85,6 +103,25 @@ struct Buffers {
 }
 
 impl Buffers {
+    /// Whether a look at the header as it stands shows that no field contains the text: where nothing is encoded, what
+    /// is one word in a field is one word in the header.
+    fn rule_out(&mut self, header: &[u8], needle: &Needle) -> bool {
+        // RFC 2231 parameters are encoded too, and have a star in their names.
+        let plain = needle.is_word
+            && header.is_ascii()
+            && memchr::memmem::find(header, b"=?").is_none()
+            && memchr::memchr(b'*', header).is_none();
+        if !plain {
+            return false;
+        }
+        self.folded.clear();
+        self.folded.extend_from_slice(header);
+        self.folded.make_ascii_lowercase();
+        // A CR alone goes when a field is unfolded, and may stand in a word.
+        let ends_line = |at: usize| header.get(at + 1) == Some(&b'\n');
+        !needle.is_in(&self.folded) && memchr::memchr_iter(b'\r', header).all(ends_line)
+    }
+
     /// Whether the field, decoded, contains the text.
     fn contain(&mut self, name: &[u8], value: &[u8], needle: &Needle) -> bool {
         self.unfolded.clear();
@@ -127,6 +164,7 @@ pub(super) fn in_body<S: MessageSource + ?Sized>(
     needles: &Needles,
     headers: bool,
     scan: &mut Option<Box<Scan>>,
+    buffers: &mut Buffers,
 ) -> Result<bool, SourceError> {
     if needles.body.is_empty() {
         return Ok(true);
@@ -135,7 +173,7 @@ pub(super) fn in_body<S: MessageSource + ?Sized>(
         Some(running) => running,
         None => scan.insert(Box::new(Scan::new(source.mime()?, headers))),
     };
-    let found = running.go_on(source, needles)?;
+    let found = running.go_on(source, needles, buffers)?;
     *scan = None;
     Ok(found)
 }
@@ -164,10 +202,11 @@ impl Scan {
         &mut self,
         source: &mut S,
         needles: &Needles,
+        buffers: &mut Buffers,
     ) -> Result<bool, SourceError> {
         while let Some(block) = self.blocks.last() {
             let header = read_header(source, block.clone())?;
-            if in_fields(&header, None, &needles.fields) {
+            if in_fields(&header, None, &needles.fields, buffers) {
                 return Ok(true);
             }
             self.blocks.pop();
