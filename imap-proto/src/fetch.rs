@@ -246,6 +246,11 @@ pub trait MessageSource {
 
     /// A handle by which the driver finds the stored message.
     fn blob(&mut self) -> Result<Blob, SourceError>;
+
+    /// Whether a search should pause here, so that others have their turn: [`SourceError::Paused`].
+    fn is_due(&self) -> bool {
+        false
+    }
 }
 
 /// Why a message's text could not be had; the server knows more and has logged it.
@@ -258,6 +263,9 @@ pub enum SourceError {
     /// Its text can't be read now.
     #[error("the message can't be read now")]
     Unreadable,
+    /// It was not looked at to the end; asked again, [`Program::go_on`](crate::search::Program::go_on) goes on.
+    #[error("the search pauses")]
+    Paused,
     /// What is stored fails its checks.
     #[error("the stored message is damaged")]
     Corrupt,

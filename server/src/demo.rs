@@ -32,6 +32,8 @@ const HANDSHAKES: usize = 256;
 const FILE_THREADS: usize = 8;
 const FILE_QUEUE: usize = 1024;
 
+/// Computations that wait for their turn. Each is a connection's, which waits outside when there are more.
+const COMPUTE_QUEUE: usize = 1024;
 /// Who may connect to a UNIX socket: everybody who gets to its directory, as everybody on this machine can connect to a
 /// port on 127.0.0.1. Mail transfer agents run as users of their own.
 const UNIX_MODE: u32 = 0o666;
@@ -96,9 +98,11 @@ pub fn run(settings: &cli::Demo) -> Result<(), Error> {
 
     let threads = start("the threads of the store", store.start(clock))?;
     let files = start("threads for files", Pool::start("file", FILE_THREADS, FILE_QUEUE))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let compute = start("threads for search", Pool::start("compute", cores, COMPUTE_QUEUE))?;
     let runtime = start("threads", Runtime::start(0, clock))?;
     let accounts = Box::new(accounts::Demo::new(settings.accounts, &settings.password));
-    let shared = Shared::new(store, accounts, files, clock, &hostname, message_max);
+    let shared = Shared::new(store, accounts, files, compute, clock, &hostname, message_max);
     let server = Server::new(&runtime, HANDSHAKES);
     let of = shared.clone();
     let options = imap_options("imap", Tls::OnRequest(imap_tls.clone()));

@@ -10,4 +10,5 @@ pub mod logging;
 pub mod service;
 pub mod shared_log;
 pub mod signal;
+pub mod slices;
 pub mod store;

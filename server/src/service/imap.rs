@@ -35,7 +35,7 @@ pub(super) struct Imap {
     now: Time,
 }
 
-/// A question whose answer is computed on the file pool.
+/// A question whose answer is computed on another thread. Dropped, it is given up if that is possible.
 enum Work {
     Login { ticket: Ticket, job: Job<Result<Arc<Account>, StoreError>> },
     Ask { ticket: Ticket, job: Job<Answer> },
@@ -111,6 +111,11 @@ impl Imap {
             Handled::Now(answer) => Some(answer),
             Handled::Work(work) => {
                 let job = self.shared.run(work);
+                self.begin(Work::Ask { ticket, job });
+                None
+            }
+            Handled::Slices(work) => {
+                let job = self.shared.run_slices(work);
                 self.begin(Work::Ask { ticket, job });
                 None
             }

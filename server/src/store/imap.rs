@@ -15,6 +15,7 @@ use super::message::Handle;
 use super::ops::{Named, Storing};
 use super::store::Store;
 use crate::signal::Signal;
+use crate::slices::Slices;
 use append::Append;
 use imap_proto::fetch::DecodedPart;
 use imap_proto::{
@@ -63,6 +64,8 @@ pub enum Handled {
     Now(Answer),
     /// To be run where waiting does no harm.
     Work(Box<dyn FnOnce() -> Answer + Send>),
+    /// To be run slice by slice where computing does no harm.
+    Slices(Box<dyn Slices<Result = Answer>>),
 }
 
 impl ImapUser {

@@ -16,6 +16,8 @@ pub(super) struct Source<'a> {
     store: &'a Arc<Store>,
     /// Whether a disk may be waited for.
     wait: bool,
+    /// What bounds the time of a search.
+    pub(super) turn: Option<&'a crate::slices::Turn<'a>>,
     message: Option<&'a Message>,
     whole: Vec<u8>,
     has_whole: bool,
@@ -32,6 +34,7 @@ impl<'a> Source<'a> {
         Self {
             store,
             wait,
+            turn: None,
             message: None,
             whole: Vec::new(),
             has_whole: false,
@@ -85,6 +88,10 @@ impl<'a> Source<'a> {
     }
 
     fn read_step(&mut self, range: Range<u64>) -> Result<(), SourceError> {
+        // Of a large message nothing more is read: nobody waits for what it says.
+        if self.turn.is_some_and(|turn| turn.is_given_up()) {
+            return Err(SourceError::Gone);
+        }
         let message = self.message()?;
         self.wire.clear();
         let mut wire = std::mem::take(&mut self.wire);
@@ -179,6 +186,10 @@ impl MessageSource for Source<'_> {
         let end = range.end.min(range.start.saturating_add(STEP));
         self.read_step(range.start..end)?;
         Ok(&self.wire)
+    }
+
+    fn is_due(&self) -> bool {
+        self.turn.is_some_and(|turn| turn.is_over())
     }
 
     fn blob(&mut self) -> Result<Blob, SourceError> {

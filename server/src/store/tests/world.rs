@@ -1,5 +1,6 @@
 //! A store on a simulated disk, the operations of the tests, and the model that says what they lead to.
 
+use crate::slices::{Progress, Turn};
 use crate::store::account::Account;
 use crate::store::commit::Outcome;
 use crate::store::config::StoreConfig;
@@ -16,7 +17,7 @@ use runtime_smol::sim::SimFs;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What a crash test does to the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -119,6 +120,20 @@ pub(super) fn open(fs: &SimFs, seed: u64) -> Result<Arc<Store>, StoreError> {
         random(seed),
         Box::new(|| 1_800_000_000),
     )
+}
+
+/// The answer, whatever thread would give it.
+pub(super) fn at_once(handled: Handled) -> Answer {
+    match handled {
+        Handled::Now(answer) => answer,
+        Handled::Work(work) => work(),
+        Handled::Slices(mut slices) => {
+            match slices.go_on(&Turn::endless(&AtomicBool::new(false))) {
+                Progress::Done(answer) => answer,
+                Progress::More | Progress::Waits => panic!("an endless turn has no pause"),
+            }
+        }
+    }
 }
 
 impl World {
@@ -254,13 +269,12 @@ impl World {
                 first,
             }) {
                 Handled::Now(Answer::Proceed) => user.body(text.as_bytes()),
-                Handled::Now(_) | Handled::Work(_) => return Err(StoreError::Lost),
+                Handled::Now(_) | Handled::Work(_) | Handled::Slices(_) => {
+                    return Err(StoreError::Lost);
+                }
             }
         }
-        let answer = match user.ask(Ask::AppendCommit) {
-            Handled::Now(answer) => answer,
-            Handled::Work(work) => work(),
-        };
+        let answer = at_once(user.ask(Ask::AppendCommit));
         if let Answer::Appended { position, .. } = answer {
             Ok(position.0)
         } else {
