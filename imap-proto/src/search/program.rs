@@ -312,14 +312,14 @@ impl Test {
     fn look<S: MessageSource + ?Sized>(&self, source: &mut S) -> Result<bool, SourceError> {
         match self {
             Test::Sent(order, day) => {
-                let header = source.header()?;
+                let header = source.header_field(b"Date")?;
                 let field =
                     RawFields::new(header).find(|field| field.name.eq_ignore_ascii_case(b"Date"));
                 let date = field.and_then(|field| parse_message_date(field.value));
                 Ok(date.is_some_and(|date| order.holds(date, *day)))
             }
             Test::Header(field, needle) => {
-                Ok(text::in_fields(source.header()?, Some(field), needle))
+                Ok(text::in_fields(source.header_field(field)?, Some(field), needle))
             }
             Test::Body(needle) => text::in_body(source, needle, false),
             Test::Text(needle) => Ok(text::in_fields(source.header()?, None, needle)

@@ -1,0 +1,156 @@
+//! What a row says of a message, and which header fields it has.
+
+use super::ROW_MAX;
+use imap_proto::mime::header::RawFields;
+use imap_proto::mime::{FieldName, Limits, Mime, Parser};
+use index_format::cache::{COMMON_HEADER, Field, encode_fields};
+use std::sync::Arc;
+
+/// A header block up to this many bytes is kept whole, a longer one by its common fields.
+pub(crate) const HEADER_WHOLE: usize = 2 << 10;
+/// A header block up to this many bytes is kept whole once somebody has asked for more than the common fields.
+pub(crate) const HEADER_ASKED: usize = 12 << 10;
+/// A message whose header block is longer gets no row while it comes in.
+const HEADER: usize = 64 << 10;
+
+/// ENVELOPE and BODYSTRUCTURE of a message, as they go on the wire.
+pub(crate) struct Facts {
+    /// One behind the other.
+    wire: Vec<u8>,
+    envelope: usize,
+    header: Vec<u8>,
+}
+
+impl Facts {
+    /// Of a message in memory; `None` when its header is too long to look at.
+    pub(crate) fn of(message: &[u8]) -> Option<Self> {
+        let end = header_end(message, 0).unwrap_or(message.len());
+        let header = message.get(..end).filter(|header| header.len() <= HEADER)?;
+        let mut parser = Parser::new(Limits::default());
+        parser.feed(message);
+        Some(Self::new(&parser.finish(), header.to_vec()))
+    }
+
+    fn new(mime: &Mime, header: Vec<u8>) -> Self {
+        let mut wire = Vec::with_capacity(1024);
+        mime.write_envelope(&mut wire);
+        let envelope = wire.len();
+        mime.write_structure(true, &mut wire);
+        Self { wire, envelope, header }
+    }
+
+    /// The row of the message behind `prefix`, which is whole header lines; `None` when the two together may be
+    /// another message than one after the other.
+    pub(crate) fn row(&self, prefix: &[u8]) -> Option<Arc<[u8]>> {
+        if !prefix.is_empty() && !may_precede(prefix, &self.header) {
+            return None;
+        }
+        let (envelope, structure) = self.wire.split_at_checked(self.envelope)?;
+        let header = [prefix, &self.header].concat();
+        let (field, value) = header_value(&header, HEADER_WHOLE);
+        encode(&[
+            (Field::Envelope, envelope),
+            (Field::BodyStructure, structure),
+            (field, value.as_deref().unwrap_or(&header)),
+        ])
+    }
+}
+
+/// A message that passes by: parsed on its way.
+pub(crate) struct Head {
+    parser: Parser,
+    /// The header block so far, and whether that is all of it.
+    header: Vec<u8>,
+    complete: bool,
+}
+
+impl Head {
+    pub(crate) fn new() -> Self {
+        Self { parser: Parser::new(Limits::default()), header: Vec::new(), complete: false }
+    }
+
+    /// Takes the next bytes.
+    pub(crate) fn feed(&mut self, text: &[u8]) {
+        self.parser.feed(text);
+        if !self.complete && self.header.len() <= HEADER {
+            // The empty line may straddle two pieces.
+            let from = self.header.len().saturating_sub(3);
+            let room = (HEADER + 1).saturating_sub(self.header.len());
+            self.header.extend_from_slice(text.get(..room).unwrap_or(text));
+            if let Some(end) = header_end(&self.header, from) {
+                self.header.truncate(end);
+                self.complete = true;
+            }
+        }
+    }
+
+    /// The message is complete; `None` when its header is too long to look at.
+    pub(crate) fn finish(self) -> Option<Facts> {
+        let header = Some(self.header).filter(|header| header.len() <= HEADER)?;
+        Some(Facts::new(&self.parser.finish(), header))
+    }
+}
+
+/// Whether ENVELOPE and BODYSTRUCTURE stay as they are when these lines stand before the message.
+fn may_precede(prefix: &[u8], header: &[u8]) -> bool {
+    // A line that begins with white space would continue the last field of the prefix (RFC 5322 §2.2.3).
+    prefix.ends_with(b"\r\n")
+        && !matches!(header, [b' ' | b'\t', ..])
+        && header_end(prefix, 0).is_none()
+        && RawFields::new(prefix).all(|field| FieldName::of(field.name).is_none())
+}
+
+/// The bytes of a row, as many of its values as fit; `None` for none.
+pub(crate) fn encode(fields: &[(Field<'_>, &[u8])]) -> Option<Arc<[u8]>> {
+    let mut out = Vec::with_capacity(fields.iter().map(|(_, value)| value.len() + 8).sum());
+    for field in fields {
+        let before = out.len();
+        if before + field.1.len() > ROW_MAX || encode_fields(&[*field], &mut out).is_err() {
+            out.truncate(before);
+        }
+    }
+    (!out.is_empty()).then(|| out.into())
+}
+
+/// How a header block is kept, `None` standing for the block itself: whole up to `most` bytes.
+pub(crate) fn header_value(header: &[u8], most: usize) -> (Field<'static>, Option<Vec<u8>>) {
+    if header.len() <= most {
+        return (Field::Header, None);
+    }
+    let mut common = Vec::with_capacity(1024);
+    for field in RawFields::new(header).filter(|field| is_common(field.name)) {
+        common.extend_from_slice(header.get(field.range).unwrap_or_default());
+    }
+    (Field::HeaderCommon, Some(common))
+}
+
+/// Whether a field, named in any case, is one of [`COMMON_HEADER`].
+pub(crate) fn is_common(name: &[u8]) -> bool {
+    COMMON_HEADER
+        .binary_search_by(|known| {
+            known.iter().copied().cmp(name.iter().map(u8::to_ascii_lowercase))
+        })
+        .is_ok()
+}
+
+/// Where the header block ends, its empty line included; `from` is where to begin to look.
+pub(crate) fn header_end(bytes: &[u8], from: usize) -> Option<usize> {
+    // A message may begin with the empty line.
+    if from == 0 {
+        if bytes.starts_with(b"\r\n") {
+            return Some(2);
+        }
+        if bytes.starts_with(b"\n") {
+            return Some(1);
+        }
+    }
+    let mut at = from;
+    loop {
+        at += memchr::memchr(b'\n', bytes.get(at..)?)? + 1;
+        match bytes.get(at..)? {
+            [b'\n', ..] => return Some(at + 1),
+            [b'\r', b'\n', ..] => return Some(at + 2),
+            _ => {}
+        }
+    }
+}
