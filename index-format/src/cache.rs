@@ -75,7 +75,7 @@ pub enum Field<'a> {
 /// The header of a cache file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header {
-    /// The store.
+    /// Whose: in the store, the account.
     pub owner: Guid,
     /// The first map id it covers.
     pub first: MapId,

@@ -69,6 +69,14 @@ fn split_line(field: &[u8], first: usize) -> (&[u8], &[u8]) {
 
 /// Appends a value without its line ends and outer white space (RFC 5322 §2.2.3), at most `most` bytes.
 pub fn unfold(value: &[u8], most: usize, out: &mut Vec<u8>) {
-    let value = value.trim_ascii();
-    out.extend(value.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')).take(most));
+    let mut rest = value.trim_ascii();
+    let mut room = most;
+    while room > 0 && !rest.is_empty() {
+        let plain = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
+        let (text, behind) = rest.split_at(plain);
+        let text = text.get(..room).unwrap_or(text);
+        out.extend_from_slice(text);
+        room -= text.len();
+        rest = behind.get(1..).unwrap_or_default();
+    }
 }

@@ -211,10 +211,7 @@ impl Cache {
         let mut shelves = self.shelves();
         shelves.round += 1;
         while let Some((&used, &key)) = shelves.used.first_key_value()
-            && shelves
-                .shelves
-                .get(&key)
-                .is_none_or(|shelf| shelf.used.1 + IDLE <= shelves.round)
+            && shelves.shelves.get(&key).is_none_or(|shelf| shelf.used.1 + IDLE <= shelves.round)
         {
             shelves.used.remove(&used);
             shelves.drop_file(key);

@@ -105,7 +105,8 @@ pub(crate) fn encode(fields: &[(Field<'_>, &[u8])]) -> Option<Arc<[u8]>> {
     let mut out = Vec::with_capacity(fields.iter().map(|(_, value)| value.len() + 8).sum());
     for field in fields {
         let before = out.len();
-        if before + field.1.len() > ROW_MAX || encode_fields(&[*field], &mut out).is_err() {
+        let encoded = encode_fields(&[*field], &mut out);
+        if encoded.is_err() || out.len() > ROW_MAX {
             out.truncate(before);
         }
     }
@@ -152,5 +153,113 @@ pub(crate) fn header_end(bytes: &[u8], from: usize) -> Option<usize> {
             [b'\r', b'\n', ..] => return Some(at + 2),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use index_format::cache::Fields;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// Pieces that headers and bodies are made of, well and badly.
+    fn message() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop::sample::select(vec![
+            "Subject: one\r\n",
+            "Subject : two\r\n",
+            "From: Ann <a@b>, c@d\n",
+            "Content-Type: multipart/mixed; boundary=b\r\n",
+            "Content-Type: message/rfc822\r\n",
+            "X-Spam-Score: 1\r\n",
+            "Reply-To:",
+            " folded\r\n",
+            "\tfolded\n",
+            "\r\n",
+            "\n",
+            "no colon\r\n",
+            "--b\r\n",
+            "--b--\r\n",
+            "text",
+            "\r",
+            "\0",
+            ":",
+        ]);
+        vec(piece, 0..14).prop_map(|pieces| pieces.concat().into_bytes())
+    }
+
+    fn values(row: &[u8]) -> Vec<(String, Vec<u8>)> {
+        Fields::new(row).map(|(field, value)| (format!("{field:?}"), value.to_vec())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn lines_in_front_change_the_header_alone(message in message(), lines in 0usize..5) {
+            let prefix = [
+                &b"Return-Path: <r@example.org>\r\n"[..],
+                b"Delivered-To: u1\r\nReceived: by\r\n\tloft\r\n",
+                b"Subject: a field that ENVELOPE shows\r\n",
+                b"X-Cut: ",
+                b"\r\n",
+            ][lines];
+            let facts = Facts::of(&message).unwrap();
+            let whole = Facts::of(&[prefix, &message].concat()).unwrap().row(b"").unwrap();
+            match facts.row(prefix) {
+                Some(row) => prop_assert_eq!(values(&row), values(&whole)),
+                None => prop_assert!(lines >= 2 || message.starts_with(b" ") || message.starts_with(b"\t")),
+            }
+        }
+
+        #[test]
+        fn a_message_in_pieces_has_the_row_of_the_whole(message in message(), size in 1usize..40) {
+            let mut head = Head::new();
+            message.chunks(size).for_each(|piece| head.feed(piece));
+            let row = head.finish().unwrap().row(b"").unwrap();
+            prop_assert_eq!(values(&row), values(&Facts::of(&message).unwrap().row(b"").unwrap()));
+        }
+
+        #[test]
+        fn common_fields_are_those_of_the_whole_header(message in message()) {
+            let end = header_end(&message, 0).unwrap_or(message.len());
+            let header = &message[..end];
+            let (field, common) = header_value(header, 0);
+            let common = common.unwrap_or_else(|| header.to_vec());
+            prop_assert!(field == Field::HeaderCommon || header.is_empty());
+            let named = |block: &[u8]| -> Vec<Vec<u8>> {
+                let fields = RawFields::new(block).filter(|field| is_common(field.name));
+                fields.map(|field| block[field.range].to_vec()).collect()
+            };
+            prop_assert_eq!(named(header), named(&common));
+            prop_assert_eq!(named(&common).concat(), common);
+        }
+    }
+
+    #[test]
+    fn a_long_header_is_kept_by_its_common_fields_and_a_huge_one_not_at_all() {
+        let trace = "X-Trace: some host\r\n".repeat(200);
+        let long = format!("{trace}Subject: found\r\n\r\nbody");
+        let row = Facts::of(long.as_bytes()).unwrap().row(b"X-To: u1\r\n");
+        let values = values(&row.unwrap());
+        assert_eq!(values[2], ("HeaderCommon".to_owned(), b"Subject: found\r\n".to_vec()));
+        let huge = format!("{}\r\n", trace.repeat(20));
+        assert!(Facts::of(huge.as_bytes()).is_none());
+        let mut head = Head::new();
+        huge.as_bytes().chunks(1000).for_each(|piece| head.feed(piece));
+        assert!(head.finish().is_none());
+    }
+
+    #[test]
+    fn the_common_names_are_sorted_and_in_lower_case() {
+        assert!(COMMON_HEADER.is_sorted());
+        assert!(COMMON_HEADER.iter().all(|name| is_common(&name.to_ascii_uppercase())));
+        assert!(!is_common(b"received"));
+    }
+
+    #[test]
+    fn a_row_takes_the_values_that_fit() {
+        let (small, large) = (vec![1; 100], vec![2; ROW_MAX]);
+        let row = encode(&[(Field::Envelope, &large), (Field::Header, &small)]).unwrap();
+        assert_eq!(values(&row), [("Header".to_owned(), small)]);
+        assert!(encode(&[(Field::Envelope, &large)]).is_none());
     }
 }

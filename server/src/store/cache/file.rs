@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 /// The longest file that is read or written: some twenty times what is usual.
 const FILE_MAX: usize = 32 << 20;
+/// A file up to this many bytes is read on an executor's thread, when memory has it: less than a millisecond.
+const INLINE: usize = 4 << 20;
 /// Bytes of rows after which a block ends.
 const BLOCK: usize = 1 << 20;
 
@@ -62,6 +64,9 @@ fn read_all(files: &Files, home: &Home, number: u32, wait: bool) -> io::Result<V
     let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
     if len > FILE_MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    if len > INLINE && !wait {
+        return Err(io::ErrorKind::WouldBlock.into());
     }
     let mut bytes = vec![0; len];
     let mut have = 0;

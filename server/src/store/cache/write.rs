@@ -63,7 +63,8 @@ impl Cache {
     }
 
     fn retain(&self, shelf: &mut super::Shelf, keep: impl Fn(&Fresh) -> bool) {
-        let cost = |rows: &[Fresh]| rows.iter().map(|row| row.fields.len() + ROW_COST).sum::<usize>();
+        let cost =
+            |rows: &[Fresh]| rows.iter().map(|row| row.fields.len() + ROW_COST).sum::<usize>();
         let before = cost(&shelf.fresh);
         let rows = Arc::make_mut(&mut shelf.fresh);
         rows.retain(keep);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 const STEP: u64 = 64 << 10;
 
 /// One message after another; buffers are kept between them.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     store: &'a Arc<Store>,
     /// Whether a disk may be waited for.
     wait: bool,
@@ -44,7 +44,7 @@ struct Missed {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(store: &'a Arc<Store>, wait: bool) -> Self {
+    pub(crate) fn new(store: &'a Arc<Store>, wait: bool) -> Self {
         Self {
             store,
             wait,
@@ -62,7 +62,7 @@ impl<'a> Source<'a> {
     }
 
     /// Looks at another message.
-    pub(super) fn set(&mut self, message: Option<&'a Message>) {
+    pub(crate) fn set(&mut self, message: Option<&'a Message>) {
         self.keep();
         self.message = message;
         self.has_whole = false;
