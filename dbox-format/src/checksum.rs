@@ -118,6 +118,7 @@ const POLYNOMIAL: u32 = 0x82f6_3b78;
 /// x⁰
 const ONE: u32 = 1 << 31;
 /// x to the powers of 2⁰, 2¹, 2², …
+#[expect(clippy::indexing_slicing, reason = "evaluated when it is compiled")]
 const SQUARES: [u32; 64] = {
     let mut squares = [ONE >> 1; 64];
     let mut index = 1;

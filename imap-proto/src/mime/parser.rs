@@ -103,6 +103,19 @@ impl Parser {
         }
     }
 
+    /// Bytes of memory it holds, about: for who would rather do without than let a peer fill it to its [`Limits`].
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let open = self.open.iter().map(|open| {
+            size_of::<Open>() + open.value.capacity() + open.boundary.as_ref().map_or(0, Vec::len)
+        });
+        self.parts.capacity() * size_of::<Part>()
+            + self.fields.capacity() * size_of::<Field>()
+            + self.kept.capacity()
+            + self.line.capacity()
+            + open.sum::<usize>()
+    }
+
     /// The message is complete.
     #[must_use]
     pub fn finish(mut self) -> Mime {

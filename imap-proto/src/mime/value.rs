@@ -9,6 +9,7 @@ pub(super) struct Bytes([bool; 256]);
 
 impl Bytes {
     /// All visible bytes, 8-bit ones among them, but for these.
+    #[expect(clippy::indexing_slicing, reason = "evaluated when it is compiled")]
     pub(super) const fn visible_but(special: &[u8]) -> Bytes {
         let mut set = [true; 256];
         let mut byte = 0;

@@ -175,7 +175,9 @@ impl<'a> Snapshot<'a> {
         let uids = self.uids()?;
         let rows = &mut mailbox.rows;
         rows.uids.reserve(uids.len());
-        rows.uids.extend(uids.ranges().flat_map(|(first, last)| (first.0..=last.0).map(Uid)));
+        for (first, last) in uids.ranges() {
+            rows.uids.extend((first.0..=last.0).map(Uid));
+        }
         rows.flags = flags
             .iter()
             .map(|flags| narrow("flags", flags).map(Flags))

@@ -8,7 +8,7 @@
 //! Invariants:
 //! - Whatever becomes of a cache file or of a row in memory, no answer changes: what is missing is parsed again.
 //! - Rows not yet written take at most [`StoreConfig::cache_unwritten`] bytes; then new ones are left out. Files in
-//!   memory take at most [`StoreConfig::cache_memory`], and nothing [`IDLE`] rounds after their last use.
+//!   memory take at most [`StoreConfig::cache_memory`], and nothing some [`IDLE_MS`] after their last use.
 //! - Locks: `shelves` is taken last and held over no I/O; `writing` is held by who writes files.
 //!
 //! [`StoreConfig::cache_unwritten`]: super::config::StoreConfig::cache_unwritten
@@ -32,8 +32,8 @@ pub(crate) use facts::{
     Facts, HEADER_ASKED, HEADER_WHOLE, Head, encode, header_end, header_value, is_common,
 };
 
-/// Rounds of the house after which a file that nobody asked for leaves memory.
-const IDLE: u64 = 10;
+/// Milliseconds after which a file that nobody asked for leaves memory.
+const IDLE_MS: u64 = 10_000;
 /// The most bytes of one row; values beyond are left out.
 pub(crate) const ROW_MAX: usize = 16 << 10;
 /// What a row in memory costs beside its bytes.
@@ -61,7 +61,8 @@ struct Shelves {
     uses: u64,
     /// Bytes of the files in memory.
     loaded: usize,
-    round: u64,
+    /// The time, as the house has last told it.
+    now: u64,
     /// Rows ever added.
     rows: u64,
     /// Files ever written: one that was read before may lack rows.
@@ -72,7 +73,7 @@ struct Shelves {
 struct Shelf {
     home: Arc<Home>,
     file: Option<Arc<Loaded>>,
-    /// Its place in [`Shelves::used`], and the round of that use.
+    /// Its place in [`Shelves::used`], and the time of that use.
     used: (u64, u64),
     /// Rows that the file does not have yet, by message and age.
     fresh: Arc<Vec<Fresh>>,
@@ -206,12 +207,12 @@ impl Cache {
         self.unwritten.load(Ordering::Relaxed) > self.unwritten_max / 2
     }
 
-    /// Forgets files that nobody has asked for lately; once a round.
-    pub(crate) fn forget_idle(&self) {
+    /// Tells the time, in monotonic milliseconds, and forgets files that nobody has asked for lately.
+    pub(crate) fn forget_idle(&self, now: u64) {
         let mut shelves = self.shelves();
-        shelves.round += 1;
+        shelves.now = now;
         while let Some((&used, &key)) = shelves.used.first_key_value()
-            && shelves.shelves.get(&key).is_none_or(|shelf| shelf.used.1 + IDLE <= shelves.round)
+            && shelves.shelves.get(&key).is_none_or(|shelf| shelf.used.1 + IDLE_MS <= now)
         {
             shelves.used.remove(&used);
             shelves.drop_file(key);
@@ -228,12 +229,12 @@ impl Cache {
 impl Shelves {
     /// What is in memory, if that includes the file.
     fn held(&mut self, key: Key) -> Option<Held> {
-        let (uses, round) = (self.uses + 1, self.round);
+        let (uses, now) = (self.uses + 1, self.now);
         let shelf = self.shelves.get_mut(&key)?;
         let file = shelf.file.clone()?;
         self.uses = uses;
         self.used.remove(&shelf.used.0);
-        shelf.used = (uses, round);
+        shelf.used = (uses, now);
         self.used.insert(uses, key);
         Some(Held { key, file, fresh: shelf.fresh.clone() })
     }
@@ -251,14 +252,14 @@ impl Shelves {
     /// Keeps a file that was just read, and lets the ones used longest ago go while all have more than `memory` bytes.
     fn keep_file(&mut self, key: Key, file: Arc<Loaded>, memory: usize) {
         self.uses += 1;
-        let (uses, round) = (self.uses, self.round);
+        let (uses, now) = (self.uses, self.now);
         let Some(shelf) = self.shelves.get_mut(&key) else { return };
         self.used.remove(&shelf.used.0);
         self.loaded += file.cost();
         if let Some(before) = shelf.file.replace(file) {
             self.loaded -= before.cost();
         }
-        shelf.used = (uses, round);
+        shelf.used = (uses, now);
         self.used.insert(uses, key);
         while self.loaded > memory
             && let Some((_, key)) = self.used.pop_first()

@@ -88,7 +88,7 @@ impl Store {
     pub(crate) fn keep_house(self: &Arc<Self>, clock: &Clock) {
         let mut last = clock.now();
         while self.due.wait() {
-            self.cache.forget_idle();
+            self.cache.forget_idle(clock.now().0);
             self.measure_space();
             self.resume();
             self.prepare_spare();

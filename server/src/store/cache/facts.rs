@@ -12,6 +12,8 @@ pub(crate) const HEADER_WHOLE: usize = 2 << 10;
 pub(crate) const HEADER_ASKED: usize = 12 << 10;
 /// A message whose header block is longer gets no row while it comes in.
 const HEADER: usize = 64 << 10;
+/// A message whose structure takes more bytes than this gets no row while it comes in.
+const HELD: usize = 64 << 10;
 
 /// ENVELOPE and BODYSTRUCTURE of a message, as they go on the wire.
 pub(crate) struct Facts {
@@ -56,9 +58,10 @@ impl Facts {
     }
 }
 
-/// A message that passes by: parsed on its way.
+/// A message that passes by: parsed on its way, in at most [`HEADER`] and [`HELD`] bytes and those of a piece.
 pub(crate) struct Head {
-    parser: Parser,
+    /// Gone once the message is too much.
+    parser: Option<Parser>,
     /// The header block so far, and whether that is all of it.
     header: Vec<u8>,
     complete: bool,
@@ -66,13 +69,18 @@ pub(crate) struct Head {
 
 impl Head {
     pub(crate) fn new() -> Self {
-        Self { parser: Parser::new(Limits::default()), header: Vec::new(), complete: false }
+        Self { parser: Some(Parser::new(Limits::default())), header: Vec::new(), complete: false }
     }
 
     /// Takes the next bytes.
     pub(crate) fn feed(&mut self, text: &[u8]) {
-        self.parser.feed(text);
-        if !self.complete && self.header.len() <= HEADER {
+        let Some(parser) = &mut self.parser else { return };
+        parser.feed(text);
+        if parser.held() > HELD || self.header.len() > HEADER {
+            *self = Self { parser: None, header: Vec::new(), complete: true };
+            return;
+        }
+        if !self.complete {
             // The empty line may straddle two pieces.
             let from = self.header.len().saturating_sub(3);
             let room = (HEADER + 1).saturating_sub(self.header.len());
@@ -84,10 +92,10 @@ impl Head {
         }
     }
 
-    /// The message is complete; `None` when its header is too long to look at.
+    /// The message is complete; `None` when it was too much.
     pub(crate) fn finish(self) -> Option<Facts> {
         let header = Some(self.header).filter(|header| header.len() <= HEADER)?;
-        Some(Facts::new(&self.parser.finish(), header))
+        Some(Facts::new(&self.parser?.finish(), header))
     }
 }
 
@@ -245,6 +253,17 @@ mod tests {
         assert!(Facts::of(huge.as_bytes()).is_none());
         let mut head = Head::new();
         huge.as_bytes().chunks(1000).for_each(|piece| head.feed(piece));
+        assert!(head.finish().is_none());
+        let parts = format!(
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}",
+            "--b\r\nContent-Type: text/plain\r\n\r\n".repeat(5000)
+        );
+        let mut head = Head::new();
+        for piece in parts.as_bytes().chunks(1000) {
+            head.feed(piece);
+            let held = head.parser.as_ref().map_or(0, Parser::held) + head.header.capacity();
+            assert!(held <= HELD + HEADER, "{held} bytes");
+        }
         assert!(head.finish().is_none());
     }
 
