@@ -210,7 +210,10 @@ impl Cache {
     /// Tells the time, in monotonic milliseconds, and forgets files that nobody has asked for lately.
     pub(crate) fn forget_idle(&self, now: u64) {
         let mut shelves = self.shelves();
-        shelves.now = now;
+        if std::mem::replace(&mut shelves.now, now) == 0 {
+            // What was used before anybody told the time was used just now.
+            shelves.shelves.values_mut().for_each(|shelf| shelf.used.1 = now);
+        }
         while let Some((&used, &key)) = shelves.used.first_key_value()
             && shelves.shelves.get(&key).is_none_or(|shelf| shelf.used.1 + IDLE_MS <= now)
         {
@@ -232,10 +235,14 @@ impl Shelves {
         let (uses, now) = (self.uses + 1, self.now);
         let shelf = self.shelves.get_mut(&key)?;
         let file = shelf.file.clone()?;
-        self.uses = uses;
-        self.used.remove(&shelf.used.0);
-        shelf.used = (uses, now);
-        self.used.insert(uses, key);
+        if shelf.used.0 == self.uses {
+            shelf.used.1 = now; // most often the one that was used last
+        } else {
+            self.uses = uses;
+            self.used.remove(&shelf.used.0);
+            shelf.used = (uses, now);
+            self.used.insert(uses, key);
+        }
         Some(Held { key, file, fresh: shelf.fresh.clone() })
     }
 

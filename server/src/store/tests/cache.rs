@@ -490,9 +490,10 @@ fn memory_stays_within_its_bounds_and_goes_when_nobody_asks() {
     idle.store.checkpoint(0).unwrap();
     assert_eq!(idle.listing(), listed);
     assert!(idle.store.cache.held_bytes().0 > 0);
-    idle.store.cache.forget_idle(9_000);
+    idle.store.cache.forget_idle(70_000);
+    idle.store.cache.forget_idle(79_000);
     assert!(idle.store.cache.held_bytes().0 > 0, "it is forgotten too soon");
-    idle.store.cache.forget_idle(10_000);
+    idle.store.cache.forget_idle(80_000);
     assert_eq!(idle.store.cache.held_bytes(), (0, 0));
 }
 
@@ -502,4 +503,42 @@ fn paths_of_the_cache_are_below_the_account() {
     let files = cache_files(&fs);
     assert!(files[0].starts_with(Path::new("/data/users")), "{files:?}");
     assert_eq!(files[0].file_name().unwrap(), "00000000");
+}
+
+#[test]
+fn reading_delivering_and_writing_at_once_mixes_no_rows_up() {
+    const COUNT: u32 = 150;
+    let fs = SimFs::new();
+    let this = Opened::open_with(&fs, StoreConfig { cache_memory: 6000, ..config() });
+    let seed = || 99;
+    std::thread::scope(|scope| {
+        let delivering = scope.spawn(|| {
+            for count in 1..=COUNT {
+                this.deliver(
+                    format!("Subject: number {count}\r\n\r\n").as_bytes(),
+                    b"X-To: u1\r\n",
+                );
+            }
+        });
+        let reading = scope.spawn(|| {
+            let mut seen = 0;
+            while seen < COUNT as usize {
+                let listed = this.listing();
+                for (number, row) in (1..).zip(listed.lines()) {
+                    let subject = format!("\"number {number}\\\"");
+                    assert!(row.contains(&subject), "{row} is not {subject}");
+                }
+                seen = listed.lines().count();
+            }
+        });
+        let mut now = 0;
+        while !(delivering.is_finished() && reading.is_finished()) {
+            this.store.cache.write(&this.store.files, &seed);
+            now += 4000;
+            this.store.cache.forget_idle(now);
+            std::thread::yield_now();
+        }
+    });
+    this.store.cache.write(&this.store.files, &seed);
+    assert_eq!(this.store.cache.held_bytes().1, 0);
 }
