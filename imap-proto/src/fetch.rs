@@ -237,6 +237,19 @@ pub trait MessageSource {
     /// [`Limits::header`](crate::mime::Limits::header) allows.
     fn header(&mut self) -> Result<&[u8], SourceError>;
 
+    /// Raw header fields in the order of the message, among them all whose names are in `names`: a source that keeps
+    /// some fields at hand answers most questions without the message.
+    fn header_fields(&mut self, names: &FieldNames) -> Result<&[u8], SourceError> {
+        let _ = names;
+        self.header()
+    }
+
+    /// As [`MessageSource::header_fields`], for one `name` in any case.
+    fn header_field(&mut self, name: &[u8]) -> Result<&[u8], SourceError> {
+        let _ = name;
+        self.header()
+    }
+
     /// The parts.
     fn mime(&mut self) -> Result<&Mime, SourceError>;
 

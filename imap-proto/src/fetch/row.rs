@@ -241,7 +241,7 @@ fn write_section<S: MessageSource + ?Sized>(
         }
     };
     if section.path.is_empty() {
-        let header = source.header()?;
+        let header = if wanted { source.header_fields(names)? } else { source.header()? };
         write_fields(rows, header, names, wanted, section.partial);
         return Ok(());
     }

@@ -365,14 +365,14 @@ impl Test {
     ) -> Result<bool, SourceError> {
         match self {
             Test::Sent(order, day) => {
-                let header = source.header()?;
+                let header = source.header_field(b"Date")?;
                 let field =
                     RawFields::new(header).find(|field| field.name.eq_ignore_ascii_case(b"Date"));
                 let date = field.and_then(|field| parse_message_date(field.value));
                 Ok(date.is_some_and(|date| order.holds(date, *day)))
             }
             Test::Header(field, needle) => {
-                Ok(text::in_fields(source.header()?, Some(field), needle, buffers))
+                Ok(text::in_fields(source.header_field(field)?, Some(field), needle, buffers))
             }
             Test::Body(needles) => text::in_body(source, needles, false, scan, buffers),
             Test::Text(needles) => {

@@ -8,6 +8,9 @@ mod fetch;
 mod search;
 mod source;
 
+#[cfg(test)]
+pub(crate) use source::Source;
+
 use super::account::Account;
 use super::error::StoreError;
 use super::mailbox::Mbox;
