@@ -237,8 +237,9 @@ pub trait MessageSource {
     /// [`Limits::header`](crate::mime::Limits::header) allows.
     fn header(&mut self) -> Result<&[u8], SourceError>;
 
-    /// Raw header fields in the order of the message, among them all whose names are in `names`: a source that keeps
-    /// some fields at hand answers most questions without the message.
+    /// Raw header fields in the order of the message, among them all whose names are in `names`, and behind them the
+    /// empty line if the message has one: a source that keeps some fields at hand answers most questions without the
+    /// message.
     fn header_fields(&mut self, names: &FieldNames) -> Result<&[u8], SourceError> {
         let _ = names;
         self.header()

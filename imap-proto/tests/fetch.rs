@@ -201,7 +201,7 @@ fn sparse_messages() {
         let row = row(&mut Stored::new(message.as_bytes().to_vec()), &items);
         check_row(&row).unwrap();
     }
-    insta::assert_snapshot!(shown(&row(&mut Stored::new(b"A: b".to_vec()), &items)), @r#"* 1 FETCH (BODY[] {4}\r\nA: b BODY[HEADER] {4}\r\nA: b BODY[TEXT] "" BODY[HEADER.FIELDS.NOT (x)] {6}\r\nA: b\r\n)\r\n"#);
+    insta::assert_snapshot!(shown(&row(&mut Stored::new(b"A: b".to_vec()), &items)), @r#"* 1 FETCH (BODY[] {4}\r\nA: b BODY[HEADER] {4}\r\nA: b BODY[TEXT] "" BODY[HEADER.FIELDS.NOT (x)] {4}\r\nA: b)\r\n"#);
     insta::assert_snapshot!(shown(&row(&mut Stored::new(b"\r\nbody".to_vec()), &items)), @r"* 1 FETCH (BODY[] {6}\r\n\r\nbody BODY[HEADER] {2}\r\n\r\n BODY[TEXT] {4}\r\nbody BODY[HEADER.FIELDS.NOT (x)] {2}\r\n\r\n)\r\n");
 }
 

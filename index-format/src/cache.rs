@@ -66,7 +66,8 @@ pub enum Field<'a> {
     Preview,
     /// Where the parts of the message are, in the form of the program that wrote it.
     Layout,
-    /// The header fields whose names are in [`COMMON_HEADER`], as in the message and in its order, without an empty line.
+    /// The header fields whose names are in [`COMMON_HEADER`], as in the message and in its order, and its empty line
+    /// if it has one.
     HeaderCommon,
     /// A field this version knows no name for; numbers from [`Field::OTHER_LEAST`] on.
     Other(u16),

@@ -127,9 +127,15 @@ pub(crate) fn header_value(header: &[u8], most: usize) -> (Field<'static>, Optio
         return (Field::Header, None);
     }
     let mut common = Vec::with_capacity(1024);
-    for field in RawFields::new(header).filter(|field| is_common(field.name)) {
-        common.extend_from_slice(header.get(field.range).unwrap_or_default());
+    let mut end = 0;
+    for field in RawFields::new(header) {
+        end = field.range.end;
+        if is_common(field.name) {
+            common.extend_from_slice(header.get(field.range).unwrap_or_default());
+        }
     }
+    // The empty line, if there is one: HEADER.FIELDS shows it (RFC 9051 §6.4.5.1).
+    common.extend_from_slice(header.get(end..).unwrap_or_default());
     (Field::HeaderCommon, Some(common))
 }
 
@@ -238,7 +244,9 @@ mod tests {
                 fields.map(|field| block[field.range].to_vec()).collect()
             };
             prop_assert_eq!(named(header), named(&common));
-            prop_assert_eq!(named(&common).concat(), common);
+            let fields = RawFields::new(header).last().map_or(0, |field| field.range.end);
+            let empty_line = header.get(fields..).unwrap_or_default();
+            prop_assert_eq!([&named(&common).concat(), empty_line].concat(), common);
         }
     }
 
@@ -248,7 +256,7 @@ mod tests {
         let long = format!("{trace}Subject: found\r\n\r\nbody");
         let row = Facts::of(long.as_bytes()).unwrap().row(b"X-To: u1\r\n");
         let values = values(&row.unwrap());
-        assert_eq!(values[2], ("HeaderCommon".to_owned(), b"Subject: found\r\n".to_vec()));
+        assert_eq!(values[2], ("HeaderCommon".to_owned(), b"Subject: found\r\n\r\n".to_vec()));
         let huge = format!("{}\r\n", trace.repeat(20));
         assert!(Facts::of(huge.as_bytes()).is_none());
         let mut head = Head::new();
