@@ -6,6 +6,7 @@ mod mime_support;
 
 use imap_proto::Seq;
 use imap_proto::fetch::{FetchItems, Fixed, Rows, Section, SectionKind, render_row};
+use imap_proto::mime::header::{Initials, RawField, RawFields};
 use imap_proto::mime::{Kind, Limits, Mime, Parser, PartId};
 use mime_support::{Stored, flatten, hostile_mail, meta, parse, parse_with, shown};
 use proptest::prelude::*;
@@ -42,6 +43,21 @@ fn check(mime: &Mime, message: &[u8]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
+    #[test]
+    fn fields_found_by_their_initials_are_those_of_all(
+        message in hostile_mail(),
+        names in prop::collection::vec("[a-zA-Z-]{0,9}|subject|Content-Type|FROM|x", 1..4),
+    ) {
+        let names: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
+        let is_named = |field: &RawField<'_>| names.iter().any(|name| field.name.eq_ignore_ascii_case(name));
+        let (mut all, mut some) =
+            (RawFields::new(&message), RawFields::beginning(&message, Initials::of(names.iter().copied())));
+        let expected: Vec<_> = all.by_ref().filter(is_named).collect();
+        let found: Vec<_> = some.by_ref().filter(is_named).collect();
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(some.at(), all.at());
+    }
+
     #[test]
     fn any_cuts_give_the_same_tree(message in hostile_mail(), cuts in prop::collection::vec(0usize..600, 0..6)) {
         let mime = parse(&message);

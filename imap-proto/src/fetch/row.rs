@@ -6,7 +6,7 @@ use super::section::{FieldNames, Section, SectionKind};
 use super::{FetchItems, Fixed, Keywords, MessageSource, Meta, SourceError};
 use super::{binary, number};
 use crate::date::DateTime;
-use crate::mime::header::RawFields;
+use crate::mime::header::{Initials, RawFields};
 use crate::mime::wire::copy_without_nul;
 use crate::mime::{Kind, Limits};
 use crate::object_id;
@@ -369,9 +369,10 @@ fn write_fields(
     partial: Option<(u64, u64)>,
 ) {
     rows.fields.clear();
-    let (mut total, mut end) = (0, 0);
-    for field in RawFields::new(header) {
-        end = field.range.end;
+    let mut total = 0;
+    let initials = if wanted { names.initials() } else { Initials::ANY };
+    let mut fields = RawFields::beginning(header, initials);
+    for field in fields.by_ref() {
         if names.contains(field.name) == wanted {
             total += field.range.len();
             match rows.fields.last_mut() {
@@ -382,6 +383,7 @@ fn write_fields(
     }
     // The empty line belongs to every subset, unless the message has neither it nor a body. Of a header beyond the
     // limit it isn't seen, but there is something behind.
+    let end = fields.at();
     let has_more = header.len() > end || end as u64 >= Limits::default().header;
     let empty_line: &[u8] = if has_more { b"\r\n" } else { b"" };
     let part = clip(0..(total + empty_line.len()) as u64, partial);

@@ -1,5 +1,7 @@
 //! One `BODY[…]` of a FETCH, or one of the older names for it.
 
+use crate::mime::header::Initials;
+
 /// What of a part is asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SectionKind {
@@ -29,6 +31,7 @@ pub struct FieldNames {
     sorted: Vec<Vec<u8>>,
     /// Bit `n` for the lengths of `n` modulo 64, so that most fields need no comparison.
     lengths: u64,
+    initials: Initials,
 }
 
 impl FieldNames {
@@ -40,7 +43,13 @@ impl FieldNames {
         sorted.sort_unstable();
         sorted.dedup();
         let lengths = sorted.iter().fold(0, |bits, name| bits | 1 << (name.len() % 64));
-        FieldNames { written, sorted, lengths }
+        let initials = Initials::of(sorted.iter().map(Vec::as_slice));
+        FieldNames { written, sorted, lengths, initials }
+    }
+
+    /// What they begin with.
+    pub(crate) fn initials(&self) -> Initials {
+        self.initials
     }
 
     /// The names as they were written.

@@ -18,13 +18,64 @@ pub struct RawField<'a> {
 pub struct RawFields<'a> {
     block: &'a [u8],
     at: usize,
+    initials: Initials,
 }
 
 impl<'a> RawFields<'a> {
     /// Reads the header block that `block` begins with.
     #[must_use]
     pub fn new(block: &'a [u8]) -> Self {
-        RawFields { block, at: 0 }
+        RawFields::beginning(block, Initials::ANY)
+    }
+
+    /// The same, of those fields alone whose names may begin so.
+    #[must_use]
+    pub fn beginning(block: &'a [u8], initials: Initials) -> Self {
+        RawFields { block, at: 0, initials }
+    }
+
+    /// Where the next field begins; once there are none, where the empty line is or the block ends.
+    #[must_use]
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Goes behind the field that begins with a byte that no name wanted has.
+    fn pass(&mut self) {
+        let mut rest = self.block.get(self.at..).unwrap_or_default();
+        while let [first, ..] = rest
+            && !self.initials.has(*first)
+            && !matches!(rest, [b'\n', ..] | [b'\r', b'\n', ..])
+        {
+            loop {
+                let len = memchr::memchr(b'\n', rest).map_or(rest.len(), |lf| lf + 1);
+                self.at += len;
+                rest = rest.get(len..).unwrap_or_default();
+                if !matches!(rest, [b' ' | b'\t', ..]) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// What names may begin with, in any case: most fields of a header are passed over for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Initials(u32);
+
+impl Initials {
+    /// Anything.
+    pub const ANY: Initials = Initials(u32::MAX);
+
+    /// What these names begin with.
+    pub fn of<'n>(names: impl IntoIterator<Item = &'n [u8]>) -> Initials {
+        let bits = |name: &[u8]| name.first().map_or(u32::MAX, |first| 1 << (first & 31));
+        Initials(names.into_iter().fold(0, |all, name| all | bits(name)))
+    }
+
+    /// The lower five bits of a letter don't tell its case; other bytes may be taken for letters.
+    fn has(self, byte: u8) -> bool {
+        self.0 >> (byte & 31) & 1 != 0
     }
 }
 
@@ -32,6 +83,7 @@ impl<'a> Iterator for RawFields<'a> {
     type Item = RawField<'a>;
 
     fn next(&mut self) -> Option<RawField<'a>> {
+        self.pass();
         let rest = self.block.get(self.at..)?;
         if matches!(rest, [] | [b'\n', ..] | [b'\r', b'\n', ..]) {
             return None;

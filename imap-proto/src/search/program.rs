@@ -4,7 +4,7 @@ use super::text::{self, Buffers, Needle, Needles, Scan};
 use super::{Key, Order};
 use crate::date::{DateTime, Day, parse_message_date};
 use crate::fetch::{MessageSource, Meta, SourceError};
-use crate::mime::header::RawFields;
+use crate::mime::header::{Initials, RawFields};
 use crate::object_id;
 use crate::types::{Keyword, ModSeq, SystemFlags, UidSet};
 
@@ -366,8 +366,8 @@ impl Test {
         match self {
             Test::Sent(order, day) => {
                 let header = source.header_field(b"Date")?;
-                let field =
-                    RawFields::new(header).find(|field| field.name.eq_ignore_ascii_case(b"Date"));
+                let field = RawFields::beginning(header, Initials::of([&b"Date"[..]]))
+                    .find(|field| field.name.eq_ignore_ascii_case(b"Date"));
                 let date = field.and_then(|field| parse_message_date(field.value));
                 Ok(date.is_some_and(|date| order.holds(date, *day)))
             }

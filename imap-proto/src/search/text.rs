@@ -8,7 +8,7 @@ use super::fold::Fold;
 use crate::fetch::{MessageSource, SourceError};
 use crate::mime::charset::{Charset, Decoder};
 use crate::mime::decode::{Encoding, Transfer, decode_words};
-use crate::mime::header::{RawFields, unfold};
+use crate::mime::header::{Initials, RawFields, unfold};
 use crate::mime::{Mime, TextPart, extended};
 
 /// Bytes of one header field that are searched.
@@ -74,22 +74,24 @@ pub(super) fn in_fields(
     needle: &Needle,
     buffers: &mut Buffers,
 ) -> bool {
-    if buffers.rule_out(header, needle) {
-        return false;
-    }
-    RawFields::new(header).any(|field| {
+    let Some(name) = name else {
+        return !buffers.rule_out(header, needle)
+            && RawFields::new(header).any(|field| {
+                buffers.decoded.clear();
+                if !field.name.is_empty() {
+                    buffers.decoded.extend_from_slice(field.name);
+                    buffers.decoded.extend_from_slice(b": ");
+                }
+                buffers.contain(field.name, field.value, needle)
+            });
+    };
+    RawFields::beginning(header, Initials::of([name])).any(|field| {
         buffers.decoded.clear();
-        match name {
-            Some(name) if !field.name.eq_ignore_ascii_case(name) => return false,
-            Some(_) => {}
-            None if field.name.is_empty() => {}
-            None => {
-                buffers.decoded.extend_from_slice(field.name);
-                buffers.decoded.extend_from_slice(b": ");
-            }
-        }
-        // RFC 9051 §6.4.4: with an empty string, every message that has the field
-        needle.is_empty() || buffers.contain(field.name, field.value, needle)
+        field.name.eq_ignore_ascii_case(name)
+            // RFC 9051 §6.4.4: with an empty string, every message that has the field
+            && (needle.is_empty()
+                || !buffers.rule_out(field.value, needle)
+                    && buffers.contain(field.name, field.value, needle))
     })
 }
 

@@ -48,11 +48,20 @@ impl Index {
 
     /// The rows of a message whose GUID starts with `guid`, the latest first.
     pub fn rows(&self, map_id: MapId, guid: [u8; 4]) -> impl Iterator<Item = Place> + '_ {
-        let slot = self.header.slot(map_id);
-        let from = self.rows.partition_point(|row| Some(row.0) < slot);
-        let to = self.rows.partition_point(|row| Some(row.0) <= slot);
-        let rows = self.rows.get(from..to).filter(|_| slot.is_some()).unwrap_or_default();
+        let rows = self.header.slot(map_id).map_or(&[][..], |slot| self.of_slot(slot));
         rows.iter().rev().filter(move |row| row.1 == guid).map(|row| row.2)
+    }
+
+    fn of_slot(&self, slot: u32) -> &[(u32, [u8; 4], Place)] {
+        // Usually each message has one row, and its place is its slot.
+        let guess = slot as usize;
+        let is_of = |at: usize| self.rows.get(at).is_some_and(|row| row.0 == slot);
+        if is_of(guess) && !is_of(guess + 1) && (guess == 0 || !is_of(guess - 1)) {
+            return self.rows.get(guess..=guess).unwrap_or_default();
+        }
+        let from = self.rows.partition_point(|row| row.0 < slot);
+        let to = self.rows.partition_point(|row| row.0 <= slot);
+        self.rows.get(from..to).unwrap_or_default()
     }
 
     /// What the file covers.
