@@ -210,6 +210,10 @@ mod tests {
             "RFC822 BODY[1] BODY[1.TEXT] BODY[HEADER]"
         );
         assert_eq!(
+            sections("BODY[HEADER.FIELDS (a]<0 b[ \"c d\")]"),
+            "BODY[HEADER.FIELDS (\"a]<0\" b[ \"c d\")]"
+        );
+        assert_eq!(
             sections("(BINARY[] BINARY.PEEK[1.2]<5.10> binary.size[3])"),
             "BINARY[] BINARY[1.2]<5> BINARY.SIZE[3]"
         );
