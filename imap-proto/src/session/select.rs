@@ -77,9 +77,8 @@ impl Session {
         let was_selected = matches!(self.phase, Phase::Selected(_));
         if was_selected {
             self.phase = Phase::User;
-            if self.names == Names::Rev2 {
-                self.out.put(b"* OK [CLOSED] Previous mailbox is closed\r\n");
-            }
+            // RFC 7162 §3.2.11: whether or not mod-sequences or IMAP4rev2 were spoken of.
+            self.out.put(b"* OK [CLOSED] Previous mailbox is closed\r\n");
         }
         if condstore {
             self.enable_condstore();

@@ -105,6 +105,7 @@ fn deleting_the_selected_mailbox_leaves_it() {
     Q: create x
     S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b SELECT x
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: select x
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
     S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept

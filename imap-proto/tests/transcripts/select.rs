@@ -18,6 +18,7 @@ fn rfc3501_6_3_1_select_and_examine() {
     S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: a OK [READ-WRITE] Selected
     C: b EXAMINE inbox
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: examine INBOX
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
     S: * OK [PERMANENTFLAGS ()] Flags that are kept
@@ -57,6 +58,7 @@ fn rfc3501_6_3_1_a_select_that_fails_deselects() {
     S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: a OK [READ-WRITE] Selected
     C: b SELECT nope
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: select nope
     S: b NO [NONEXISTENT] No such mailbox
     C: c CHECK
@@ -74,6 +76,7 @@ fn rfc3501_6_3_1_a_select_that_fails_deselects() {
     S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: d OK [READ-WRITE] Selected
     C: e SELECT ..
+    S: * OK [CLOSED] Previous mailbox is closed
     S: e NO [CANNOT] Mailbox name has a component of dots
     Q: unselect
     C: f CHECK
@@ -160,4 +163,32 @@ fn rfc3691_2_unselect_does_not_expunge() {
     S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: c OK [READ-WRITE] Selected
     "#);
+}
+
+/// Whether or not mod-sequences or IMAP4rev2 were spoken of: the server says that it knows CONDSTORE.
+#[test]
+fn rfc7162_3_2_11_what_was_selected_is_closed() {
+    insta::assert_snapshot!(play("C: a EXAMINE none | C: b SELECT none | C: c SELECT INBOX | C: d SELECT"), @r"
+    C: a EXAMINE none
+    S: * OK [CLOSED] Previous mailbox is closed
+    Q: examine none
+    S: a NO [NONEXISTENT] No such mailbox
+    C: b SELECT none
+    Q: select none
+    S: b NO [NONEXISTENT] No such mailbox
+    C: c SELECT INBOX
+    Q: select INBOX
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 3 EXISTS
+    S: * 0 RECENT
+    S: * OK [UNSEEN 1] First unseen
+    S: * OK [UIDVALIDITY 7] UIDs are valid
+    S: * OK [UIDNEXT 4] Next UID
+    S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
+    S: c OK [READ-WRITE] Selected
+    C: d SELECT
+    S: d BAD Expected a space
+    ");
 }
