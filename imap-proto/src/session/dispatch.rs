@@ -199,11 +199,11 @@ impl Session {
                 self.on_search_failed(&searching);
                 self.finish(Reply::no(code, text));
             }
-            (Work::Named(text, line), Answer::Done { position }) => {
-                if self.depends_on(position) {
-                    self.told.push_back(Tell::Line(line));
-                    self.finish(Reply::ok(text));
-                }
+            (Work::Delete(name, line), Answer::Done { position }) => {
+                self.on_deleted(&name, line, position);
+            }
+            (Work::Rename(from, to, line), Answer::Done { position }) => {
+                self.on_renamed((&from, &to), line, position);
             }
             (Work::Simple(text), Answer::Done { position }) => {
                 if self.depends_on(position) {
