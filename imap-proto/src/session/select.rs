@@ -182,12 +182,13 @@ impl Session {
     }
 
     pub(super) fn on_close_answer(&mut self, answer: Answer) {
-        self.leave();
         if let Answer::Done { position } = answer {
             if self.depends_on(position) {
+                self.leave();
                 self.finish(Reply::ok("Closed"));
             }
         } else {
+            // RFC 9051 §3.2: only a CLOSE that succeeds deselects.
             self.finish(Reply::refusal(answer));
         }
     }

@@ -192,3 +192,96 @@ fn rfc7162_3_2_11_what_was_selected_is_closed() {
     S: d BAD Expected a space
     ");
 }
+
+#[test]
+fn rfc9051_3_2_a_close_that_fails_leaves_the_mailbox_selected() {
+    insta::assert_snapshot!(play("A: no Disk is full | C: a CLOSE | C: b CHECK | C: c CLOSE | C: d CHECK"), @r"
+    A: no Disk is full
+    C: a CLOSE
+    Q: expunge
+    S: a NO Disk is full
+    C: b CHECK
+    Q: changes
+    S: b OK Done
+    C: c CLOSE
+    Q: expunge
+    S: c OK Closed
+    Q: unselect
+    C: d CHECK
+    S: d BAD No mailbox is selected
+    ");
+}
+
+/// Deleted by another session.
+#[test]
+fn a_mailbox_that_is_gone_ends_the_session_and_not_the_command() {
+    insta::assert_snapshot!(play("C: a CREATE x | C: b EXAMINE x | M: delete x | B: c APPEND INBOX {2+}\\r\\nhi\\r\\n"), @r"
+    C: a CREATE x
+    Q: create x
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
+    C: b EXAMINE x
+    S: * OK [CLOSED] Previous mailbox is closed
+    Q: examine x
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS ()] Flags that are kept
+    S: * 0 EXISTS
+    S: * 0 RECENT
+    S: * OK [UIDVALIDITY 8] UIDs are valid
+    S: * OK [UIDNEXT 1] Next UID
+    S: * OK [HIGHESTMODSEQ 1] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000008)] Mailbox's id
+    S: b OK [READ-ONLY] Selected
+    M: delete x
+    B: c APPEND INBOX {2+}\r\nhi\r\n
+    Q: append 2 to INBOX
+    Q: body 2
+    Q: commit
+    Q: changes
+    S: c OK [APPENDUID 7 4] Appended
+    S: * BYE [NONEXISTENT] Mailbox is gone
+    X: close
+    ");
+    insta::assert_snapshot!(play("C: a CREATE x | C: b EXAMINE x | C: c IDLE | M: delete x"), @r"
+    C: a CREATE x
+    Q: create x
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
+    C: b EXAMINE x
+    S: * OK [CLOSED] Previous mailbox is closed
+    Q: examine x
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS ()] Flags that are kept
+    S: * 0 EXISTS
+    S: * 0 RECENT
+    S: * OK [UIDVALIDITY 8] UIDs are valid
+    S: * OK [UIDNEXT 1] Next UID
+    S: * OK [HIGHESTMODSEQ 1] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000008)] Mailbox's id
+    S: b OK [READ-ONLY] Selected
+    C: c IDLE
+    S: + idling
+    Q: changes
+    M: delete x
+    Q: changes
+    S: * BYE [NONEXISTENT] Mailbox is gone
+    X: close
+    ");
+}
+
+#[test]
+fn a_look_that_fails_is_made_again() {
+    insta::assert_snapshot!(play("M: expunge 2 | A: no Busy | C: a NOOP | C: b CAPABILITY | C: c NOOP"), @r"
+    M: expunge 2
+    A: no Busy
+    C: a NOOP
+    Q: changes
+    S: a OK Done
+    C: b CAPABILITY
+    S: * CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS MOVE MULTIAPPEND BINARY CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE ESEARCH SEARCHRES CONDSTORE OBJECTID SAVEDATE APPENDLIMIT=67108864
+    Q: changes
+    S: * 2 EXPUNGE
+    S: b OK Done
+    C: c NOOP
+    Q: changes
+    S: c OK Done
+    ");
+}
