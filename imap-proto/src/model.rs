@@ -175,6 +175,19 @@ impl Model {
         }
     }
 
+    /// The messages of a mailbox as they are, ascending; nothing when there is none of that name.
+    #[must_use]
+    pub fn messages(&self, mailbox: &MailboxName) -> Vec<FlagRow> {
+        let rows = |folder: &Folder| folder.messages.iter().map(Message::row).collect();
+        self.folders.get(mailbox).map(rows).unwrap_or_default()
+    }
+
+    /// A mailbox's highest mod-sequence; `None` when there is none of that name.
+    #[must_use]
+    pub fn highest_modseq(&self, mailbox: &MailboxName) -> Option<ModSeq> {
+        self.folders.get(mailbox).map(|folder| ModSeq(folder.modseq))
+    }
+
     /// The last change's place in the journal.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -211,6 +224,9 @@ impl Model {
         let Some(folder) = self.folders.remove(from) else {
             return no(Some(Code::NonExistent), "No such mailbox");
         };
+        if self.selected.as_ref() == Some(from) {
+            self.selected = Some(to.clone());
+        }
         self.folders.insert(to, folder);
         self.done()
     }

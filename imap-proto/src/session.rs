@@ -32,7 +32,7 @@ use crate::limits::Limits;
 use crate::out::{Out, Ready};
 use crate::parse::Names;
 use crate::tag::Tag;
-use crate::types::{Blob, Position, Ticket, Time};
+use crate::types::{Blob, MailboxName, Position, Ticket, Time};
 use select::Mailbox;
 use tell::{Reply, Tell};
 
@@ -142,8 +142,6 @@ enum Work {
     Upgrade,
     /// What is answered by [`Answer::Done`], and what is said then.
     Simple(&'static str),
-    /// The same, and on success a line before: the name is another than the client wrote.
-    Named(&'static str, Vec<u8>),
     List(Box<list::Listing>),
     Status(mailbox::StatusOf),
     Select(select::Opening),
@@ -152,6 +150,10 @@ enum Work {
     Fetch(Box<fetch::Fetching>),
     /// CREATE, and the line before its OK where the name is another than the client wrote.
     Create(Option<Vec<u8>>),
+    /// DELETE of this mailbox, and the same.
+    Delete(MailboxName, Option<Vec<u8>>),
+    /// RENAME of the first to the second, and the same.
+    Rename(MailboxName, MailboxName, Option<Vec<u8>>),
     Store(fetch::Storing),
     Copy(mailbox::Copying),
     Expunge,
@@ -472,7 +474,8 @@ impl Session {
             Work::Login
             | Work::Upgrade
             | Work::Simple(_)
-            | Work::Named(..)
+            | Work::Delete(..)
+            | Work::Rename(..)
             | Work::List(_)
             | Work::Status(_)
             | Work::Create(_)
@@ -647,7 +650,6 @@ impl Work {
             | Self::Login
             | Self::Upgrade
             | Self::Simple(_)
-            | Self::Create(None)
             | Self::Idle(_)
             | Self::Store(_)
             | Self::Copy(_)
@@ -658,7 +660,9 @@ impl Work {
             | Self::Finish(_)
             | Self::Changes(_) => 0,
             Self::Sasl(sasl) => sasl.held(),
-            Self::Named(_, line) | Self::Create(Some(line)) => line.capacity(),
+            Self::Create(line) | Self::Delete(_, line) | Self::Rename(_, _, line) => {
+                line.as_ref().map_or(0, Vec::capacity)
+            }
             Self::List(_) => size_of::<list::Listing>(),
             Self::Append(_) => size_of::<append::Append>(),
             Self::Fetch(fetching) => fetching.held(),

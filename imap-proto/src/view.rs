@@ -39,6 +39,11 @@ impl View {
         self.ranges.last().map_or(0, |range| range.before + range.count())
     }
 
+    /// In how many ranges they are.
+    pub(crate) fn range_count(&self) -> usize {
+        self.ranges.len()
+    }
+
     /// The highest UID.
     pub(crate) fn last(&self) -> Option<Uid> {
         self.ranges.last().map(|range| Uid(range.last))

@@ -105,6 +105,25 @@ fn flags() {
     insta::assert_snapshot!(flags(SystemFlags::default(), true, table(&[])), @r"* 7 FETCH (FLAGS (\Recent))\r\n");
 }
 
+/// A command line has room for thousands of sections; what a row holds isn't the message so many times.
+#[test]
+fn a_row_holds_little_whatever_is_asked_for() {
+    let mail = [b"A: b\r\n\r\n".as_slice(), &[b'x'; 60_000]].concat();
+    let path = [1];
+    let kinds = [(SectionKind::All, 300), (SectionKind::Text, 300), (SectionKind::Binary, 100)];
+    for (kind, count) in kinds {
+        let path: &[u32] = if kind == SectionKind::Binary { &path } else { &[] };
+        let section = Section::new(path.to_vec(), kind, None, true);
+        let items = FetchItems { fixed: Fixed::default(), sections: vec![section; count] };
+        let pieces = pieces(&mut Stored::new(mail.clone()), &items);
+        let held = |piece: &Piece| if let Piece::Bytes(bytes) = piece { bytes.len() } else { 0 };
+        assert!(pieces.iter().map(held).sum::<usize>() < 1 << 20);
+        let row = flatten(&pieces, &mail);
+        assert!(row.len() > count * 60_000 && row.ends_with(b"x)\r\n"));
+        grammar::check_responses(&row, false).unwrap();
+    }
+}
+
 #[test]
 fn flags_are_added_for_a_message_just_seen() {
     let mut rows = Rows::default();

@@ -315,6 +315,21 @@ fn parameters() {
     insta::assert_snapshot!(params("x*1=b; x*0=a; x*3=d; X*0=twice; y*=; w*4294967296=huge; v*63=no first"), @r#"("a" "b" ("y*" "" "v*63" "no" "x*0" "a" "x*1" "b" "x*3" "d"))"#);
 }
 
+/// RFC 2045 §5.1: `charset=us-ascii (Plain text)`; what is in the comment is the sender's affair.
+#[test]
+fn a_semicolon_in_a_comment_begins_no_parameter() {
+    let params = |params: &str| structure(&format!("Content-Type: a/b; {params}\n\n"));
+    insta::assert_snapshot!(params("c=d (e; f=g); h=i"), @r#"
+    ("a" "b" ("c" "d" "h" "i") NIL NIL "7bit" 0 NIL NIL NIL NIL)
+    "#);
+    insta::assert_snapshot!(params("c=\"d\"(\\); e=f)\n (g; h=i)\n ;j=k"), @r#"
+    ("a" "b" ("c" "d" "j" "k") NIL NIL "7bit" 0 NIL NIL NIL NIL)
+    "#);
+    insta::assert_snapshot!(params("x (e; f=g); h=i (j"), @r#"
+    ("a" "b" ("h" "i") NIL NIL "7bit" 0 NIL NIL NIL NIL)
+    "#);
+}
+
 #[test]
 fn text_has_a_character_set() {
     insta::assert_snapshot!(structure("Content-Type: text/x; a=b\n\nline\n"), @r#"("text" "x" ("a" "b" "charset" "us-ascii") NIL NIL "7bit" 6 1 NIL NIL NIL NIL)"#);

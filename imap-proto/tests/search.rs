@@ -431,6 +431,16 @@ fn simply(key: &Key) -> bool {
     }
 }
 
+/// Headers of parts may be many megabytes together.
+#[test]
+fn may_pause_between_header_blocks() {
+    let mail = format!("Content-Type: multipart/mixed; boundary=b\n{}", "\n--b\nX: y\n".repeat(50));
+    let mut stored = Stored::new(crlf(&mail));
+    let text = Key::Text(b"absent".to_vec());
+    assert!(!compile(&text).message(&meta(), &mut stored).unwrap());
+    assert!(stored.asked.get() > 50, "asked {} times", stored.asked.get());
+}
+
 proptest! {
     #[test]
     fn programs_agree_with_simple_evaluation(key in any_key()) {

@@ -98,7 +98,7 @@ pub(super) fn write<S: MessageSource + ?Sized>(
         return super::row::write_nothing(rows);
     };
     let wanted = clip(0..u64::MAX, section.partial);
-    let mut cut = Cut::new(&decoding);
+    let mut cut = Cut { held: rows.copies(0).then(Vec::new), ..Cut::new(&decoding) };
     cut.take(decoding, wanted.clone(), source)?;
     if cut.len == 0 {
         return super::row::write_nothing(rows);

@@ -15,6 +15,9 @@ use crate::types::{Blob, Seq, SystemFlags};
 /// A section longer than this goes out as a [`Piece::Blob`].
 pub(super) const COPIED: u64 = 64 << 10;
 
+/// Behind so many bytes that wait every section goes out as one: a command may name thousands of them.
+const HELD: usize = 256 << 10;
+
 /// A stretch of an answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Piece {
@@ -61,6 +64,11 @@ impl Rows {
             self.held += self.tail.len();
             self.done.push(Piece::Bytes(std::mem::take(&mut self.tail)));
         }
+    }
+
+    /// Whether a section of this length is copied into the row.
+    pub(super) fn copies(&self, len: u64) -> bool {
+        len <= COPIED && self.held() <= HELD
     }
 
     /// Where bytes are added.
@@ -326,7 +334,7 @@ fn write_range<S: MessageSource + ?Sized>(
         return Ok(());
     }
     write_literal(len, &mut rows.tail);
-    if len > COPIED {
+    if !rows.copies(len) {
         let blob = source.blob()?;
         rows.blob(blob, range);
         return Ok(());

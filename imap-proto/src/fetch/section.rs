@@ -163,14 +163,15 @@ fn name(path: &[u32], kind: &SectionKind, partial: Option<(u64, u64)>) -> Vec<u8
     name
 }
 
-/// Field names as they were written; one that is no atom (RFC 9051 §9: `header-fld-name = astring`) is quoted.
+/// Field names as they were written; one that is no atom (RFC 9051 §9: `header-fld-name = astring`) is quoted. So is one
+/// with `]`, which an atom here may have: who looks for the section's end must not find it there.
 fn write_fields(keyword: &[u8], fields: &FieldNames, name: &mut Vec<u8>) {
     name.extend_from_slice(keyword);
     for (n, field) in fields.written.iter().enumerate() {
         if n > 0 {
             name.push(b' ');
         }
-        let atom = |byte: &u8| byte.is_ascii_graphic() && !b"(){%*\"\\".contains(byte);
+        let atom = |byte: &u8| byte.is_ascii_graphic() && !b"(){%*\"\\]".contains(byte);
         if !field.is_empty() && field.iter().all(atom) {
             name.extend_from_slice(field);
         } else {

@@ -208,7 +208,8 @@ impl<'a> Iterator for RawParams<'a> {
 
     fn next(&mut self) -> Option<Param<'a>> {
         loop {
-            // What is no parameter is skipped up to the next semicolon.
+            // What is no parameter is skipped up to the next semicolon; one in a comment is none.
+            self.lexer.skip_cfws();
             let semicolon = memchr::memchr(b';', self.lexer.rest)?;
             super::work(semicolon);
             self.lexer.rest = self.lexer.rest.get(semicolon + 1..)?;

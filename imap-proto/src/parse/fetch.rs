@@ -27,6 +27,9 @@ pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<FetchItems, Error> {
 /// BINARY items in one FETCH: each may decode a whole message, and a client wants a part or two.
 const BINARIES: usize = 100;
 
+/// HEADER.FIELDS items in one FETCH, and those with NOT: each may hold a whole header (10 MiB), and a client wants one.
+const FIELD_LISTS: usize = 16;
+
 /// The longest name is BODYSTRUCTURE.
 const NAME: usize = 16;
 
@@ -52,19 +55,13 @@ fn item(cursor: &mut Cursor<'_>, items: &mut FetchItems) -> Result<(), Error> {
         b"EMAILID" => Fixed::EMAILID,
         b"THREADID" => Fixed::THREADID,
         b"BODY" if cursor.peek() != Some(b'[') => Fixed::BODY,
-        b"BODY" => {
-            items.sections.push(section(cursor, false)?);
-            return Ok(());
-        }
-        b"BODY.PEEK" => {
-            items.sections.push(section(cursor, true)?);
-            return Ok(());
-        }
-        b"BINARY" => return push_binary(items, binary(cursor, false)?),
-        b"BINARY.PEEK" => return push_binary(items, binary(cursor, true)?),
+        b"BODY" => return push(items, section(cursor, false)?),
+        b"BODY.PEEK" => return push(items, section(cursor, true)?),
+        b"BINARY" => return push(items, binary(cursor, false)?),
+        b"BINARY.PEEK" => return push(items, binary(cursor, true)?),
         b"BINARY.SIZE" => {
             let path = section_binary(cursor)?;
-            return push_binary(items, Section::new(path, SectionKind::BinarySize, None, true));
+            return push(items, Section::new(path, SectionKind::BinarySize, None, true));
         }
         b"RFC822" => {
             items.sections.push(Section::rfc822());
@@ -117,11 +114,19 @@ fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<Section, Error> {
     Ok(Section::new(path, kind, partial(cursor)?, peek))
 }
 
-fn push_binary(items: &mut FetchItems, section: Section) -> Result<(), Error> {
-    let binary =
-        |section: &&Section| matches!(section.kind, SectionKind::Binary | SectionKind::BinarySize);
-    if items.sections.iter().filter(binary).count() >= BINARIES {
+fn push(items: &mut FetchItems, section: Section) -> Result<(), Error> {
+    let count = |of: fn(&SectionKind) -> bool| {
+        items.sections.iter().filter(|other| of(&other.kind) && of(&section.kind)).count()
+    };
+    let binary = |kind: &SectionKind| matches!(kind, SectionKind::Binary | SectionKind::BinarySize);
+    let fields = |kind: &SectionKind| {
+        matches!(kind, SectionKind::HeaderFields(_) | SectionKind::HeaderFieldsNot(_))
+    };
+    if count(binary) >= BINARIES {
         return Err(Error::Limit("BINARY items"));
+    }
+    if count(fields) >= FIELD_LISTS {
+        return Err(Error::Limit("HEADER.FIELDS items"));
     }
     items.sections.push(section);
     Ok(())
@@ -208,6 +213,10 @@ mod tests {
         assert_eq!(
             sections("(RFC822 BODY[1] BODY[1.TEXT] BODY[HEADER])"),
             "RFC822 BODY[1] BODY[1.TEXT] BODY[HEADER]"
+        );
+        assert_eq!(
+            sections("BODY[HEADER.FIELDS (a]<0 b[ \"c d\")]"),
+            "BODY[HEADER.FIELDS (\"a]<0\" b[ \"c d\")]"
         );
         assert_eq!(
             sections("(BINARY[] BINARY.PEEK[1.2]<5.10> binary.size[3])"),

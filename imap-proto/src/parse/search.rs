@@ -30,6 +30,9 @@ pub(crate) struct Search<'v> {
     pub(crate) depth: u32,
     /// How many keys there may be.
     pub(crate) terms: usize,
+    /// How many ranges all sets of messages may have together. Each `1:*` has as many as the view, and a command has room
+    /// for a thousand.
+    pub(crate) ranges: usize,
     /// Whether MODSEQ was among the keys (RFC 7162 §3.1.5).
     pub(crate) modseq: bool,
     /// What text is when no charset is named.
@@ -64,6 +67,11 @@ impl Return {
 }
 
 impl Search<'_> {
+    /// What `ranges` begins with: for some sets of all messages, however scattered, and for many of a few.
+    pub(crate) fn ranges(view: &View) -> usize {
+        view.range_count().saturating_mul(16).saturating_add(64 << 10)
+    }
+
     /// The charset, if one is named, and all keys to the end of the command.
     pub(crate) fn parse(&mut self, cursor: &mut Cursor<'_>) -> Result<Key, Error> {
         if cursor.skip(b" CHARSET ") {
@@ -99,9 +107,7 @@ impl Search<'_> {
                 return Ok(joined(keys));
             }
             Some(b'0'..=b'9' | b'*' | b'$') => {
-                return Ok(Key::Uids(
-                    Numbers::parse(cursor)?.resolve(self.view, self.saved, false)?,
-                ));
+                return self.set(cursor, false);
             }
             Some(_) | None => {}
         }
@@ -160,7 +166,7 @@ impl Search<'_> {
             b"SAVEDATESUPPORTED" => Key::All,
             b"UID" => {
                 cursor.space()?;
-                Key::Uids(Numbers::parse(cursor)?.resolve(self.view, self.saved, true)?)
+                self.set(cursor, true)?
             }
             b"NOT" => {
                 cursor.space()?;
@@ -174,6 +180,13 @@ impl Search<'_> {
             }
             _ => return Err(Error::Unknown("search key")),
         })
+    }
+
+    fn set(&mut self, cursor: &mut Cursor<'_>, by_uid: bool) -> Result<Key, Error> {
+        let uids = Numbers::parse(cursor)?.resolve(self.view, self.saved, by_uid)?;
+        let left = self.ranges.checked_sub(uids.ranges().len());
+        self.ranges = left.ok_or(Error::Limit("sets of messages"))?;
+        Ok(Key::Uids(uids))
     }
 
     /// Text to look for, in UTF-8. IMAP4rev1 clients send 8 bits without naming a charset: what that is, each message
@@ -228,4 +241,38 @@ fn keyword(cursor: &mut Cursor<'_>) -> Result<Keyword, Error> {
     let name =
         std::str::from_utf8(cursor.atom("a keyword")?).map_err(|_| Error::Expected("a keyword"))?;
     Keyword::new(name).ok_or(Error::Limit("keyword"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Uid;
+
+    /// A mailbox in pieces, as one is where every other message was expunged.
+    #[test]
+    fn row_46_sets_of_messages_are_bounded_together() {
+        let view = View::new(&(1..100_000).step_by(2).map(Uid).collect());
+        let saved = view.uids();
+        let parse = |keys: &str, times: usize| {
+            let ranges = Search::ranges(&view);
+            let terms = 1000;
+            let (modseq, names, charset) = (false, Names::Rev1, None);
+            let mut search = Search {
+                view: &view,
+                saved: &saved,
+                depth: 9,
+                terms,
+                ranges,
+                modseq,
+                names,
+                charset,
+            };
+            search.parse(&mut Cursor::new(keys.repeat(times).as_bytes())).map(|_| ())
+        };
+        for keys in [" 1:*", " UID 1:*", " $", " NOT UID $"] {
+            assert_eq!(parse(keys, 10), Ok(()), "{keys}");
+            assert_eq!(parse(keys, 400), Err(Error::Limit("sets of messages")), "{keys}");
+        }
+        assert_eq!(parse(" 1:9,20:30", 999), Ok(()));
+    }
 }

@@ -189,8 +189,13 @@ impl Session {
                 self.work = Work::Finish(reply);
                 self.on_changes(*changes);
             }
-            // What the command did is done: a look that failed doesn't undo it.
-            (Work::Changes(reply), _) => self.told.push_back(Tell::Reply(reply)),
+            // What the command did is done: a look that failed doesn't undo it. The next command looks again.
+            (Work::Changes(reply), _) => {
+                if let Phase::Selected(mailbox) = &mut self.phase {
+                    mailbox.changed = true;
+                }
+                self.told.push_back(Tell::Reply(reply));
+            }
             (Work::List(listing), answer) => self.on_list_answer(listing, answer),
             (Work::Select(opening), answer) => self.on_select_answer(opening, answer),
             (Work::Fetch(fetching), answer) => self.on_fetch_answer(fetching, answer),
@@ -199,11 +204,11 @@ impl Session {
                 self.on_search_failed(&searching);
                 self.finish(Reply::no(code, text));
             }
-            (Work::Named(text, line), Answer::Done { position }) => {
-                if self.depends_on(position) {
-                    self.told.push_back(Tell::Line(line));
-                    self.finish(Reply::ok(text));
-                }
+            (Work::Delete(name, line), Answer::Done { position }) => {
+                self.on_deleted(&name, line, position);
+            }
+            (Work::Rename(from, to, line), Answer::Done { position }) => {
+                self.on_renamed((&from, &to), line, position);
             }
             (Work::Simple(text), Answer::Done { position }) => {
                 if self.depends_on(position) {
@@ -295,10 +300,11 @@ impl Session {
             return;
         }
         if changes.vanished {
-            let reply = Reply::no(Some(Code::NonExistent), "Mailbox is gone");
-            if !matches!(self.work, Work::Idle(_)) {
+            // What the command did is done, whatever became of the mailbox: a NO to APPEND would have it sent again.
+            if let Work::Finish(reply) = std::mem::replace(&mut self.work, Work::Nothing) {
                 let tag = self.tag;
                 self.out.write(|out| reply.write(out, tag));
+                self.out.replied(tag);
             }
             self.bye(Some(Code::NonExistent), "Mailbox is gone");
             return;

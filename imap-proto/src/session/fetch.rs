@@ -23,6 +23,8 @@ pub(super) struct Fetching {
     runs: Vec<Run>,
     /// What rows show whose `\Seen` was just set.
     seen_items: Arc<FetchItems>,
+    /// What is said behind the last row.
+    end: Reply,
 }
 
 /// Setting `\Seen` along the way.
@@ -86,9 +88,9 @@ impl Session {
             }
             Seen::SetTo(..) | Seen::Leave | Seen::Setting => Arc::clone(&items),
         };
-        let runs = Vec::new();
+        let (runs, end) = (Vec::new(), Reply::ok("Done"));
         let fetching =
-            Box::new(Fetching { uids, next: Uid(1), items, by_uid, seen, runs, seen_items });
+            Box::new(Fetching { uids, next: Uid(1), items, by_uid, seen, runs, seen_items, end });
         match changed_since {
             Some(modseq) if !fetching.uids.is_empty() => {
                 self.ask(Ask::ChangedSince { uids: fetching.uids.clone(), modseq });
@@ -104,7 +106,7 @@ impl Session {
         let Phase::Selected(mailbox) = &self.phase else { return };
         fetching.runs = mailbox.view.runs(&fetching.uids, fetching.next);
         let Some(first) = fetching.runs.first() else {
-            return self.finish(Reply::ok("Done"));
+            return self.finish(fetching.end);
         };
         if let Seen::SetTo(upto, _) = &fetching.seen {
             if first.uid > *upto {
@@ -190,12 +192,33 @@ impl Session {
                         self.work = Work::Fetch(fetching);
                     }
                     // The last UID there can be was served.
-                    None if served > 0 => self.finish(Reply::ok("Done")),
+                    None if served > 0 => self.finish(fetching.end),
                     None => self.finish(Reply::no(Some(Code::ServerBug), "Internal error")),
                 }
             }
-            (_, answer) => self.finish(Reply::refusal(answer)),
+            (_, answer) => {
+                fetching.end = Reply::refusal(answer);
+                self.show_seen(fetching);
+            }
         }
+    }
+
+    /// The command fails, and `\Seen` was set on messages whose rows will not come: nothing else would ever tell the
+    /// client, which is owed it as for any change of flags (RFC 3501 §7.4.2, RFC 7162 §3.2.4).
+    fn show_seen(&mut self, mut fetching: Box<Fetching>) {
+        let Seen::SetTo(_, changed) = std::mem::replace(&mut fetching.seen, Seen::Leave) else {
+            return self.finish(fetching.end);
+        };
+        let mut fixed = Fixed::FLAGS;
+        if fetching.by_uid || self.tells_uids() {
+            fixed |= Fixed::UID;
+        }
+        if self.condstore {
+            fixed |= Fixed::MODSEQ;
+        }
+        fetching.items = Arc::new(FetchItems { fixed, ..FetchItems::default() });
+        fetching.uids = changed;
+        self.next_batch(fetching);
     }
 
     pub(super) fn on_store(&mut self, cursor: &mut Cursor<'_>, by_uid: bool) -> Result<(), Error> {

@@ -85,12 +85,21 @@ impl Session {
             self.finish(Reply::no(Some(Code::Cannot), "INBOX can't be deleted"));
             return Ok(());
         }
-        if matches!(&self.phase, Phase::Selected(selected) if selected.name == name) {
-            self.leave();
-        }
         let wrote = self.other_name(&wire, &name, b"\\NonExistent");
-        self.named(Ask::Delete { mailbox: name }, "Deleted", wrote);
+        self.ask(Ask::Delete { mailbox: name.clone() });
+        self.work = Work::Delete(name, wrote);
         Ok(())
+    }
+
+    /// It is gone, and with it the selection; a DELETE that is refused leaves it as it was.
+    pub(super) fn on_deleted(&mut self, name: &MailboxName, line: Option<Vec<u8>>, at: Position) {
+        if self.depends_on(at) {
+            if matches!(&self.phase, Phase::Selected(selected) if selected.name == *name) {
+                self.leave();
+            }
+            self.told.extend(line.map(Tell::Line));
+            self.finish(Reply::ok("Deleted"));
+        }
     }
 
     pub(super) fn on_rename(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Error> {
@@ -108,8 +117,27 @@ impl Session {
         let other = other(&old, &from) || other(&new, &to);
         let wrote =
             (other && self.names == Names::Rev2).then(|| list::old_name(b"", to.as_str(), &old));
-        self.named(Ask::Rename { from, to }, "Renamed", wrote);
+        self.ask(Ask::Rename { from: from.clone(), to: to.clone() });
+        self.work = Work::Rename(from, to, wrote);
         Ok(())
+    }
+
+    /// What is selected stays so under its new name; what was in INBOX has left it (RFC 3501 §6.3.5).
+    pub(super) fn on_renamed(
+        &mut self,
+        (from, to): (&MailboxName, &MailboxName),
+        line: Option<Vec<u8>>,
+        at: Position,
+    ) {
+        if self.depends_on(at) {
+            if let Phase::Selected(selected) = &mut self.phase
+                && let Some(name) = selected.name.renamed(from, to)
+            {
+                selected.name = name;
+            }
+            self.told.extend(line.map(Tell::Line));
+            self.finish(Reply::ok("Renamed"));
+        }
     }
 
     pub(super) fn on_subscribe(&mut self, cursor: &mut Cursor<'_>, on: bool) -> Result<(), Error> {
@@ -124,13 +152,6 @@ impl Session {
     fn other_name(&self, wire: &[u8], name: &MailboxName, attribute: &[u8]) -> Option<Vec<u8>> {
         (self.names == Names::Rev2 && other(wire, name))
             .then(|| list::old_name(attribute, name.as_str(), wire))
-    }
-
-    fn named(&mut self, ask: Ask, text: &'static str, line: Option<Vec<u8>>) {
-        self.simply(ask, text);
-        if let Some(line) = line {
-            self.work = Work::Named(text, line);
-        }
     }
 
     fn simply(&mut self, ask: Ask, text: &'static str) {

@@ -36,6 +36,7 @@ impl Session {
             saved: &mailbox.saved,
             depth: u32::try_from(bounds.depth).unwrap_or(u32::MAX),
             terms: bounds.terms,
+            ranges: Search::ranges(&mailbox.view),
             modseq: false,
             names: self.names,
             charset: None,

@@ -77,9 +77,8 @@ impl Session {
         let was_selected = matches!(self.phase, Phase::Selected(_));
         if was_selected {
             self.phase = Phase::User;
-            if self.names == Names::Rev2 {
-                self.out.put(b"* OK [CLOSED] Previous mailbox is closed\r\n");
-            }
+            // RFC 7162 §3.2.11: whether or not mod-sequences or IMAP4rev2 were spoken of.
+            self.out.put(b"* OK [CLOSED] Previous mailbox is closed\r\n");
         }
         if condstore {
             self.enable_condstore();
@@ -183,12 +182,13 @@ impl Session {
     }
 
     pub(super) fn on_close_answer(&mut self, answer: Answer) {
-        self.leave();
         if let Answer::Done { position } = answer {
             if self.depends_on(position) {
+                self.leave();
                 self.finish(Reply::ok("Closed"));
             }
         } else {
+            // RFC 9051 §3.2: only a CLOSE that succeeds deselects.
             self.finish(Reply::refusal(answer));
         }
     }

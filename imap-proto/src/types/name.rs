@@ -110,6 +110,16 @@ impl MailboxName {
     pub fn is_parent_of(&self, other: &Self) -> bool {
         other.0.strip_prefix(&*self.0).is_some_and(|rest| rest.starts_with('/'))
     }
+
+    /// What this name becomes when `from` is renamed to `to`; `None` when it stays. INBOX stays, and so does what lies
+    /// below it (RFC 3501 §6.3.5).
+    pub(crate) fn renamed(&self, from: &Self, to: &Self) -> Option<Self> {
+        if from.is_inbox() {
+            return None;
+        }
+        let rest = self.0.strip_prefix(&*from.0)?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| Self(format!("{to}{rest}").into()))
+    }
 }
 
 impl fmt::Display for MailboxName {
@@ -167,5 +177,24 @@ impl SpecialUse {
             Self::Sent => "\\Sent",
             Self::Trash => "\\Trash",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3501_6_3_5_renamed_with_what_lies_below_but_for_inbox() {
+        let name = |text: &str| MailboxName::new(text).unwrap();
+        let renamed = |text: &str, from: &str| name(text).renamed(&name(from), &name("z/a"));
+        assert_eq!(renamed("x", "x"), Some(name("z/a")));
+        assert_eq!(renamed("x/y/w", "x/y"), Some(name("z/a/w")));
+        for stays in ["xy", "y/x", "X", "INBOX"] {
+            assert_eq!(renamed(stays, "x"), None, "{stays}");
+        }
+        assert_eq!(renamed("x", "x/y"), None);
+        assert_eq!(renamed("INBOX", "INBOX"), None);
+        assert_eq!(renamed("INBOX/x", "INBOX"), None);
     }
 }

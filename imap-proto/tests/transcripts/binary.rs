@@ -175,3 +175,48 @@ fn rfc3516_4_4_a_literal8_anywhere_else() {
     S: d OK Done
     "#);
 }
+
+/// `\Seen` was set before the rows were asked for, and nothing else would tell.
+#[test]
+fn rfc3501_7_4_2_seen_is_told_though_the_command_fails() {
+    insta::assert_snapshot!(play("C: a FETCH 1:2 BINARY[1] | C: b STORE 1:2 -FLAGS.SILENT (\\Seen) | C: c UID FETCH 2 BINARY[1] | C: d FETCH 2 (MODSEQ BINARY[1]) | C: e STORE 2 -FLAGS.SILENT (\\Seen) | C: f FETCH 2 BINARY[1] | C: g FETCH 2 BINARY[1]"), @r"
+    C: a FETCH 1:2 BINARY[1]
+    Q: store 1:2 Add
+    Q: fetch 1+2
+    S: * 1 FETCH (FLAGS (\Seen \Recent) BINARY[1] ~{26}
+    S: \u{0}\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{e}\u{f}\u{10}\u{11}\u{12}\u{13}\u{14}\u{15}\u{16}\u{17}\u{18}\u{19})
+    Q: fetch 2+1
+    Q: fetch 2+1
+    S: * 2 FETCH (FLAGS (\Seen \Recent))
+    S: a NO [UNKNOWN-CTE] Transfer encoding is not known
+    C: b STORE 1:2 -FLAGS.SILENT (\Seen)
+    Q: store 1:2 Remove
+    S: b OK Stored
+    C: c UID FETCH 2 BINARY[1]
+    Q: store 2 Add
+    Q: fetch 2+1
+    Q: fetch 2+1
+    S: * 2 FETCH (UID 2 FLAGS (\Seen \Recent))
+    S: c NO [UNKNOWN-CTE] Transfer encoding is not known
+    C: d FETCH 2 (MODSEQ BINARY[1])
+    Q: store 2 Add
+    Q: fetch 2+1
+    Q: changes but expunges
+    S: * OK [HIGHESTMODSEQ 6] Highest mod-sequence
+    S: d NO [UNKNOWN-CTE] Transfer encoding is not known
+    C: e STORE 2 -FLAGS.SILENT (\Seen)
+    Q: store 2 Remove
+    S: * 2 FETCH (UID 2 MODSEQ (7))
+    S: e OK Stored
+    C: f FETCH 2 BINARY[1]
+    Q: store 2 Add
+    Q: fetch 2+1
+    Q: fetch 2+1
+    S: * 2 FETCH (UID 2 FLAGS (\Seen \Recent) MODSEQ (8))
+    S: f NO [UNKNOWN-CTE] Transfer encoding is not known
+    C: g FETCH 2 BINARY[1]
+    Q: store 2 Add
+    Q: fetch 2+1
+    S: g NO [UNKNOWN-CTE] Transfer encoding is not known
+    ");
+}

@@ -70,6 +70,7 @@ fn rfc7162_3_1_2_1_every_select_tells_highestmodseq() {
     Q: store 1 Add
     S: b OK Stored
     C: c EXAMINE INBOX
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: examine INBOX
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
     S: * OK [PERMANENTFLAGS ()] Flags that are kept
@@ -105,6 +106,7 @@ fn rfc7162_3_1_8_select_with_condstore() {
     S: * 2 FETCH (UID 2 FLAGS (\Flagged \Recent) MODSEQ (5))
     S: b OK Done
     C: c SELECT INBOX (condstore)
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: select INBOX
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
     S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
@@ -117,6 +119,7 @@ fn rfc7162_3_1_8_select_with_condstore() {
     S: * OK [MAILBOXID (F00000000000000000000000000000007)] Mailbox's id
     S: c OK [READ-WRITE] Selected
     C: d SELECT nope (CONDSTORE)
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: select nope
     S: d NO [NONEXISTENT] No such mailbox
     "#);
@@ -515,6 +518,7 @@ fn rfc7162_3_1_3_read_only_and_wrong() {
     C: e STORE 1 (UNCHANGEDSINCE 1)+FLAGS ()
     S: e BAD Expected a space
     C: f EXAMINE INBOX
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: examine INBOX
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
     S: * OK [PERMANENTFLAGS ()] Flags that are kept
@@ -638,6 +642,7 @@ fn rfc6851_4_4_move_tells_highestmodseq() {
     C: d UID MOVE 9 x
     S: d OK Nothing to do
     C: e SELECT x
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: select x
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
     S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept

@@ -126,3 +126,18 @@ fn gone_from_the_mailbox_but_not_from_the_view() {
     S: d OK Done
     "#);
 }
+
+#[test]
+fn row_48_each_list_of_fields_may_hold_a_header_so_there_are_few() {
+    let ask = |count| {
+        let items =
+            "BODY.PEEK[HEADER.FIELDS (To)] BODY.PEEK[1.HEADER.FIELDS.NOT (To)] ".repeat(count);
+        play(&format!("C: a FETCH 1 ({items}UID)"))
+    };
+    let transcript = ask(9);
+    assert!(
+        transcript.ends_with("S: a BAD [LIMIT] Too many or too long: HEADER.FIELDS items\n"),
+        "{transcript}"
+    );
+    assert!(ask(8).ends_with("S: a OK Done\n"));
+}

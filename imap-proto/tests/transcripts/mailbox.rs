@@ -105,6 +105,7 @@ fn deleting_the_selected_mailbox_leaves_it() {
     Q: create x
     S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
     C: b SELECT x
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: select x
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
     S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
@@ -116,10 +117,56 @@ fn deleting_the_selected_mailbox_leaves_it() {
     S: * OK [MAILBOXID (F00000000000000000000000000000008)] Mailbox's id
     S: b OK [READ-WRITE] Selected
     C: c DELETE x
-    Q: unselect
     Q: delete x
     S: c OK Deleted
+    Q: unselect
     C: d CHECK
     S: d BAD No mailbox is selected
     "#);
+}
+
+#[test]
+fn a_refused_delete_leaves_the_selected_mailbox_selected() {
+    insta::assert_snapshot!(play("C: a CREATE x | C: b SELECT x | A: no It has children | C: c DELETE x | C: d CHECK | C: e RENAME x y | C: f CHECK | C: g DELETE x | C: h CHECK | C: i DELETE y | C: j CHECK"), @r"
+    C: a CREATE x
+    Q: create x
+    S: a OK [MAILBOXID (F00000000000000000000000000000008)] Created
+    C: b SELECT x
+    S: * OK [CLOSED] Previous mailbox is closed
+    Q: select x
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 0 EXISTS
+    S: * 0 RECENT
+    S: * OK [UIDVALIDITY 8] UIDs are valid
+    S: * OK [UIDNEXT 1] Next UID
+    S: * OK [HIGHESTMODSEQ 1] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000008)] Mailbox's id
+    S: b OK [READ-WRITE] Selected
+    A: no It has children
+    C: c DELETE x
+    Q: delete x
+    S: c NO It has children
+    C: d CHECK
+    Q: changes
+    S: d OK Done
+    C: e RENAME x y
+    Q: rename x y
+    S: e OK Renamed
+    C: f CHECK
+    Q: changes
+    S: f OK Done
+    C: g DELETE x
+    Q: delete x
+    S: g NO [NONEXISTENT] No such mailbox
+    C: h CHECK
+    Q: changes
+    S: h OK Done
+    C: i DELETE y
+    Q: delete y
+    S: i OK Deleted
+    Q: unselect
+    C: j CHECK
+    S: j BAD No mailbox is selected
+    ");
 }

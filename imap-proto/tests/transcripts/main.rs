@@ -3,7 +3,7 @@
 //! A script is one line of steps with `|` between them:
 //! - `C: text` the client sends a line; `B: text` it sends bytes, `\r`, `\n` and `\0` written so
 //! - `T: +30m`, `T: +60s` time passes
-//! - `M: deliver`, `M: expunge 3`, `M: flag 2` another session changes the INBOX
+//! - `M: deliver`, `M: expunge 3`, `M: flag 2` another session changes the INBOX; `M: delete x` it deletes a mailbox
 //! - `A: no TEXT` the next question is refused
 //! - `E: eof`, `E: shutdown`, `E: tls`, `E: hold`, `E: silent`, `E: durable`, `E: lost`, `E: stall`, `E: read`
 //!

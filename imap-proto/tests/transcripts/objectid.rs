@@ -41,6 +41,7 @@ fn rfc8474_4_2_select_and_examine_tell_the_id() {
     S: * OK [MAILBOXID (F00000000000000000000000000000008)] Mailbox's id
     S: b OK [READ-WRITE] Selected
     C: c EXAMINE foo
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: examine foo
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
     S: * OK [PERMANENTFLAGS ()] Flags that are kept
@@ -122,6 +123,7 @@ fn rfc8474_5_1_a_copy_keeps_the_emailid() {
     S: * 1 FETCH (EMAILID (M00000000000000000000000700000002))
     S: d OK Done
     C: e SELECT x
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: select x
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
     S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept

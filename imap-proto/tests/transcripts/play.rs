@@ -2,7 +2,7 @@
 
 use crate::grammar::Checker;
 use imap_proto::model::{Driver, Happening, Model};
-use imap_proto::{Answer, Config, Event, MailboxName, Peer, Uid};
+use imap_proto::{Answer, Ask, Config, Event, MailboxName, Peer, Uid};
 
 /// How a script begins.
 #[derive(Clone)]
@@ -127,6 +127,11 @@ fn act(driver: &mut Driver, step: &str, piece: usize) {
         }
         ("M:", "flag") => {
             driver.model.flag(Uid(argument.parse().expect("a UID")));
+            driver.event(Event::Changed);
+        }
+        ("M:", "delete") => {
+            let mailbox = MailboxName::new(argument).expect("a name");
+            driver.model.answer(Ask::Delete { mailbox });
             driver.event(Event::Changed);
         }
         ("A:", "no") => {

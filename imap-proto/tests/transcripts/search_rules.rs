@@ -414,6 +414,7 @@ fn rfc5182_2_1_a_new_selection_forgets() {
     Q: search
     S: a OK Done
     C: b EXAMINE INBOX
+    S: * OK [CLOSED] Previous mailbox is closed
     Q: examine INBOX
     S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
     S: * OK [PERMANENTFLAGS ()] Flags that are kept
