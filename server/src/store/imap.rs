@@ -90,6 +90,19 @@ impl ImapUser {
 
     /// Answers everything but a log-in.
     pub fn ask(&mut self, ask: Ask) -> Handled {
+        match self.handle(ask) {
+            Handled::Now(answer) => {
+                Handled::Now(hold_refusal(answer, &self.account, &self.depends))
+            }
+            Handled::Work(work) => {
+                let (account, depends) = (self.account.clone(), self.depends.clone());
+                Handled::Work(Box::new(move || hold_refusal(work(), &account, &depends)))
+            }
+            slices @ Handled::Slices(_) => slices,
+        }
+    }
+
+    fn handle(&mut self, ask: Ask) -> Handled {
         if let Ask::Fetch(ask) = ask {
             return self.fetch(ask);
         }
@@ -377,6 +390,8 @@ impl ImapUser {
         };
         let state = &mut *state;
         let Some(mbox) = state.mailboxes.get_mut(&view.guid) else {
+            // Deleted, and that has to last.
+            self.hold(state.list_position);
             return Ok(Answer::Changes(Box::new(vanished)));
         };
         let (change, cursor) = mbox.feed.since(self.session, cursor, may_shrink);
@@ -414,6 +429,16 @@ impl Drop for ImapUser {
     fn drop(&mut self) {
         self.unselect();
     }
+}
+
+/// What was refused may have been refused for another session's change, which must be durable before it shows.
+fn hold_refusal(answer: Answer, account: &Account, depends: &AtomicU64) -> Answer {
+    if matches!(answer, Answer::No { .. })
+        && let Ok(state) = account.lock()
+    {
+        depends.fetch_max(state.position, Ordering::Relaxed);
+    }
+    answer
 }
 
 /// An answer that something is done.

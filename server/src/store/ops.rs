@@ -329,7 +329,9 @@ impl Store {
             self.transfer(&mut change, account, state, (guid, target), uids, moving, session)?;
         let uidvalidity = account.mailbox(&self.files, state, target)?.mailbox.uidvalidity();
         if change.is_empty() {
-            return Ok(Copied { position: 0, uidvalidity, from, to });
+            // That all of them are gone may not be durable yet.
+            let position = account.mailbox(&self.files, state, guid)?.position;
+            return Ok(Copied { position, uidvalidity, from, to });
         }
         let position = self.submit(change);
         self.touch(state, &[guid, target], position);

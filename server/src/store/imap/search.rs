@@ -6,7 +6,7 @@
 
 use super::fetch::{email_id, meta};
 use super::source::Source;
-use super::{Handled, ImapUser, refusal};
+use super::{Handled, ImapUser, hold_refusal, refusal};
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::account::Account;
 use crate::store::error::StoreError;
@@ -154,7 +154,8 @@ impl Slices for Search {
                 return Progress::More;
             }
             if let Err(error) = self.look_at_rows() {
-                return Progress::Done(refusal(&error, false));
+                let refusal = refusal(&error, false);
+                return Progress::Done(hold_refusal(refusal, &self.account, &self.depends));
             }
         }
     }
