@@ -136,8 +136,9 @@ impl Store {
         let mut change = Change::default();
         if from == "INBOX" {
             let source = state.list.by_name(from).ok_or(StoreError::NoMailbox)?.guid;
-            let target = self.add_mailbox(&mut change, account, state, to, SpecialUse::NONE)?;
+            // Loaded first: what can fail comes before anything is assigned.
             let uids = account.mailbox(&self.files, state, source)?.uids.clone();
+            let target = self.add_mailbox(&mut change, account, state, to, SpecialUse::NONE)?;
             self.transfer(&mut change, account, state, (source, target), &uids, true, 0)?;
             let position = self.submit_list(change, state);
             self.touch(state, &[source, target], position);

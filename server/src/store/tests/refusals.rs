@@ -1,14 +1,17 @@
 //! What is refused: told no sooner than what it was refused for is durable, and nothing of it is left.
 
 use super::world::{Op, World, at_once};
+use crate::store::error::StoreError;
 use crate::store::imap::ImapUser;
+use crate::store::mailbox::directory;
 use imap_proto::fetch::{FetchItems, Fixed};
 use imap_proto::search::{Key, Limits, Program};
 use imap_proto::{
     Answer, Ask, Code, Cursor, FetchAsk, Flags, MailboxName, Run, Seq, StatusItems, Uid, UidSet,
 };
 use index_format::list::SpecialUse;
-use runtime_smol::sim::SimFs;
+use runtime_smol::sim::{SimFs, Variant};
+use std::path::Path;
 use std::sync::Arc;
 
 fn user(world: &World) -> ImapUser {
@@ -100,4 +103,33 @@ fn that_messages_are_gone_is_not_told_before_they_are() {
     let answer = at_once(user.ask(copy(false)));
     let Answer::Copied { from, position, .. } = answer else { panic!("{answer:?}") };
     assert!(from.is_empty() && position.0 == expunged);
+}
+
+#[test]
+fn a_rename_of_inbox_that_is_refused_leaves_nothing() {
+    let world = World::new(SimFs::new());
+    world.store.checkpoint(0).unwrap();
+    let guid = world.account.lock().unwrap().list.by_name("INBOX").unwrap().guid;
+    let inbox = directory(world.account.dir(), guid);
+    // The second start has no journal to replay, so no mailbox is loaded by it.
+    let world = World::recover(world.fs.crashed(Variant::Everything), 2).unwrap();
+    let world = World::recover(world.fs.crashed(Variant::Everything), 3).unwrap();
+    let is_log = |path: &Path| path.parent() == Some(&inbox) && !path.ends_with("index");
+    for path in world.fs.files().iter().filter(|path| is_log(path)) {
+        world.fs.corrupt(path, |bytes| bytes.fill(0x55)).unwrap();
+    }
+    let before: Vec<String> = names(&world);
+    let error = world.store.rename(&world.account, "INBOX", "New").unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert_eq!(names(&world), before);
+    let (_, position) = world.store.create(&world.account, "After", SpecialUse::NONE).unwrap();
+    world.commit(position).unwrap();
+    let world = World::recover(world.fs.crashed(Variant::Nothing), 4).unwrap();
+    let after = [before, vec!["After".to_owned()]].concat();
+    assert!(names(&world).iter().all(|name| after.contains(name)), "{:?}", names(&world));
+    assert_eq!(names(&world).len(), after.len());
+}
+
+fn names(world: &World) -> Vec<String> {
+    world.account.lock().unwrap().list.iter().map(|entry| entry.name.clone()).collect()
 }
