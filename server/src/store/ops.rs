@@ -11,7 +11,7 @@ use super::mailbox::{Mbox, directory};
 use super::planted::{Planted, planted};
 use super::store::Store;
 use dbox_format::map::{Draft, MapId};
-use imap_proto::{ModSeq, Position, StoreAction, Stored, StoredRows, UidSet};
+use imap_proto::{MailboxName, ModSeq, Position, StoreAction, Stored, StoredRows, UidSet};
 use index_format::list::{self, Outcome, SpecialUse};
 use index_format::mailbox::{KeywordError, NewMessage, TransactionBuilder};
 use index_format::{Flags, Guid};
@@ -150,12 +150,16 @@ impl Store {
         if state.list.by_name(from).is_none() && !state.list.has_children(from) {
             return Err(StoreError::NoMailbox);
         }
-        let clash = state.list.below(from).any(|entry| {
-            let moved = entry.name.strip_prefix(from).map(|rest| format!("{to}{rest}"));
-            moved.is_some_and(|name| state.list.by_name(&name).is_some())
-        });
-        if clash {
-            return Err(StoreError::MailboxExists);
+        for entry in state.list.below(from) {
+            let Some(rest) = entry.name.strip_prefix(from) else { continue };
+            let moved = format!("{to}{rest}");
+            if MailboxName::new(&moved).is_err() {
+                // No client could name it any more.
+                return Err(StoreError::Cannot("a mailbox below it would have too long a name"));
+            }
+            if state.list.by_name(&moved).is_some() {
+                return Err(StoreError::MailboxExists);
+            }
         }
         let record = list::Record::Rename { from: from.into(), to: to.into(), time: self.now() };
         let applied = change.list(account, state, vec![record])?;

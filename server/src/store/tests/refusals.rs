@@ -25,6 +25,10 @@ fn refused(user: &mut ImapUser, ask: Ask) -> (Option<Code>, u64) {
     (code, user.take_position())
 }
 
+fn names(world: &World) -> Vec<String> {
+    world.account.lock().unwrap().list.iter().map(|entry| entry.name.clone()).collect()
+}
+
 fn name(name: &str) -> MailboxName {
     MailboxName::new(name).unwrap()
 }
@@ -130,6 +134,18 @@ fn a_rename_of_inbox_that_is_refused_leaves_nothing() {
     assert_eq!(names(&world).len(), after.len());
 }
 
-fn names(world: &World) -> Vec<String> {
-    world.account.lock().unwrap().list.iter().map(|entry| entry.name.clone()).collect()
+#[test]
+fn a_rename_that_makes_names_too_long_is_refused_alone() {
+    let world = World::new(SimFs::new());
+    let level = "x".repeat(200);
+    let child = format!("M/{level}");
+    let (_, position) = world.store.create(&world.account, &child, SpecialUse::NONE).unwrap();
+    let before = names(&world);
+    // As long as a name may be; what is below gets a longer one.
+    let to = [level.as_str(); 5].join("/")[..MailboxName::MAX].to_owned();
+    let mut user = user(&world);
+    let rename = Ask::Rename { from: name("M"), to: name(&to) };
+    assert_eq!(refused(&mut user, rename), (Some(Code::Cannot), position));
+    assert_eq!(names(&world), before);
+    world.commit(position).unwrap();
 }
