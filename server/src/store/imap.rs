@@ -49,6 +49,8 @@ pub struct ImapUser {
     session: u64,
     selected: Option<View>,
     append: Option<Append>,
+    /// The last batch of FETCH ended for what it had read: the next is no work for an executor's thread.
+    reads_much: bool,
     /// See [`ImapUser::take_position`]; shared with work on other threads.
     depends: Arc<AtomicU64>,
 }
@@ -84,6 +86,7 @@ impl ImapUser {
             session,
             selected: None,
             append: None,
+            reads_much: false,
             depends: Arc::default(),
         }
     }
@@ -128,6 +131,7 @@ impl ImapUser {
             session: self.session,
             selected: self.selected.as_ref().map(|view| View { recent: UidSet::new(), ..*view }),
             append: None,
+            reads_much: false,
             depends: self.depends.clone(),
         };
         Handled::Work(Box::new(move || {

@@ -8,6 +8,7 @@ mod cache;
 mod crashes;
 mod damage;
 mod faults;
+mod fetch;
 mod modseq;
 mod refusals;
 mod world;

@@ -33,6 +33,8 @@ pub(crate) struct Source<'a> {
     /// What the cache knows of the messages around this one.
     held: Option<Held>,
     missed: Missed,
+    /// Bytes of messages read so far.
+    pub(super) read: u64,
     /// Why the last read failed, in the store's words.
     pub(super) error: Option<ReadError>,
 }
@@ -60,6 +62,7 @@ impl<'a> Source<'a> {
             wire: Vec::new(),
             held: None,
             missed: Missed::default(),
+            read: 0,
             error: None,
         }
     }
@@ -102,6 +105,7 @@ impl<'a> Source<'a> {
             self.whole = whole;
             result.map_err(|error| self.fail(error))?;
             self.has_whole = true;
+            self.read += self.whole.len() as u64;
         }
         Ok(Some(&self.whole))
     }
@@ -116,6 +120,7 @@ impl<'a> Source<'a> {
         let mut wire = std::mem::take(&mut self.wire);
         let result = message.read_range(&self.store.files, range, &mut wire);
         self.wire = wire;
+        self.read += self.wire.len() as u64;
         result.map_err(|error| self.fail(ReadError::Store(error)))
     }
 
