@@ -118,10 +118,10 @@ impl<'a> Source<'a> {
         let message = self.message()?;
         self.wire.clear();
         let mut wire = std::mem::take(&mut self.wire);
-        let result = message.read_range(&self.store.files, range, &mut wire);
+        let result = message.read_range(&self.store.files, range, self.wait, &mut wire);
         self.wire = wire;
         self.read += self.wire.len() as u64;
-        result.map_err(|error| self.fail(ReadError::Store(error)))
+        result.map_err(|error| self.fail(error))
     }
 
     fn parse(&mut self) -> Result<(), SourceError> {
