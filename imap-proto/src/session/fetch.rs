@@ -23,6 +23,8 @@ pub(super) struct Fetching {
     runs: Vec<Run>,
     /// What rows show whose `\Seen` was just set.
     seen_items: Arc<FetchItems>,
+    /// How the command ends, once the flags are told that were changed for it.
+    refusal: Option<Reply>,
 }
 
 /// Setting `\Seen` along the way.
@@ -88,7 +90,8 @@ impl Session {
         };
         let runs = Vec::new();
         let fetching =
-            Box::new(Fetching { uids, next: Uid(1), items, by_uid, seen, runs, seen_items });
+            Fetching { uids, next: Uid(1), items, by_uid, seen, runs, seen_items, refusal: None };
+        let fetching = Box::new(fetching);
         match changed_since {
             Some(modseq) if !fetching.uids.is_empty() => {
                 self.ask(Ask::ChangedSince { uids: fetching.uids.clone(), modseq });
@@ -104,7 +107,7 @@ impl Session {
         let Phase::Selected(mailbox) = &self.phase else { return };
         fetching.runs = mailbox.view.runs(&fetching.uids, fetching.next);
         let Some(first) = fetching.runs.first() else {
-            return self.finish(Reply::ok("Done"));
+            return self.finish(fetching.refusal.unwrap_or(Reply::ok("Done")));
         };
         if let Seen::SetTo(upto, _) = &fetching.seen {
             if first.uid > *upto {
@@ -190,12 +193,40 @@ impl Session {
                         self.work = Work::Fetch(fetching);
                     }
                     // The last UID there can be was served.
-                    None if served > 0 => self.finish(Reply::ok("Done")),
+                    None if served > 0 => {
+                        self.finish(fetching.refusal.unwrap_or(Reply::ok("Done")));
+                    }
                     None => self.finish(Reply::no(Some(Code::ServerBug), "Internal error")),
                 }
             }
-            (_, answer) => self.finish(Reply::refusal(answer)),
+            (_, answer) => self.refuse_fetch(fetching, answer),
         }
+    }
+
+    /// No row can be had of the next message. `\Seen` was set ahead of the rows: where none shows it, that is told
+    /// first, as of any change of flags.
+    fn refuse_fetch(&mut self, mut fetching: Box<Fetching>, answer: Answer) {
+        let Fetching { uids, seen, refusal, runs, .. } = &mut *fetching;
+        if let Some(refusal) = refusal.take() {
+            return self.finish(refusal);
+        }
+        let next = runs.first().map_or(Uid(u32::MAX), |run| run.uid);
+        *uids = match seen {
+            Seen::SetTo(_, changed) => changed.intersect(&UidSet::range(next, Uid(u32::MAX))),
+            Seen::Leave | Seen::Setting => UidSet::new(),
+        };
+        *refusal = Some(Reply::refusal(answer));
+        *seen = Seen::Leave;
+        let mut fixed = Fixed::FLAGS;
+        if fetching.by_uid || self.tells_uids() {
+            fixed |= Fixed::UID;
+        }
+        if self.condstore {
+            fixed |= Fixed::MODSEQ;
+        }
+        fetching.items = Arc::new(FetchItems { fixed, sections: Vec::new() });
+        fetching.seen_items = Arc::clone(&fetching.items);
+        self.next_batch(fetching);
     }
 
     pub(super) fn on_store(&mut self, cursor: &mut Cursor<'_>, by_uid: bool) -> Result<(), Error> {
