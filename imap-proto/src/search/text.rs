@@ -205,6 +205,9 @@ impl Scan {
         buffers: &mut Buffers,
     ) -> Result<bool, SourceError> {
         while let Some(block) = self.blocks.last() {
+            if source.is_due() {
+                return Err(SourceError::Paused);
+            }
             let header = read_header(source, block.clone())?;
             if in_fields(&header, None, &needles.fields, buffers) {
                 return Ok(true);

@@ -155,7 +155,8 @@ impl Message {
         let mut need = HEAD;
         loop {
             let mut head = vec![0; need.min(usize::try_from(*record_len).unwrap_or(need))];
-            read_exact(&*file, &mut head, *offset, wait).map_err(|error| read_error(path, error))?;
+            read_exact(&*file, &mut head, *offset, wait)
+                .map_err(|error| read_error(path, error))?;
             match parse_head(&head, *seed).map_err(|error| damaged(&error))? {
                 HeadPrefix::Head(head) => {
                     return head.layout(self.size).map_err(|error| damaged(&error));

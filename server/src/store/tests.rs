@@ -8,7 +8,7 @@ mod cache;
 mod crashes;
 mod damage;
 mod faults;
-mod fetch;
 mod modseq;
+mod reads;
 mod refusals;
 mod world;

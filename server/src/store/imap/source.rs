@@ -27,6 +27,8 @@ pub(crate) struct Source<'a> {
     whole: Vec<u8>,
     has_whole: bool,
     mime: Option<Mime>,
+    /// How far a large message was parsed when the turn was over: another source of the same message goes on there.
+    pub(super) parsing: Option<(Parser, u64)>,
     header: Vec<u8>,
     has_header: bool,
     wire: Vec<u8>,
@@ -57,6 +59,7 @@ impl<'a> Source<'a> {
             whole: Vec::new(),
             has_whole: false,
             mime: None,
+            parsing: None,
             header: Vec::new(),
             has_header: false,
             wire: Vec::new(),
@@ -74,6 +77,7 @@ impl<'a> Source<'a> {
         self.has_whole = false;
         self.has_header = false;
         self.mime = None;
+        self.parsing = None;
         self.error = None;
     }
 
@@ -128,17 +132,22 @@ impl<'a> Source<'a> {
         if self.mime.is_some() {
             return Ok(());
         }
-        let mut parser = Parser::new(Limits::default());
+        let (mut parser, mut at) =
+            self.parsing.take().unwrap_or_else(|| (Parser::new(Limits::default()), 0));
         if let Some(whole) = self.small()? {
             parser.feed(whole);
         } else {
             let size = self.message()?.size;
-            let mut at = 0;
             while at < size {
                 let end = (at + STEP).min(size);
                 self.read_step(at..end)?;
                 parser.feed(&self.wire);
                 at = end;
+                // Looked at behind a step, so that each turn comes further.
+                if at < size && self.is_due() {
+                    self.parsing = Some((parser, at));
+                    return Err(SourceError::Paused);
+                }
             }
         }
         self.mime = Some(parser.finish());
