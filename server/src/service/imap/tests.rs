@@ -72,7 +72,7 @@ fn a_body_that_memory_does_not_have_is_read_on_another_thread() {
     let mut connection = Connection::new();
     connection.talk(b"", b"* OK");
     connection.talk(b"a LOGIN u1 pw\r\n", b"a OK");
-    let line = b"0123456789abcdef\0123456789abcdef\r\n";
+    let line = b"0123456789abcdef\x00123456789abcdef\r\n";
     let encoded = b"AAECAwQFBgcICQoLDA0ODw==\r\n";
     let head = b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\n";
     let plain = [b"Subject: s\r\n\r\n".as_slice(), &line.repeat(9000)].concat();
