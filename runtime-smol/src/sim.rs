@@ -66,6 +66,8 @@ struct Shared {
     faults: Vec<Armed>,
     struck: u64,
     capacity: Option<u64>,
+    /// Memory has nothing of any file.
+    cold: bool,
     /// Who holds which lock, by inode.
     locks: BTreeMap<InodeId, u32>,
     /// How often each inode is open.
@@ -97,6 +99,7 @@ impl SimFs {
             faults: Vec::new(),
             struck: 0,
             capacity,
+            cold: false,
             locks: BTreeMap::new(),
             open: BTreeMap::new(),
         };
@@ -205,6 +208,11 @@ impl SimFs {
     /// Bytes that fit on the disk, in pages of 4 KiB; `None` for no limit. An append that fits in part is short.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock_shared().capacity = bytes;
+    }
+
+    /// From now on memory has nothing of any file, or all again: [`File::read_now`] says so.
+    pub fn set_cold(&self, cold: bool) {
+        self.lock_shared().cold = cold;
     }
 
     // --- behind the scenes: no operations, not counted

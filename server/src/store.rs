@@ -35,5 +35,5 @@ pub use commit::Outcome;
 pub use config::{SpecialUse, StoreConfig};
 pub use delivery::{Delivered, Delivery, Saved, Target};
 pub use error::StoreError;
-pub use imap::{Handled, ImapUser};
+pub use imap::{Handled, ImapUser, read_blob};
 pub use store::{Preparing, Random, Store, Threads, Wall};

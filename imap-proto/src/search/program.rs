@@ -85,6 +85,8 @@ pub struct Program {
 pub struct Look {
     /// The test being made.
     step: Option<u32>,
+    /// Its header has been searched for it, in vain.
+    past_header: bool,
     /// How far its body was read for it.
     scan: Option<Box<Scan>>,
     buffers: Buffers,
@@ -197,7 +199,9 @@ impl Program {
                     if source.is_due() {
                         return Err(SourceError::Paused);
                     }
-                    step.test.look(source, &mut look.scan, &mut look.buffers)?
+                    let found = step.test.look(source, look)?;
+                    look.past_header = false;
+                    found
                 }
             };
             at = if found != step.negated { step.yes } else { step.no };
@@ -360,9 +364,9 @@ impl Test {
     fn look<S: MessageSource + ?Sized>(
         &self,
         source: &mut S,
-        scan: &mut Option<Box<Scan>>,
-        buffers: &mut Buffers,
+        look: &mut Look,
     ) -> Result<bool, SourceError> {
+        let Look { past_header, scan, buffers, .. } = look;
         match self {
             Test::Sent(order, day) => {
                 let header = source.header_field(b"Date")?;
@@ -376,9 +380,13 @@ impl Test {
             }
             Test::Body(needles) => text::in_body(source, needles, false, scan, buffers),
             Test::Text(needles) => {
-                let in_header = scan.is_none()
-                    && text::in_fields(source.header()?, None, &needles.fields, buffers);
-                Ok(in_header || text::in_body(source, needles, true, scan, buffers)?)
+                if !*past_header
+                    && text::in_fields(source.header()?, None, &needles.fields, buffers)
+                {
+                    return Ok(true);
+                }
+                *past_header = true;
+                text::in_body(source, needles, true, scan, buffers)
             }
             // Columns have answered these.
             Test::Flags(_)

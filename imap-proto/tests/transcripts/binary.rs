@@ -57,6 +57,47 @@ fn rfc3516_4_3_an_unknown_encoding_is_refused() {
 }
 
 #[test]
+fn seen_that_was_set_for_a_refused_fetch_is_told() {
+    insta::assert_snapshot!(play("C: a FETCH 1:2 BINARY[1]<0.1> | C: b FETCH 2 BINARY[1] | C: c STORE 2 -FLAGS.SILENT (\\Seen) | C: d UID FETCH 2 BINARY[1]"), @r#"
+    C: a FETCH 1:2 BINARY[1]<0.1>
+    Q: store 1:2 Add
+    Q: fetch 1+2
+    S: * 1 FETCH (FLAGS (\Seen \Recent) BINARY[1]<0> ~{1}
+    S: \u{0})
+    Q: fetch 2+1
+    Q: fetch 2+1
+    S: * 2 FETCH (FLAGS (\Seen \Recent))
+    S: a NO [UNKNOWN-CTE] Transfer encoding is not known
+    C: b FETCH 2 BINARY[1]
+    Q: store 2 Add
+    Q: fetch 2+1
+    S: b NO [UNKNOWN-CTE] Transfer encoding is not known
+    C: c STORE 2 -FLAGS.SILENT (\Seen)
+    Q: store 2 Remove
+    S: c OK Stored
+    C: d UID FETCH 2 BINARY[1]
+    Q: store 2 Add
+    Q: fetch 2+1
+    Q: fetch 2+1
+    S: * 2 FETCH (UID 2 FLAGS (\Seen \Recent))
+    S: d NO [UNKNOWN-CTE] Transfer encoding is not known
+    "#);
+    insta::assert_snapshot!(play("C: a ENABLE CONDSTORE | C: b FETCH 2 BINARY[1]"), @r#"
+    C: a ENABLE CONDSTORE
+    S: * ENABLED CONDSTORE
+    Q: changes
+    S: * OK [HIGHESTMODSEQ 3] Highest mod-sequence
+    S: a OK Done
+    C: b FETCH 2 BINARY[1]
+    Q: store 2 Add
+    Q: fetch 2+1
+    Q: fetch 2+1
+    S: * 2 FETCH (UID 2 FLAGS (\Seen \Recent) MODSEQ (4))
+    S: b NO [UNKNOWN-CTE] Transfer encoding is not known
+    "#);
+}
+
+#[test]
 fn rfc3516_7_what_is_no_section_binary() {
     insta::assert_snapshot!(play("C: a FETCH 1 BINARY[TEXT] | C: b FETCH 1 BINARY[1.MIME] | C: c FETCH 1 BINARY.SIZE[1]<0.1> | C: d FETCH 1 BINARY[1]<0.0> | C: e FETCH 1 BINARY | C: f FETCH 1 BINARY.PEEK[1.] | C: g FETCH 1 BINARY.SIZE.PEEK[1]"), @r#"
     C: a FETCH 1 BINARY[TEXT]

@@ -53,6 +53,9 @@ impl File for SimFile {
     }
 
     fn read_now(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.fs.lock_shared().cold {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         self.read_at(buf, offset)
     }
 

@@ -7,11 +7,12 @@
 use super::{Job, Load, Shared, shown};
 use crate::logging::Escaped;
 use crate::signal::{self, Signal};
-use crate::store::{Account, Handled, ImapUser, Outcome, StoreError};
+use crate::store::{Account, Handled, ImapUser, Outcome, StoreError, read_blob};
 use imap_proto::{Answer, Ask, Blob, Code, Event, Output, Position, Secret, Session, Ticket};
 use runtime_smol::{Machine, Peer, Time};
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -47,6 +48,8 @@ enum Step {
     Idle,
     /// These bytes, from this offset on.
     Bytes(Vec<u8>, usize),
+    /// The next bytes are being read on the file pool.
+    Reading(Job<io::Result<Vec<u8>>>),
     /// It can't be read.
     Broken,
 }
@@ -213,7 +216,8 @@ impl Imap {
         true
     }
 
-    /// Reads the next bytes of a body, once those before have been sent.
+    /// Reads the next bytes of a body, once those before have been sent: here if memory has them, else on the file
+    /// pool.
     fn read_step(&mut self, blob: &Blob, range: Range<u64>) {
         let mut bytes = match std::mem::replace(&mut self.step, Step::Broken) {
             Step::Idle => Vec::new(),
@@ -221,19 +225,43 @@ impl Imap {
                 bytes.clear();
                 bytes
             }
-            unsent @ (Step::Bytes(..) | Step::Broken) => {
+            unsent @ (Step::Bytes(..) | Step::Reading(_) | Step::Broken) => {
                 self.step = unsent;
                 return;
             }
         };
-        let Some(user) = &mut self.user else { return };
-        let end = range.end.min(range.start.saturating_add(STEP));
-        match user.read_blob(blob, range.start..end, &mut bytes) {
-            Ok(()) if !bytes.is_empty() => self.step = Step::Bytes(bytes, 0),
-            Ok(()) => error!("a stored message is shorter than it was"),
-            Err(error) => error!(%error, "can't read a stored message"),
+        let range = range.start..range.end.min(range.start.saturating_add(STEP));
+        match read_blob(blob, range.clone(), false, &mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let blob = blob.clone();
+                self.step = Step::Reading(self.shared.run(move || {
+                    bytes.clear();
+                    read_blob(&blob, range, true, &mut bytes).map(|()| bytes)
+                }));
+                // As with `begin`: it starts when it is polled.
+                self.signal.raise(signal::ANSWER);
+            }
+            result => self.step = to_step(result.map(|()| bytes)),
         }
     }
+
+    /// Looks whether the next bytes of a body have been read.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> bool {
+        let Step::Reading(job) = &mut self.step else { return false };
+        let Poll::Ready(read) = job.as_mut().poll(cx) else { return false };
+        self.step = to_step(read);
+        true
+    }
+}
+
+/// What was read of a body.
+fn to_step(read: io::Result<Vec<u8>>) -> Step {
+    match read {
+        Ok(bytes) if !bytes.is_empty() => return Step::Bytes(bytes, 0),
+        Ok(_) => error!("a stored message is shorter than it was"),
+        Err(error) => error!(%error, "can't read a stored message"),
+    }
+    Step::Broken
 }
 
 impl Machine for Imap {
@@ -278,7 +306,8 @@ impl Machine for Imap {
             self.session.handle_event(to_proto(now), Event::Changed);
         }
         let worked = self.poll_work(now, cx);
-        raised != 0 || worked
+        let read = self.poll_step(cx);
+        raised != 0 || worked || read
     }
 
     fn poll_output(&mut self, now: Time) -> runtime_smol::Output<'_> {
@@ -287,6 +316,10 @@ impl Machine for Imap {
         match &self.step {
             Step::Bytes(bytes, sent) => {
                 return runtime_smol::Output::Transmit(bytes.get(*sent..).unwrap_or_default());
+            }
+            Step::Reading(_) => {
+                let deadline = self.session.next_timeout().map(|time| Time(time.0));
+                return runtime_smol::Output::Wait { wants_input: false, deadline };
             }
             Step::Broken => return runtime_smol::Output::Close,
             Step::Idle => {}
@@ -333,3 +366,6 @@ fn to_proto(now: Time) -> imap_proto::Time {
 fn to_proto_peer(peer: &Peer) -> imap_proto::Peer {
     imap_proto::Peer { tls: peer.tls, loopback: peer.loopback }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,7 +153,17 @@ impl Cache {
         id: MapId,
         wait: bool,
     ) -> Result<Held, WouldBlock> {
-        let key = key(home, id);
+        let number = number(id);
+        self.hold_read(home, number, || file::read(files, home, number, wait))
+    }
+
+    fn hold_read(
+        &self,
+        home: &Arc<Home>,
+        number: u32,
+        read: impl FnOnce() -> Result<(Loaded, bool), WouldBlock>,
+    ) -> Result<Held, WouldBlock> {
+        let key = (home.id, number);
         let writes = {
             let mut shelves = self.shelves();
             if let Some(held) = shelves.held(key) {
@@ -161,7 +171,7 @@ impl Cache {
             }
             shelves.writes
         };
-        let (file, renew) = file::read(files, home, key.1, wait)?;
+        let (file, renew) = read()?;
         let file = Arc::new(file);
         let mut shelves = self.shelves();
         let current = shelves.writes == writes;
@@ -171,7 +181,8 @@ impl Cache {
         if current {
             shelves.keep_file(key, file, self.memory);
         } else {
-            shelves.drop_file(key);
+            // Also the one that another reader has put there meanwhile: it is read again when it is asked for.
+            shelves.forget(key);
         }
         Ok(held)
     }
@@ -222,10 +233,16 @@ impl Cache {
         }
     }
 
-    /// Bytes of files and of unwritten rows in memory.
+    /// Bytes of files and of unwritten rows in memory; checks that files in memory are those that can be forgotten.
     #[cfg(test)]
     pub(crate) fn held_bytes(&self) -> (usize, usize) {
-        (self.shelves().loaded, self.unwritten.load(Ordering::Relaxed))
+        let shelves = self.shelves();
+        let loaded: Vec<(&Key, &Shelf)> =
+            shelves.shelves.iter().filter(|(_, shelf)| shelf.file.is_some()).collect();
+        let used: BTreeMap<u64, Key> =
+            loaded.iter().map(|(key, shelf)| (shelf.used.0, **key)).collect();
+        assert_eq!(shelves.used, used);
+        (shelves.loaded, self.unwritten.load(Ordering::Relaxed))
     }
 }
 
@@ -362,4 +379,32 @@ pub(crate) fn number(id: MapId) -> u32 {
 /// What a row carries of a GUID.
 fn short([a, b, c, d, ..]: [u8; 16]) -> [u8; 4] {
     [a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use index_format::Guid;
+    use runtime_smol::sim::SimFs;
+
+    #[test]
+    fn of_two_readers_around_a_write_none_leaves_what_cannot_be_forgotten() {
+        let files = Files::new(Arc::new(SimFs::new()), 10);
+        let home = Arc::new(Home { id: 1, dir: "/data/u1".into(), owner: Guid([1; 16]) });
+        let cache = Cache::new(&StoreConfig::default());
+        let row = encode(&[(Field::Envelope, b"()")]).unwrap();
+        let outer = cache.hold_read(&home, 0, || {
+            let old = file::read(&files, &home, 0, true);
+            cache.add(&home, (MapId(1), [7; 16]), row);
+            cache.write(&files, &|| 99);
+            let inner = cache.hold(&files, &home, MapId(1), true).unwrap();
+            assert!(inner.find(MapId(1), [7; 16], Field::Envelope).is_some());
+            old
+        });
+        assert!(outer.unwrap().find(MapId(1), [7; 16], Field::Envelope).is_none());
+        cache.held_bytes();
+        let now = cache.hold(&files, &home, MapId(1), true).unwrap();
+        assert!(now.find(MapId(1), [7; 16], Field::Envelope).is_some());
+        assert!(cache.held_bytes().0 > 0);
+    }
 }

@@ -14,7 +14,7 @@ pub(crate) use source::Source;
 use super::account::Account;
 use super::error::StoreError;
 use super::mailbox::Mbox;
-use super::message::Handle;
+use super::message::{Handle, ReadError};
 use super::ops::{Named, Storing};
 use super::store::Store;
 use crate::signal::Signal;
@@ -49,6 +49,8 @@ pub struct ImapUser {
     session: u64,
     selected: Option<View>,
     append: Option<Append>,
+    /// The last batch of FETCH ended for what it had read: the next is no work for an executor's thread.
+    reads_much: bool,
     /// See [`ImapUser::take_position`]; shared with work on other threads.
     depends: Arc<AtomicU64>,
 }
@@ -84,12 +86,26 @@ impl ImapUser {
             session,
             selected: None,
             append: None,
+            reads_much: false,
             depends: Arc::default(),
         }
     }
 
     /// Answers everything but a log-in.
     pub fn ask(&mut self, ask: Ask) -> Handled {
+        match self.handle(ask) {
+            Handled::Now(answer) => {
+                Handled::Now(hold_refusal(answer, &self.account, &self.depends))
+            }
+            Handled::Work(work) => {
+                let (account, depends) = (self.account.clone(), self.depends.clone());
+                Handled::Work(Box::new(move || hold_refusal(work(), &account, &depends)))
+            }
+            slices @ Handled::Slices(_) => slices,
+        }
+    }
+
+    fn handle(&mut self, ask: Ask) -> Handled {
         if let Ask::Fetch(ask) = ask {
             return self.fetch(ask);
         }
@@ -115,6 +131,7 @@ impl ImapUser {
             session: self.session,
             selected: self.selected.as_ref().map(|view| View { recent: UidSet::new(), ..*view }),
             append: None,
+            reads_much: false,
             depends: self.depends.clone(),
         };
         Handled::Work(Box::new(move || {
@@ -220,26 +237,6 @@ impl ImapUser {
         if let Some(append) = &mut self.append {
             append.write(text);
         }
-    }
-
-    /// Appends a part of a large message, or of a decoded part of one, to `out` as it is sent.
-    ///
-    /// # Errors
-    /// The message can't be read.
-    pub fn read_blob(
-        &mut self,
-        blob: &Blob,
-        range: Range<u64>,
-        out: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        if let Some(part) = blob.get::<DecodedPart>() {
-            return part.read(range, out, read_stored);
-        }
-        let start = out.len();
-        read_stored(blob, range, out)?;
-        // RFC 9051 §6.4.5: BODY[] shows no NUL; 0x80 keeps the octet count.
-        out.iter_mut().skip(start).filter(|byte| **byte == 0).for_each(|byte| *byte = 0x80);
-        Ok(())
     }
 
     fn names(&self) -> Result<Answer, StoreError> {
@@ -377,6 +374,8 @@ impl ImapUser {
         };
         let state = &mut *state;
         let Some(mbox) = state.mailboxes.get_mut(&view.guid) else {
+            // Deleted, and that has to last.
+            self.hold(state.list_position);
             return Ok(Answer::Changes(Box::new(vanished)));
         };
         let (change, cursor) = mbox.feed.since(self.session, cursor, may_shrink);
@@ -414,6 +413,16 @@ impl Drop for ImapUser {
     fn drop(&mut self) {
         self.unselect();
     }
+}
+
+/// What was refused may have been refused for another session's change, which must be durable before it shows.
+fn hold_refusal(answer: Answer, account: &Account, depends: &AtomicU64) -> Answer {
+    if matches!(answer, Answer::No { .. })
+        && let Ok(state) = account.lock()
+    {
+        depends.fetch_max(state.position, Ordering::Relaxed);
+    }
+    answer
 }
 
 /// An answer that something is done.
@@ -543,8 +552,38 @@ const SPECIAL_USES: [(list::SpecialUse, SpecialUse); 7] = [
     (list::SpecialUse::TRASH, SpecialUse::Trash),
 ];
 
-/// Appends a range of a stored message, exactly.
-fn read_stored(blob: &Blob, range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+/// Appends a part of a large message, or of a decoded part of one, to `out` as it is sent. Without `wait` it may be only
+/// the beginning, as much of it as memory has.
+///
+/// # Errors
+/// The message can't be read; [`io::ErrorKind::WouldBlock`] when a disk would have to be asked for the first of it.
+pub fn read_blob(blob: &Blob, range: Range<u64>, wait: bool, out: &mut Vec<u8>) -> io::Result<()> {
+    let start = out.len();
+    let result = match blob.get::<DecodedPart>() {
+        // What was decoded is not decoded again: the next range begins behind it.
+        Some(part) => part.read(range, out, |blob, range, out| read_stored(blob, range, wait, out)),
+        None => {
+            let result = read_stored(blob, range, wait, out);
+            // RFC 9051 §6.4.5: BODY[] shows no NUL; 0x80 keeps the octet count.
+            out.iter_mut().skip(start).filter(|byte| **byte == 0).for_each(|byte| *byte = 0x80);
+            result
+        }
+    };
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && out.len() > start => Ok(()),
+        result => result,
+    }
+}
+
+/// Appends a range of a stored message, exactly, or nothing.
+fn read_stored(blob: &Blob, range: Range<u64>, wait: bool, out: &mut Vec<u8>) -> io::Result<()> {
     let handle: &Handle = blob.get().ok_or(io::ErrorKind::InvalidInput)?;
-    handle.message.read_range(&handle.store.files, range, out).map_err(io::Error::other)
+    let start = out.len();
+    handle.message.read_range(&handle.store.files, range, wait, out).map_err(|error| {
+        out.truncate(start);
+        match error {
+            ReadError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+            ReadError::Store(error) => io::Error::other(error),
+        }
+    })
 }

@@ -109,13 +109,14 @@ impl Message {
         }
     }
 
-    /// Appends the bytes of `range` to `out`, without looking at the rest.
+    /// Appends the bytes of `range` to `out`, without looking at the rest; after an error some of them may be there.
     pub(crate) fn read_range(
         &self,
         files: &Files,
         range: Range<u64>,
+        wait: bool,
         out: &mut Vec<u8>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), ReadError> {
         match &self.location {
             Location::Memory(pending) => {
                 let whole =
@@ -127,43 +128,41 @@ impl Message {
             }
             Location::Container { number, offset, .. } => {
                 let path = &self.home.container_path(*number);
-                let file = files.get(path, Open::Write)?;
-                for part in self.layout(files)?.ranges(range) {
+                let file = files.get(path, Open::Write).map_err(ReadError::Store)?;
+                for part in self.layout(files, wait)?.ranges(range) {
                     let start = out.len();
                     let len = usize::try_from(part.end - part.start).unwrap_or(usize::MAX);
                     out.resize(start + len, 0);
                     let place = out.get_mut(start..).unwrap_or_default();
-                    read_exact(&*file, place, offset + part.start, true)
-                        .map_err(|error| StoreError::io("read", path, error))?;
+                    read_exact(&*file, place, offset + part.start, wait)
+                        .map_err(|error| read_error(path, error))?;
                 }
                 Ok(())
             }
         }
     }
 
-    fn layout(&self, files: &Files) -> Result<Layout, StoreError> {
+    fn layout(&self, files: &Files, wait: bool) -> Result<Layout, ReadError> {
         let Location::Container { number, seed, offset, record_len } = &self.location else {
-            return Err(StoreError::NoMailbox);
+            return Err(ReadError::Store(StoreError::NoMailbox));
         };
         let path = &self.home.container_path(*number);
-        let file = files.get(path, Open::Write)?;
-        let damaged = |error| {
-            StoreError::damaged(path, format_args!("the message at byte {offset}: {error}"))
+        let file = files.get(path, Open::Write).map_err(ReadError::Store)?;
+        let damaged = |why: &dyn std::fmt::Display| {
+            let why = format_args!("the message at byte {offset}: {why}");
+            ReadError::Store(StoreError::damaged(path, why))
         };
         let mut need = HEAD;
         loop {
             let mut head = vec![0; need.min(usize::try_from(*record_len).unwrap_or(need))];
-            read_exact(&*file, &mut head, *offset, true)
-                .map_err(|error| StoreError::io("read", path, error))?;
-            match parse_head(&head, *seed).map_err(damaged)? {
-                HeadPrefix::Head(head) => return head.layout(self.size).map_err(damaged),
-                HeadPrefix::Need(more) if more > need => need = more,
-                HeadPrefix::Need(_) => {
-                    return Err(StoreError::damaged(
-                        path,
-                        "a message's head is longer than its record",
-                    ));
+            read_exact(&*file, &mut head, *offset, wait)
+                .map_err(|error| read_error(path, error))?;
+            match parse_head(&head, *seed).map_err(|error| damaged(&error))? {
+                HeadPrefix::Head(head) => {
+                    return head.layout(self.size).map_err(|error| damaged(&error));
                 }
+                HeadPrefix::Need(more) if more > need => need = more,
+                HeadPrefix::Need(_) => return Err(damaged(&"its head is longer than its record")),
             }
         }
     }

@@ -11,7 +11,7 @@ use super::mailbox::{Mbox, directory};
 use super::planted::{Planted, planted};
 use super::store::Store;
 use dbox_format::map::{Draft, MapId};
-use imap_proto::{ModSeq, Position, StoreAction, Stored, StoredRows, UidSet};
+use imap_proto::{MailboxName, ModSeq, Position, StoreAction, Stored, StoredRows, UidSet};
 use index_format::list::{self, Outcome, SpecialUse};
 use index_format::mailbox::{KeywordError, NewMessage, TransactionBuilder};
 use index_format::{Flags, Guid};
@@ -136,8 +136,9 @@ impl Store {
         let mut change = Change::default();
         if from == "INBOX" {
             let source = state.list.by_name(from).ok_or(StoreError::NoMailbox)?.guid;
-            let target = self.add_mailbox(&mut change, account, state, to, SpecialUse::NONE)?;
+            // Loaded first: what can fail comes before anything is assigned.
             let uids = account.mailbox(&self.files, state, source)?.uids.clone();
+            let target = self.add_mailbox(&mut change, account, state, to, SpecialUse::NONE)?;
             self.transfer(&mut change, account, state, (source, target), &uids, true, 0)?;
             let position = self.submit_list(change, state);
             self.touch(state, &[source, target], position);
@@ -149,12 +150,16 @@ impl Store {
         if state.list.by_name(from).is_none() && !state.list.has_children(from) {
             return Err(StoreError::NoMailbox);
         }
-        let clash = state.list.below(from).any(|entry| {
-            let moved = entry.name.strip_prefix(from).map(|rest| format!("{to}{rest}"));
-            moved.is_some_and(|name| state.list.by_name(&name).is_some())
-        });
-        if clash {
-            return Err(StoreError::MailboxExists);
+        for entry in state.list.below(from) {
+            let Some(rest) = entry.name.strip_prefix(from) else { continue };
+            let moved = format!("{to}{rest}");
+            if MailboxName::new(&moved).is_err() {
+                // No client could name it any more.
+                return Err(StoreError::Cannot("a mailbox below it would have too long a name"));
+            }
+            if state.list.by_name(&moved).is_some() {
+                return Err(StoreError::MailboxExists);
+            }
         }
         let record = list::Record::Rename { from: from.into(), to: to.into(), time: self.now() };
         let applied = change.list(account, state, vec![record])?;
@@ -329,7 +334,9 @@ impl Store {
             self.transfer(&mut change, account, state, (guid, target), uids, moving, session)?;
         let uidvalidity = account.mailbox(&self.files, state, target)?.mailbox.uidvalidity();
         if change.is_empty() {
-            return Ok(Copied { position: 0, uidvalidity, from, to });
+            // That all of them are gone may not be durable yet.
+            let position = account.mailbox(&self.files, state, guid)?.position;
+            return Ok(Copied { position, uidvalidity, from, to });
         }
         let position = self.submit(change);
         self.touch(state, &[guid, target], position);

@@ -9,4 +9,6 @@ mod crashes;
 mod damage;
 mod faults;
 mod modseq;
+mod reads;
+mod refusals;
 mod world;

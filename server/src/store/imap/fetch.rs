@@ -18,6 +18,11 @@ use std::sync::Arc;
 
 /// Messages looked up at once: about as many as fill an answer.
 const STEP: usize = 64;
+/// Bytes of messages after which a batch ends, however little it says of them, on an executor's thread: about two
+/// milliseconds to read and parse. What follows goes to another thread.
+const READ: u64 = 1 << 20;
+/// The same on the file pool: so a client that is gone soon lets go of the thread.
+const READ_APART: u64 = 8 << 20;
 
 /// One row to be rendered once the account's lock is released.
 struct Wanted {
@@ -56,17 +61,30 @@ impl ImapUser {
             recent: ask.recent.clone(),
             ask,
         };
-        match batch.rows(false) {
-            Ok(answer) => Handled::Now(answer),
-            Err(ReadError::Store(error)) => Handled::Now(refusal(&error, false)),
-            Err(ReadError::WouldBlock) => Handled::Work(Box::new(move || match batch.rows(true) {
-                Ok(answer) => answer,
-                Err(ReadError::Store(error)) => refusal(&error, false),
-                // Asked to wait, nothing would block.
-                Err(ReadError::WouldBlock) => refusal(&StoreError::Lost, false),
-            })),
+        let apart = std::mem::take(&mut self.reads_much) && !batch.ask.items.meta_only();
+        if !apart {
+            match batch.rows(false) {
+                Ok(Batched { answer, much }) => {
+                    self.reads_much = much;
+                    return Handled::Now(answer);
+                }
+                Err(ReadError::Store(error)) => return Handled::Now(refusal(&error, false)),
+                Err(ReadError::WouldBlock) => {}
+            }
         }
+        Handled::Work(Box::new(move || match batch.rows(true) {
+            Ok(Batched { answer, .. }) => answer,
+            Err(ReadError::Store(error)) => refusal(&error, false),
+            // Asked to wait, nothing would block.
+            Err(ReadError::WouldBlock) => refusal(&StoreError::Lost, false),
+        }))
     }
+}
+
+/// The rows of a batch, and whether it ended for what it had read.
+struct Batched {
+    answer: Answer,
+    much: bool,
 }
 
 /// Why a row can't be given.
@@ -77,9 +95,10 @@ enum Failed {
 }
 
 impl Batch {
-    fn rows(&self, wait: bool) -> Result<Answer, ReadError> {
+    fn rows(&self, wait: bool) -> Result<Batched, ReadError> {
         if self.ask.items.meta_only() {
-            self.meta_rows().map_err(ReadError::Store)
+            let answer = self.meta_rows().map_err(ReadError::Store)?;
+            Ok(Batched { answer, much: false })
         } else {
             self.full_rows(wait)
         }
@@ -128,7 +147,9 @@ impl Batch {
         Ok(Answer::Rows { pieces: rows.into_pieces(), served, position: Position(mbox.position) })
     }
 
-    fn full_rows(&self, wait: bool) -> Result<Answer, ReadError> {
+    fn full_rows(&self, wait: bool) -> Result<Batched, ReadError> {
+        let most = if wait { READ_APART } else { READ };
+        let (mut read, mut much) = (0, false);
         let mut rows = Rows::with_capacity(self.ask.budget.min(64 << 10) + 4096);
         let mut served = 0;
         let mut position = 0;
@@ -156,15 +177,19 @@ impl Batch {
                     Err(Failed::Read(error)) => return Err(error),
                     Err(Failed::UnknownEncoding) => {
                         let text = "Transfer encoding is not known".into();
-                        return Ok(Answer::No { code: Some(Code::UnknownCte), text });
+                        let answer = Answer::No { code: Some(Code::UnknownCte), text };
+                        return Ok(Batched { answer, much: false });
                     }
                 }
-                if rows.held() >= self.ask.budget {
+                much = read + source.read >= most;
+                if much || rows.held() >= self.ask.budget {
                     break 'all;
                 }
             }
+            read += source.read;
         }
-        Ok(Answer::Rows { pieces: rows.into_pieces(), served, position: Position(position) })
+        let (pieces, position) = (rows.into_pieces(), Position(position));
+        Ok(Batched { answer: Answer::Rows { pieces, served, position }, much })
     }
 
     fn full_row<'a>(

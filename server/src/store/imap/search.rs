@@ -6,7 +6,7 @@
 
 use super::fetch::{email_id, meta};
 use super::source::Source;
-use super::{Handled, ImapUser, refusal};
+use super::{Handled, ImapUser, hold_refusal, refusal};
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::account::Account;
 use crate::store::error::StoreError;
@@ -14,6 +14,7 @@ use crate::store::message::{Message, ReadError};
 use crate::store::store::Store;
 use dbox_format::map::MapId;
 use imap_proto::fetch::SourceError;
+use imap_proto::mime::Parser;
 use imap_proto::search::{Columns, Look, Program};
 use imap_proto::{Answer, FoundModSeqs, Keyword, ModSeq, Uid, UidSet};
 use index_format::Guid;
@@ -42,6 +43,7 @@ impl ImapUser {
             after: Some(0),
             open: Vec::new(),
             look: Look::default(),
+            parsing: None,
             hits: Hits::default(),
         };
         if search.program.reads().is_none() {
@@ -99,6 +101,8 @@ struct Search {
     open: Vec<Open>,
     /// How far the next one was looked at.
     look: Look,
+    /// And how far it was parsed.
+    parsing: Option<(Parser, u64)>,
     hits: Hits,
 }
 
@@ -154,7 +158,8 @@ impl Slices for Search {
                 return Progress::More;
             }
             if let Err(error) = self.look_at_rows() {
-                return Progress::Done(refusal(&error, false));
+                let refusal = refusal(&error, false);
+                return Progress::Done(hold_refusal(refusal, &self.account, &self.depends));
             }
         }
     }
@@ -221,6 +226,7 @@ impl Search {
             let guid = message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
             let meta = meta(row, keywords, &bits, self.recent.contains(uid), guid);
             source.set(message.as_ref());
+            source.parsing = self.parsing.take();
             match self.program.go_on(&meta, &mut source, &mut self.look) {
                 Ok(true) => {
                     self.hits.by_text.push(uid);
@@ -228,6 +234,7 @@ impl Search {
                 }
                 Ok(false) => {}
                 Err(SourceError::Paused) => {
+                    self.parsing = source.parsing.take();
                     looked = Looked::Some;
                     break;
                 }

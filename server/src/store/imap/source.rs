@@ -27,12 +27,16 @@ pub(crate) struct Source<'a> {
     whole: Vec<u8>,
     has_whole: bool,
     mime: Option<Mime>,
+    /// How far a large message was parsed when the turn was over: another source of the same message goes on there.
+    pub(super) parsing: Option<(Parser, u64)>,
     header: Vec<u8>,
     has_header: bool,
     wire: Vec<u8>,
     /// What the cache knows of the messages around this one.
     held: Option<Held>,
     missed: Missed,
+    /// Bytes of messages read so far.
+    pub(super) read: u64,
     /// Why the last read failed, in the store's words.
     pub(super) error: Option<ReadError>,
 }
@@ -55,11 +59,13 @@ impl<'a> Source<'a> {
             whole: Vec::new(),
             has_whole: false,
             mime: None,
+            parsing: None,
             header: Vec::new(),
             has_header: false,
             wire: Vec::new(),
             held: None,
             missed: Missed::default(),
+            read: 0,
             error: None,
         }
     }
@@ -71,6 +77,7 @@ impl<'a> Source<'a> {
         self.has_whole = false;
         self.has_header = false;
         self.mime = None;
+        self.parsing = None;
         self.error = None;
     }
 
@@ -102,6 +109,7 @@ impl<'a> Source<'a> {
             self.whole = whole;
             result.map_err(|error| self.fail(error))?;
             self.has_whole = true;
+            self.read += self.whole.len() as u64;
         }
         Ok(Some(&self.whole))
     }
@@ -114,26 +122,32 @@ impl<'a> Source<'a> {
         let message = self.message()?;
         self.wire.clear();
         let mut wire = std::mem::take(&mut self.wire);
-        let result = message.read_range(&self.store.files, range, &mut wire);
+        let result = message.read_range(&self.store.files, range, self.wait, &mut wire);
         self.wire = wire;
-        result.map_err(|error| self.fail(ReadError::Store(error)))
+        self.read += self.wire.len() as u64;
+        result.map_err(|error| self.fail(error))
     }
 
     fn parse(&mut self) -> Result<(), SourceError> {
         if self.mime.is_some() {
             return Ok(());
         }
-        let mut parser = Parser::new(Limits::default());
+        let (mut parser, mut at) =
+            self.parsing.take().unwrap_or_else(|| (Parser::new(Limits::default()), 0));
         if let Some(whole) = self.small()? {
             parser.feed(whole);
         } else {
             let size = self.message()?.size;
-            let mut at = 0;
             while at < size {
                 let end = (at + STEP).min(size);
                 self.read_step(at..end)?;
                 parser.feed(&self.wire);
                 at = end;
+                // Looked at behind a step, so that each turn comes further.
+                if at < size && self.is_due() {
+                    self.parsing = Some((parser, at));
+                    return Err(SourceError::Paused);
+                }
             }
         }
         self.mime = Some(parser.finish());

@@ -1,0 +1,102 @@
+//! A connection driven by hand.
+
+use super::*;
+use crate::accounts;
+use crate::store::{Store, StoreConfig};
+use runtime_smol::sim::SimFs;
+use runtime_smol::{Clock, Output as Wish, Pool};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+struct Connection {
+    fs: SimFs,
+    machine: Imap,
+    /// Times that the machine had nothing to send and nothing to read for now.
+    waits: usize,
+}
+
+impl Connection {
+    fn new() -> Self {
+        let fs = SimFs::new();
+        let numbers = AtomicU64::new(1);
+        let random = move |bytes: &mut [u8]| {
+            let number = numbers.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+            bytes.iter_mut().zip(number.into_iter().cycle()).for_each(|(byte, of)| *byte = of);
+        };
+        let config = StoreConfig { reserve: 0, ..StoreConfig::default() };
+        let clock = Clock::new();
+        let (disk, root) = (Arc::new(fs.clone()), Path::new("/data"));
+        let now = Box::new(|| 1_800_000_000);
+        let store = Store::open(disk, root, config, Arc::new(random), now).unwrap();
+        let demo = Box::new(accounts::Demo::new(1, "pw"));
+        let pool = || Pool::start("pool", 1, 8).unwrap();
+        let shared = Shared::new(store, demo, pool(), pool(), clock, "localhost", 1 << 20);
+        let peer = Peer { loopback: true, ..Peer::default() };
+        let machine = Imap::new(shared, &peer, Time(0));
+        Self { fs, machine, waits: 0 }
+    }
+
+    /// Sends `input`, and takes what comes until it contains `until`.
+    fn talk(&mut self, input: &[u8], until: &[u8]) -> Vec<u8> {
+        let (mut rest, mut out) = (input, Vec::new());
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..10_000 {
+            self.machine.shared.store.flush();
+            self.machine.poll_events(Time(0), &mut cx);
+            match self.machine.poll_output(Time(0)) {
+                Wish::Transmit(bytes) => {
+                    out.extend_from_slice(bytes);
+                    let sent = bytes.len();
+                    self.machine.transmitted(sent);
+                }
+                Wish::Wait { wants_input: true, .. } if !rest.is_empty() => {
+                    let taken = self.machine.handle_input(Time(0), rest);
+                    rest = &rest[taken..];
+                }
+                Wish::Wait { .. } if memchr::memmem::find(&out, until).is_some() => return out,
+                Wish::Wait { .. } => {
+                    self.waits += 1;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Wish::Upgrade | Wish::Close => break,
+            }
+        }
+        panic!("no {:?} in {:?}", until.escape_ascii(), out.escape_ascii());
+    }
+}
+
+#[test]
+fn a_body_that_memory_does_not_have_is_read_on_another_thread() {
+    let mut connection = Connection::new();
+    connection.talk(b"", b"* OK");
+    connection.talk(b"a LOGIN u1 pw\r\n", b"a OK");
+    let line = b"0123456789abcdef\x00123456789abcdef\r\n";
+    let encoded = b"AAECAwQFBgcICQoLDA0ODw==\r\n";
+    let head = b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    let plain = [b"Subject: s\r\n\r\n".as_slice(), &line.repeat(9000)].concat();
+    let base64 = [head.as_slice(), &encoded.repeat(20_000)].concat();
+    for (text, binary) in [(&plain, "~"), (&base64, "")] {
+        let append = format!("b APPEND INBOX {binary}{{{}+}}\r\n", text.len());
+        connection.talk(&[append.as_bytes(), text, b"\r\n"].concat(), b"b OK");
+    }
+    connection.talk(b"c SELECT INBOX\r\n", b"c OK");
+    let commands: [&[u8]; 3] = [
+        b"d FETCH 1 BODY.PEEK[]\r\n",
+        b"d FETCH 2 BODY.PEEK[]\r\n",
+        b"d FETCH 2 BINARY.PEEK[1]\r\n",
+    ];
+    for command in commands {
+        connection.waits = 0;
+        let warm = connection.talk(command, b"\r\nd OK");
+        assert!(warm.len() > 200_000);
+        let waited = connection.waits;
+        connection.fs.set_cold(true);
+        let cold = connection.talk(command, b"\r\nd OK");
+        connection.fs.set_cold(false);
+        assert!(warm == cold, "{} and {} bytes", warm.len(), cold.len());
+        let steps = warm.len() / (64 << 10);
+        assert!(connection.waits >= waited + steps, "{} waits", connection.waits - waited);
+    }
+}
