@@ -29,6 +29,7 @@ mod offlineimap;
 mod operator;
 mod postfix;
 mod python;
+mod serve;
 mod stop;
 mod swaks;
 mod unix;
