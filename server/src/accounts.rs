@@ -6,6 +6,7 @@
 //! - A wrong name costs as much time as a wrong password.
 
 pub mod directory;
+pub mod edit;
 pub mod passwd_file;
 pub mod password;
 mod remembered;

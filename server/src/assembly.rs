@@ -327,7 +327,7 @@ pub(crate) fn is_hostname(name: &str) -> bool {
 }
 
 /// Random bytes for the store: unguessable, though they protect nothing. Drawn ahead, as every message takes some.
-fn random(bytes: &mut [u8]) {
+pub(crate) fn random(bytes: &mut [u8]) {
     const AHEAD: usize = 1024;
     thread_local! {
         static DRAWN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

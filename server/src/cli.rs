@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod config;
+pub mod user;
 
 use clap::{Args, Parser, Subcommand};
 use runtime_smol::Address;
@@ -53,6 +54,9 @@ pub enum Command {
     /// Check, show and explain configuration files.
     #[command(subcommand, after_help = config::EXAMPLE)]
     Config(config::Command),
+    /// Add, change, list and remove accounts.
+    #[command(subcommand, after_help = user::EXAMPLE)]
+    User(user::Command),
 }
 
 /// Settings of `loft serve`.
@@ -122,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => ended(crate::demo::run(&demo)),
         Command::Serve(Serve { config }) => ended(crate::serve::run(&config).inspect_err(details)),
         Command::Config(command) => ended(command.run()),
+        Command::User(command) => ended(command.run()),
     }
 }
 
@@ -253,6 +258,10 @@ mod tests {
                 help.contains("curl --url imap://127.0.0.1:1143/INBOX -u u1:pw -T message.eml"),
                 "{help}"
             );
+        }
+        for command in ["serve", "config", "user"] {
+            let help = Cli::try_parse_from(["loft", command, "--help"]).unwrap_err().to_string();
+            assert!(help.contains("Example:\n  loft "), "{help}");
         }
     }
 

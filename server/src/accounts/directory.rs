@@ -11,7 +11,7 @@ use super::remembered::Remembered;
 use super::{AccountName, Accounts, LogIn};
 use imap_proto::Secret;
 use runtime_smol::Time;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -99,7 +99,7 @@ impl From<&std::fs::Metadata> for Stamp {
 
 /// How often passwords were hashed, by scheme.
 #[derive(Debug, Default)]
-struct Hashed(Mutex<HashMap<&'static str, u64>>);
+struct Hashed(Mutex<BTreeMap<&'static str, u64>>);
 
 impl Hashed {
     fn count(&self, scheme: Scheme) {
@@ -207,6 +207,14 @@ impl Directory {
     fn files(&self) -> MutexGuard<'_, Vec<File>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Who is in a file now.
+///
+/// # Errors
+/// When it can't be used.
+pub fn read(path: &Path) -> Result<Vec<Entry>, Error> {
+    File::read(path).map(|file| file.entries).map_err(|(error, _)| error)
 }
 
 impl Accounts for Directory {
@@ -359,9 +367,7 @@ mod tests {
 
         fn hashes(&self) -> Vec<(&'static str, u64)> {
             let counts = self.directory.hashed.0.lock().unwrap();
-            let mut counts: Vec<_> = counts.iter().map(|(name, n)| (*name, *n)).collect();
-            counts.sort_unstable();
-            counts
+            counts.iter().map(|(name, n)| (*name, *n)).collect()
         }
     }
 

@@ -181,10 +181,10 @@ impl Stored {
     /// As it stands in a passwd-file.
     #[must_use]
     pub fn field(&self) -> String {
-        match self.scheme {
-            Scheme::Locked => "!".to_owned(),
-            scheme => format!("{{{}}}{}", scheme.name(), self.text),
+        if self.scheme == Scheme::Locked {
+            return "!".to_owned();
         }
+        format!("{{{}}}{}", self.scheme.name(), self.text)
     }
 
     /// What identifies it, so that a remembered log-in ends with it.

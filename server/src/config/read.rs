@@ -45,7 +45,7 @@ pub fn read(name: &str, text: &str, base: &Path) -> Result<Read, Report> {
         found: Found::default(),
         problems: Vec::new(),
     };
-    reader.section("", &table.get_ref(), 0..0, &mut Target::Config);
+    reader.section("", table.get_ref(), 0..0, &mut Target::Config);
     check::whole(&reader.config, &reader.found, &mut reader.problems);
     let Reader { config, found, problems, .. } = reader;
     let report = Report::new(name, text, problems);

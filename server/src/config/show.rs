@@ -75,7 +75,7 @@ fn write_section(
         } else {
             format!("{path}.{}", setting.key)
         };
-        let set = read.set.iter().any(|name| *name == full);
+        let set = read.set.contains(&full);
         // Some only go with others: what is not set and has no meaning there is left out.
         let only_if_set = matches!(setting.kind, Kind::Permissions | Kind::Networks);
         if (set || (defaults && !only_if_set))
@@ -120,11 +120,16 @@ pub(super) fn default_of(setting: &Setting) -> Option<String> {
 
 /// A value as TOML.
 fn text(kind: &Kind, slot: Slot<'_>) -> String {
-    let number = |n: u64| match kind {
-        Kind::Size(..) => format!("\"{}\"", value::show_size(n)),
-        Kind::Time(..) => format!("\"{}\"", value::show_time(n)),
-        Kind::Permissions => format!("0o{n:o}"),
-        _ => n.to_string(),
+    let number = |n: u64| {
+        if matches!(kind, Kind::Size(..)) {
+            format!("\"{}\"", value::show_size(n))
+        } else if matches!(kind, Kind::Time(..)) {
+            format!("\"{}\"", value::show_time(n))
+        } else if matches!(kind, Kind::Permissions) {
+            format!("0o{n:o}")
+        } else {
+            n.to_string()
+        }
     };
     match slot {
         Slot::U32(n) => number(u64::from(*n)),
@@ -139,12 +144,10 @@ fn text(kind: &Kind, slot: Slot<'_>) -> String {
                 networks.iter().map(|network| quoted(&network.to_string())).collect();
             format!("[{}]", networks.join(", "))
         }
-        Slot::Choice(choice) => match kind {
-            Kind::Choice(choices) => {
-                quoted(choices.get(choice.index()).map_or("", |choice| choice.name))
-            }
-            _ => String::new(),
-        },
+        Slot::Choice(choice) => {
+            let Kind::Choice(choices) = kind else { return String::new() };
+            quoted(choices.get(choice.index()).map_or("", |choice| choice.name))
+        }
     }
 }
 

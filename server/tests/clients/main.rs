@@ -33,4 +33,5 @@ mod serve;
 mod stop;
 mod swaks;
 mod unix;
+mod users;
 mod wire;
