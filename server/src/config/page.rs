@@ -47,7 +47,8 @@ starts at the directory of the file.
 
 ## Accounts
 
-A passwd-file has one account a line, in the order of fields that Dovecot's have:
+`loft user add`, `passwd`, `list`, `info` and `remove` keep the passwd-file; `loft user --help` has examples. It can as well
+be written by hand or by another program: one account a line, in the order of fields that Dovecot's have:
 
     user:{SCHEME}hash:uid:gid:gecos:home:shell:extra
 

@@ -1,9 +1,9 @@
 //! `loft user`, beside a running server and without one.
 
-use crate::harness::{Loft, configure, output, temporary};
+use crate::harness::{Loft, client, configure, output, temporary};
 use crate::wire::{Imap, Lmtp};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -137,6 +137,58 @@ fn what_can_not_be_done_is_said_and_changes_nothing() {
     fs::remove_file(dir.path().join("loft.toml")).unwrap();
     let text = refused(&dir, &["list"], "");
     assert!(text.contains("cannot read ") && text.contains("--file"), "{text}");
+}
+
+/// Reads what a program says until it has said this.
+fn read_until(out: &mut impl Read, text: &str) -> String {
+    let mut said = Vec::new();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&said).ends_with(text) {
+        assert_eq!(out.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&said));
+        said.extend(byte);
+    }
+    String::from_utf8(said).unwrap()
+}
+
+#[test]
+fn at_a_terminal_it_asks_twice_and_shows_nothing() {
+    let Some(mut script) = client("script") else { return };
+    let dir = temporary();
+    configure(dir.path(), "");
+    let add = |name: &str| {
+        let (loft, config) = (env!("CARGO_BIN_EXE_loft"), dir.path().join("loft.toml"));
+        format!("{loft} user add --scheme plain {name} --config {}", config.display())
+    };
+    script.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = script.args(["-qec", &add("alice"), "/dev/null"]).spawn().unwrap();
+    let (mut stdin, mut out) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    read_until(&mut out, "Password for alice: ");
+    stdin.write_all(b"hunter2\n").unwrap();
+    let said = read_until(&mut out, "The same again for alice: ");
+    stdin.write_all(b"hunter2\n").unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success(), "{rest}");
+    assert!(!said.contains("hunter2") && !rest.contains("hunter2"), "{said}{rest}");
+    assert_eq!(
+        fs::read_to_string(dir.path().join("users")).unwrap(),
+        "alice:{PLAIN}hunter2::::::\n"
+    );
+
+    let mut script = client("script").expect("it was there before");
+    script.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = script.args(["-qec", &add("bob"), "/dev/null"]).spawn().unwrap();
+    let (mut stdin, mut out) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    read_until(&mut out, "Password for bob: ");
+    stdin.write_all(b"hunter2\n").unwrap();
+    read_until(&mut out, "The same again for bob: ");
+    stdin.write_all(b"hunter3\n").unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(
+        !child.wait().unwrap().success() && rest.contains("the two passwords differ"),
+        "{rest}"
+    );
 }
 
 /// Delivers to both, and stops or kills the server.
