@@ -228,10 +228,10 @@ fn check(scheme: Scheme, text: &str) -> Result<(), PasswordError> {
                 return wrong("write $2y$COST$ and 53 characters, COST from 04 to 31");
             }
         }
-        Scheme::Sha512Crypt if !is_sha_crypt(text, "6", 86) => {
+        Scheme::Sha512Crypt if !is_sha_crypt(text, "6", 86, "./01") => {
             return wrong("write $6$SALT$ or $6$rounds=N$SALT$, and 86 characters");
         }
-        Scheme::Sha256Crypt if !is_sha_crypt(text, "5", 43) => {
+        Scheme::Sha256Crypt if !is_sha_crypt(text, "5", 43, "./0123456789ABCD") => {
             return wrong("write $5$SALT$ or $5$rounds=N$SALT$, and 43 characters");
         }
         Scheme::Plain if text.is_empty() => {
@@ -242,8 +242,9 @@ fn check(scheme: Scheme, text: &str) -> Result<(), PasswordError> {
     Ok(())
 }
 
-/// `$ID$SALT$HASH` or `$ID$rounds=N$SALT$HASH`, with a hash of `len` characters.
-fn is_sha_crypt(text: &str, id: &str, len: usize) -> bool {
+/// `$ID$SALT$HASH` or `$ID$rounds=N$SALT$HASH`, with a hash of `len` characters that ends in one of `last`: what remains
+/// of the bits of its last bytes.
+fn is_sha_crypt(text: &str, id: &str, len: usize, last: &str) -> bool {
     let fields: Vec<&str> = text.split('$').collect();
     let (salt, hash) = match fields.as_slice() {
         ["", found, salt, hash] if *found == id => (salt, hash),
@@ -258,7 +259,12 @@ fn is_sha_crypt(text: &str, id: &str, len: usize) -> bool {
     };
     let crypt64 =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./".contains(&byte));
-    !salt.is_empty() && salt.len() <= 64 && hash.len() == len && crypt64(salt) && crypt64(hash)
+    !salt.is_empty()
+        && salt.len() <= 64
+        && hash.len() == len
+        && hash.ends_with(|c| last.contains(c))
+        && crypt64(salt)
+        && crypt64(hash)
 }
 
 #[cfg(test)]
@@ -338,6 +344,25 @@ mod tests {
         insta::assert_snapshot!(said("{ARGON2ID}$argon2i$v=19$m=16,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"), @"this is no ARGON2ID hash: write $argon2id$v=19$m=…,t=…,p=…$SALT$HASH");
         insta::assert_snapshot!(
             said("$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA"), @"this ARGON2ID hash asks for 4194304 KiB of memory; at most 1048576 are allowed");
+    }
+
+    /// What can't be decoded would be refused without the work that others cost.
+    #[test]
+    fn every_hash_that_is_accepted_is_worked_on() {
+        for (begin, len, allowed) in
+            [("$6$salt$", 86, "./01"), ("$5$salt$", 43, "./0123456789ABCD")]
+        {
+            for last in (b'.'..=b'z').map(char::from) {
+                let field = format!("{begin}{}{last}", "x".repeat(len - 1));
+                let stored = Stored::parse(&field);
+                assert_eq!(stored.is_ok(), allowed.contains(last), "{field}");
+                if stored.is_ok() {
+                    use sha_crypt::password_hash::Error;
+                    let verified = sha_crypt::ShaCrypt::default().verify_password(b"", &*field);
+                    assert_eq!(verified, Err(Error::PasswordInvalid), "{field}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -131,6 +131,35 @@ fn sighup_takes_a_good_configuration_and_leaves_a_bad_one() {
     old.ok("LOGIN plain secret");
 }
 
+#[test]
+fn a_flood_of_wrong_log_ins_from_one_address_keeps_nobody_else_out() {
+    let dir = temporary();
+    let hash = "{SHA512-CRYPT}$6$rounds=400000$saltstring$";
+    let never = format!("{hash}{}.", "x".repeat(85));
+    fs::write(dir.path().join("users"), format!("{USERS}slow:{never}\n")).unwrap();
+    configure(dir.path(), "[limits]\nwaiting_logins = 16\n");
+    let loft = Loft::serve(&dir);
+    let mut flood: Vec<Imap> =
+        (0..60).map(|_| Imap::connect_from([127, 0, 0, 2], loft.imap).unwrap()).collect();
+    for imap in &mut flood {
+        imap.send(b"t LOGIN slow wrong\r\n").unwrap();
+    }
+    // The line is full of them by now, and this one still gets its turn.
+    for user in ["argon", "sha", "blf"] {
+        assert!(log_in(&loft, user, "secret").starts_with("OK"), "{user} was kept out");
+    }
+    let replies: Vec<String> =
+        flood.iter_mut().map(|imap| imap.reply().unwrap().pop().unwrap()).collect();
+    let (busy, wrong): (Vec<&String>, Vec<&String>) =
+        replies.iter().partition(|reply| reply.starts_with("t NO [UNAVAILABLE]"));
+    assert!(busy.len() >= 10, "{} of 60 were told to come again later", busy.len());
+    assert!(
+        wrong.iter().all(|reply| reply.starts_with("t NO [AUTHENTICATIONFAILED]")),
+        "{wrong:?}"
+    );
+    assert!(!wrong.is_empty());
+}
+
 /// A certificate for `localhost` in `dir`, and nobody's in particular.
 fn certify(dir: &TempDir) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
