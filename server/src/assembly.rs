@@ -33,7 +33,7 @@ const FILE_QUEUE: usize = 1024;
 #[non_exhaustive]
 pub enum Error {
     /// The store can't be opened.
-    #[error("{source}{hint}", hint = store_hint(source, named))]
+    #[error("{}", store_text(source, named))]
     Store {
         /// What names the directory: an option, or a setting.
         named: &'static str,
@@ -258,15 +258,23 @@ fn tcp_hint(source: &io::Error, named: &str) -> String {
     format!("; {why}choose another address with {named}")
 }
 
-fn store_hint(error: &StoreError, named: &str) -> String {
-    let StoreError::Io { source, .. } = error else { return String::new() };
+fn store_text(error: &StoreError, named: &str) -> String {
+    if let StoreError::InUse { path, pid } = error {
+        let path = path.display();
+        return format!(
+            "{path} is in use by process {pid}; stop that server, or name another directory with {named}"
+        );
+    }
+    let StoreError::Io { source, .. } = error else { return error.to_string() };
     let kind = source.kind();
     if kind == io::ErrorKind::PermissionDenied {
-        format!("; run loft as the user that owns it, or name another directory with {named}")
+        format!(
+            "{error}; run loft as the user that owns it, or name another directory with {named}"
+        )
     } else if kind == io::ErrorKind::NotADirectory || kind == io::ErrorKind::AlreadyExists {
-        format!("; name a directory with {named}")
+        format!("{error}; name a directory with {named}")
     } else {
-        String::new()
+        error.to_string()
     }
 }
 

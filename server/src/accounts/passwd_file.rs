@@ -136,6 +136,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_fields_are_those_of_other_servers() {
@@ -181,5 +182,21 @@ eve:{plain}a b:::
         line 9: '+' can't stand in a user name; letters, digits and the characters . _ - @ can
         "#);
         assert!(!said.concat().contains("hunter2"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_file_is_it_is_read_or_all_its_wrong_lines_are_named(
+            text in "([a-c:!*{}$=#\\r\\n]|PLAIN|CRYPT|\\$6\\$|\\$2y\\$|\\$argon2id\\$|nologin|\\PC){0,40}",
+        ) {
+            let lines = text.split('\n').count();
+            match parse(text.as_bytes()) {
+                Ok(entries) => prop_assert!(entries.len() <= lines),
+                Err(errors) => {
+                    let numbers: Vec<usize> = errors.iter().map(|error| error.line).collect();
+                    prop_assert!(numbers.is_sorted() && numbers.iter().all(|n| (1..=lines).contains(n)));
+                }
+            }
+        }
     }
 }

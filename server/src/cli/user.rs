@@ -14,6 +14,7 @@ use imap_proto::Secret;
 use runtime_smol::Clock;
 use runtime_smol::fs::{Fs as _, RealFs};
 use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -179,9 +180,17 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The mail can't be deleted, or not all of it.
+    /// A server has the mail.
+    #[error("cannot delete the mail while process {pid} uses {}; stop that server first", path.display())]
+    InUse {
+        /// The store.
+        path: PathBuf,
+        /// The server.
+        pid: u32,
+    },
+    /// The store can't be opened.
     #[error("cannot delete the mail: {0}")]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// No directory can have this name.
     #[error("cannot find the mail: {0}")]
     Path(#[from] PathError),
@@ -231,10 +240,10 @@ impl Files {
 
     /// All accounts and their files; the first of a name counts.
     fn accounts(&self) -> Result<Vec<(Entry, PathBuf)>, Error> {
-        let mut all: Vec<(Entry, PathBuf)> = Vec::new();
+        let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
         for path in &self.paths {
             for entry in directory::read(path)? {
-                if !all.iter().any(|(other, _)| other.name == entry.name) {
+                if seen.insert(entry.name.clone()) {
                     all.push((entry, path.clone()));
                 }
             }
@@ -388,8 +397,13 @@ fn settle(config: &Config) -> Result<(), Error> {
     let clock = Clock::new();
     let wall = Box::new(move || i64::try_from(clock.wall()).unwrap_or(i64::MAX));
     let random = Arc::new(assembly::random);
-    let store =
-        Store::open(Arc::new(RealFs), &config.data_dir, config.store.clone(), random, wall)?;
+    let store = Store::open(Arc::new(RealFs), &config.data_dir, config.store.clone(), random, wall);
+    let store = store.map_err(|error| {
+        if let StoreError::InUse { path, pid } = error {
+            return Error::InUse { path, pid };
+        }
+        Error::Store(error)
+    })?;
     let threads = store.start(clock);
     let threads = threads.map_err(|source| Error::Io { what: "start a thread", source })?;
     drop(store);

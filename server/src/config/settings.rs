@@ -309,7 +309,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     optional(
         "limits",
         "message",
-        Kind::Size(MIB, 4 * GIB),
+        Kind::Size(MIB, 2 * GIB),
         |c| Slot::U64(&mut c.store.message_max),
         "The largest \
         message that is taken, by APPEND or LMTP.",

@@ -1,6 +1,7 @@
 //! What is read, what is said of what is wrong, and that the page is what the code says.
 
 use super::*;
+use proptest::prelude::*;
 use std::path::Path;
 
 const PAGE: &str = "../docs/guide/configuration.md";
@@ -303,7 +304,7 @@ fn values_of_every_kind() {
     loft.toml:19:13: error: plaintext = "Never": write one of "never", "loopback", "always"
     loft.toml:20:12: error: remember = 600: write a time from "0 s" to "24 h", in ms, s, min or h
     loft.toml:23:10: error: driver = "ldap": write "passwd-file"
-    loft.toml:27:11: error: message = "64 MB": write a size from "1 MiB" to "4 GiB", in B, KiB, MiB or GiB
+    loft.toml:27:11: error: message = "64 MB": write a size from "1 MiB" to "2 GiB", in B, KiB, MiB or GiB
     loft.toml:34:14: error: recipients = -1: write a number from 100 to 100000
     loft.toml:37:8: error: mode = "process-crash": that is not available yet; write "power-loss"
     loft.toml:38:9: error: flags = "deferred": that is not available yet; write "synced"
@@ -390,6 +391,18 @@ fn columns_are_counted_in_characters() {
         loft.toml:3:10: error: "äö" is not known in [auth] (known are: plaintext, remember, source)
         loft.toml:3:32: error: plaintext = "x": write one of "never", "loopback", "always"
         "#);
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_file_is_reading_it_ends(text in "\\PC{0,60}", line in 0usize..30) {
+        let mut lines: Vec<&str> = GOOD.lines().collect();
+        if let Some(place) = lines.get_mut(line) {
+            *place = &text;
+        }
+        let said = said(&lines.join("\n"));
+        prop_assert!(said.ends_with("(it works)") || said.contains(": error: "), "{}", said);
+    }
 }
 
 #[test]

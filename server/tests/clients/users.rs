@@ -1,6 +1,6 @@
 //! `loft user`, beside a running server and without one.
 
-use crate::harness::{Loft, client, configure, output, temporary};
+use crate::harness::{Loft, client, configure, output, serve_command, temporary};
 use crate::wire::{Imap, Lmtp};
 use std::fs;
 use std::io::{Read, Write};
@@ -205,10 +205,11 @@ fn with_mail(dir: &TempDir, kill: bool) {
         );
     }
     let said = refused(dir, &["remove", "alice", "--delete-mail"], "");
-    assert!(
-        said.contains("cannot delete the mail: ") && said.contains("in use by process"),
-        "{said}"
-    );
+    let pid = format!("while process {} uses", loft.pid());
+    assert!(said.contains(&pid) && said.contains("stop that server first"), "{said}");
+    let mut second = serve_command(dir.path());
+    let second = String::from_utf8(output(&mut second).stderr).unwrap();
+    assert!(second.contains("name another directory with data_dir"), "{second}");
     assert!(logs_in(&loft, "alice", "a"), "it was removed though its mail was not");
     if kill { loft.kill() } else { assert!(loft.stop().success()) }
 }
