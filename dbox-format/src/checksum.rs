@@ -1,6 +1,6 @@
 //! CRC-32C, whole, in pieces and combined; and the seed that keeps mail from forging records.
 
-use crc_fast::{CrcAlgorithm, Digest, checksum, checksum_combine};
+use crc_fast::{CrcAlgorithm, Digest, checksum};
 
 const CRC_32C: CrcAlgorithm = CrcAlgorithm::Crc32Iscsi;
 
@@ -41,8 +41,11 @@ impl Content {
     /// Length and checksum of these bytes with `next` behind them.
     #[must_use]
     pub fn then(self, next: Self) -> Self {
-        let crc = checksum_combine(CRC_32C, u64::from(self.crc), u64::from(next.crc), next.len);
-        Self { len: self.len.saturating_add(next.len), crc: narrow(crc) }
+        if self.is_empty() {
+            return next;
+        }
+        let crc = multiply(self.crc, power(next.len)) ^ next.crc;
+        Self { len: self.len.saturating_add(next.len), crc }
     }
 
     /// The number of bytes.
@@ -89,6 +92,42 @@ impl Summer {
         Content { len: self.len, crc: narrow(self.digest.finalize()) }
     }
 }
+
+/// x to the power of 8 × `len`: what a checksum is multiplied with when `len` bytes follow. At most 61 steps.
+fn power(len: u64) -> u32 {
+    let squares = SQUARES.iter().skip(3).enumerate();
+    squares
+        .filter(|(bit, _)| len >> bit & 1 != 0)
+        .fold(ONE, |power, (_, &square)| multiply(square, power))
+}
+
+/// The product of two polynomials modulo that of CRC-32C, both with the coefficient of x⁰ in the highest bit.
+const fn multiply(left: u32, right: u32) -> u32 {
+    let (mut product, mut right, mut bit) = (0, right, 0);
+    while bit < u32::BITS {
+        if left << bit & ONE != 0 {
+            product ^= right;
+        }
+        right = if right & 1 != 0 { right >> 1 ^ POLYNOMIAL } else { right >> 1 };
+        bit += 1;
+    }
+    product
+}
+
+const POLYNOMIAL: u32 = 0x82f6_3b78;
+/// x⁰
+const ONE: u32 = 1 << 31;
+/// x to the powers of 2⁰, 2¹, 2², …
+#[expect(clippy::indexing_slicing, reason = "evaluated when it is compiled")]
+const SQUARES: [u32; 64] = {
+    let mut squares = [ONE >> 1; 64];
+    let mut index = 1;
+    while index < squares.len() {
+        squares[index] = multiply(squares[index - 1], squares[index - 1]);
+        index += 1;
+    }
+    squares
+};
 
 fn narrow(crc: u64) -> u32 {
     u32::try_from(crc).expect("a 32-bit CRC fits 32 bits")

@@ -237,6 +237,20 @@ pub trait MessageSource {
     /// [`Limits::header`](crate::mime::Limits::header) allows.
     fn header(&mut self) -> Result<&[u8], SourceError>;
 
+    /// Raw header fields in the order of the message, among them all whose names are in `names`, and behind them the
+    /// empty line if the message has one: a source that keeps some fields at hand answers most questions without the
+    /// message.
+    fn header_fields(&mut self, names: &FieldNames) -> Result<&[u8], SourceError> {
+        let _ = names;
+        self.header()
+    }
+
+    /// As [`MessageSource::header_fields`], for one `name` in any case.
+    fn header_field(&mut self, name: &[u8]) -> Result<&[u8], SourceError> {
+        let _ = name;
+        self.header()
+    }
+
     /// The parts.
     fn mime(&mut self) -> Result<&Mime, SourceError>;
 
@@ -246,6 +260,11 @@ pub trait MessageSource {
 
     /// A handle by which the driver finds the stored message.
     fn blob(&mut self) -> Result<Blob, SourceError>;
+
+    /// Whether a search should pause here, so that others have their turn: [`SourceError::Paused`].
+    fn is_due(&self) -> bool {
+        false
+    }
 }
 
 /// Why a message's text could not be had; the server knows more and has logged it.
@@ -258,6 +277,9 @@ pub enum SourceError {
     /// Its text can't be read now.
     #[error("the message can't be read now")]
     Unreadable,
+    /// It was not looked at to the end; asked again, [`Program::go_on`](crate::search::Program::go_on) goes on.
+    #[error("the search pauses")]
+    Paused,
     /// What is stored fails its checks.
     #[error("the stored message is damaged")]
     Corrupt,

@@ -9,11 +9,13 @@
 //! - Time is linear in the message, memory is bounded by [`Limits`]; nothing recurses.
 //! - Parts form a tree by construction: a part's parent has a smaller index, and a part lies inside its parent's body.
 
+pub mod charset;
 pub mod decode;
 pub mod header;
 
 mod address;
 mod envelope;
+pub(crate) mod extended;
 mod field;
 mod parser;
 mod structure;
@@ -134,7 +136,7 @@ pub(crate) struct TextPart {
     /// Where it is in the message.
     pub(crate) range: Range<u64>,
     pub(crate) encoding: decode::Encoding,
-    pub(crate) charset: decode::Charset,
+    pub(crate) charset: charset::Charset,
 }
 
 impl Mime {

@@ -8,10 +8,11 @@
 //! - What is cheap is looked at first: columns, then the header, then the body.
 //! - [`Program::message`] never contradicts a `Yes` or `No` of [`Program::columns`].
 
+mod fold;
 mod program;
 mod text;
 
-pub use program::{Columns, Limits, Program, ProgramError, Reads};
+pub use program::{Columns, Limits, Look, Program, ProgramError, Reads};
 
 use crate::date::Day;
 use crate::types::{Keyword, ModSeq, SystemFlags, UidSet};

@@ -316,6 +316,7 @@ impl Session {
             Event::Shutdown => {
                 if matches!(self.end, End::Open) {
                     self.end = End::Shutdown;
+                    self.give_up_search(true);
                 }
             }
         }
@@ -336,10 +337,13 @@ impl Session {
         self.advance(now);
     }
 
-    /// The peer sends no more; call it once all input was taken. What executes finishes and is answered.
+    /// The peer sends no more; call it once all input was taken. What executes finishes and is answered, but for a
+    /// SEARCH: it may take long, changes nothing, and most who hang up on it don't wait for it. Who has more to ask
+    /// (LOGOUT at least) and then waits gets all answers.
     pub fn handle_eof(&mut self, now: Time) {
         if matches!(self.end, End::Open | End::Shutdown) {
             self.end = End::Eof;
+            self.give_up_search(false);
         }
         self.advance(now);
     }

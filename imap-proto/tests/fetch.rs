@@ -1,6 +1,8 @@
 //! Rows of FETCH: every item, every section, and that literals have the length they announce.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)] // helpers of tests
 
+#[path = "grammar/mod.rs"]
+mod grammar;
 mod mime_support;
 
 use imap_proto::fetch::{
@@ -199,7 +201,7 @@ fn sparse_messages() {
         let row = row(&mut Stored::new(message.as_bytes().to_vec()), &items);
         check_row(&row).unwrap();
     }
-    insta::assert_snapshot!(shown(&row(&mut Stored::new(b"A: b".to_vec()), &items)), @r#"* 1 FETCH (BODY[] {4}\r\nA: b BODY[HEADER] {4}\r\nA: b BODY[TEXT] "" BODY[HEADER.FIELDS.NOT (x)] {6}\r\nA: b\r\n)\r\n"#);
+    insta::assert_snapshot!(shown(&row(&mut Stored::new(b"A: b".to_vec()), &items)), @r#"* 1 FETCH (BODY[] {4}\r\nA: b BODY[HEADER] {4}\r\nA: b BODY[TEXT] "" BODY[HEADER.FIELDS.NOT (x)] {4}\r\nA: b)\r\n"#);
     insta::assert_snapshot!(shown(&row(&mut Stored::new(b"\r\nbody".to_vec()), &items)), @r"* 1 FETCH (BODY[] {6}\r\n\r\nbody BODY[HEADER] {2}\r\n\r\n BODY[TEXT] {4}\r\nbody BODY[HEADER.FIELDS.NOT (x)] {2}\r\n\r\n)\r\n");
 }
 
@@ -331,6 +333,8 @@ fn check_row(wire: &[u8]) -> Result<(), TestCaseError> {
     }
     prop_assert_eq!(depth, 0);
     prop_assert!(wire.ends_with(b")\r\n"));
+    let read = grammar::check_responses(wire, false);
+    prop_assert!(read.is_ok(), "{:?}", read);
     Ok(())
 }
 
@@ -345,7 +349,10 @@ fn any_section() -> impl Strategy<Value = Section> {
     ];
     let number = prop_oneof![0u64..50, Just(u64::MAX), Just(u64::from(u32::MAX))];
     let partial = prop::option::of((number.clone(), number));
-    (prop::collection::vec(0u32..4, 0..4), kind, partial)
+    (prop::collection::vec(1u32..5, 0..4), kind, partial)
+        .prop_filter("MIME is of a part", |(path, kind, _)| {
+            !(path.is_empty() && *kind == SectionKind::Mime)
+        })
         .prop_map(|(path, kind, partial)| Section::new(path, kind, partial, true))
 }
 

@@ -5,7 +5,7 @@ mod mime_support;
 
 use imap_proto::date::{DateTime, Day};
 use imap_proto::fetch::{Keywords, MessageSource, Meta, SourceError};
-use imap_proto::search::{Columns, Key, Limits, Order, Program, ProgramError, Reads};
+use imap_proto::search::{Columns, Key, Limits, Look, Order, Program, ProgramError, Reads};
 use imap_proto::{Keyword, ModSeq, SystemFlags, Uid, UidSet};
 use mime_support::{Stored, crlf, hostile_mail, meta};
 use proptest::prelude::*;
@@ -129,6 +129,8 @@ fn header_fields() {
     let mail = "From: =?utf-8?q?J=C3=96RG?= =?iso-8859-1?q?_M=FCller?= <j@example.com>
 Subject: a folded
  subject =?x-unknown?q?raw?=
+X-Tab: one
+\ttwo  three
 X-Empty:
 To: one@b
 To: TWO@b
@@ -137,6 +139,9 @@ body
 ";
     for (field, value) in [
         ("from", "jörg müller"),
+        ("from", "jörg \t müller"),
+        ("x-tab", "one two three"),
+        ("x-tab", "one  two"),
         ("FROM", "EXAMPLE.com>"),
         ("Subject", "FOLDED subject"),
         ("subject", "raw"),
@@ -193,6 +198,115 @@ inner text
     assert!(in_mail(&text("OUTSIDE"), mail));
     assert!(in_mail(&text("x-mime: PARTLY"), mail));
     assert!(!in_mail(&text("secret"), mail));
+}
+
+/// A message of bytes, its lines ending in CRLF.
+fn in_bytes(key: &Key, mail: &[&[u8]]) -> bool {
+    matches(key, &meta(), &mut Stored::new(mail.join(&b"\r\n"[..])))
+}
+
+#[test]
+fn headers_in_any_charset() {
+    let mail = [
+        &b"Subject: =?koi8-r?B?79TQ?= =?koi8-r?B?1dPL?= =?iso-2022-jp?B?GyRCRnxLXBsoQg==?="[..],
+        b"X-Cut: =?utf-8?B?0L7RgtC/0YPRgdC=?= =?utf-8?B?utCw?=",
+        b"X-Raw8: gr\xc3\xbc\xc3\x9fe",
+        b"X-Raw1: gr\xfc\xdfe",
+        b"X-Greek: =?ISO-8859-7?Q?=CF=C4=CF=D3?=",
+        b"Content-Disposition: attachment; filename*0*=utf-8''%E2%82%AC%20; filename*1=\"rates.txt\"",
+        b"",
+        b"",
+    ];
+    for (field, value) in [
+        ("subject", "отпуск日本"),
+        ("x-cut", "отпуска"),
+        ("x-raw8", "GRÜßE"),
+        ("x-raw1", "GRÜßE"),
+        ("x-greek", "οδος"),
+        ("content-disposition", "filename=€ RATES.txt"),
+        ("content-disposition", "filename*0*="),
+    ] {
+        assert!(in_bytes(&Key::header(field, value.as_bytes()), &mail), "{field} {value}");
+        assert!(in_bytes(&text(value), &mail), "{value}");
+    }
+    assert!(!in_bytes(&subject("koi8"), &mail));
+    // Text that isn't UTF-8 is what it would be in a message.
+    assert!(in_bytes(&Key::header("X-Raw8", b"GR\xdc"), &mail));
+}
+
+#[test]
+fn bodies_in_any_charset() {
+    let part = |charset: &str, encoding: &str, body: &[u8]| {
+        let head = format!(
+            "Content-Type: text/plain; charset=\"{charset}\"\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+        );
+        [head.as_bytes(), body].concat()
+    };
+    for (charset, encoding, body_text, value) in [
+        ("koi8-r", "8bit", &b"\xef\xd4\xd0\xd5\xd3\xcb"[..], "отпуск"),
+        ("Shift_JIS", "base64", b"k/qWew==", "日本"),
+        ("gb2312", "quoted-printable", b"=C4=E3=\r\n=BA=C3", "你好"),
+        ("big5", "8bit", b"\xa7A\xa6n", "你好"),
+        ("euc-kr", "8bit", b"\xc7\xd1\xb1\xdb", "한글"),
+        ("iso-2022-jp", "7bit", b"\x1b$BF|K\\\x1b(B", "日本"),
+        ("utf-16", "base64", b"//5oAGkA", "HI"),
+        ("utf-16be", "base64", b"AGgAaQ==", "hi"),
+        ("iso-8859-15", "8bit", b"100 \xa4", "100 €"),
+        ("us-ascii", "8bit", "größe".as_bytes(), "GRÖßE"),
+        ("x-unknown", "8bit", b"gr\xf6\xdfe", "größe"),
+        ("utf-8", "8bit", b"gr\xf6\xdfe", "größe"),
+    ] {
+        let message = part(charset, encoding, body_text);
+        for window in [1, 2, 3, 5, 1 << 16] {
+            let mut stored = Stored::new(message.clone());
+            stored.window = window;
+            assert!(
+                matches(&body(value), &meta(), &mut stored),
+                "{charset} {encoding} by {window}"
+            );
+        }
+        assert!(!matches(&body("x"), &meta(), &mut Stored::new(message)), "{charset}");
+    }
+}
+
+#[test]
+fn only_text_and_messages_count() {
+    let mail = "Content-Type: multipart/mixed; boundary=x
+
+--x
+Content-Type: image/png; name=picture.png
+Content-Transfer-Encoding: base64
+
+c2VjcmV0
+--x
+Content-Type: message/delivery-status
+
+Action: failed
+--x
+Content-Type: message/rfc822
+
+From: inner@example.org
+Content-Type: multipart/alternative; boundary=y
+
+--y
+X-Deep: mime
+
+deep text
+--y--
+--x--
+";
+    for found in ["inner@example.org", "from: inner", "deep text", "action: failed"] {
+        assert!(in_mail(&body(found), mail), "{found}");
+        assert!(in_mail(&text(found), mail), "{found}");
+    }
+    for missing in ["secret", "c2VjcmV0", "x-deep", "picture", "--y"] {
+        assert!(!in_mail(&body(missing), mail), "{missing}");
+    }
+    for (value, found) in
+        [("secret", false), ("c2VjcmV0", false), ("x-deep", true), ("picture", true)]
+    {
+        assert_eq!(in_mail(&text(value), mail), found, "{value}");
+    }
 }
 
 #[test]
@@ -331,6 +445,41 @@ proptest! {
         for key in [text("x\u{e9}"), body("not there at all"), subject("y"), Key::Sent(Order::On, Day(0))] {
             compile(&key).message(&meta(), &mut stored).unwrap();
         }
+    }
+
+    /// A star somewhere takes the way on which every field is decoded.
+    #[test]
+    fn headers_that_are_ruled_out_have_nothing(message in hostile_mail(), start in 0usize..200, len in 1usize..6) {
+        prop_assume!(!matches!(message.first(), None | Some(b' ' | b'\t' | b'\r' | b'\n')));
+        let unfolded: Vec<u8> = message.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
+        let word: Vec<u8> = unfolded.into_iter().skip(start).take(len).collect();
+        let starred = [b"Z: *\r\n", message.as_slice()].concat();
+        let found = |key: &Key, message: &[u8]| {
+            compile(key).message(&meta(), &mut Stored::new(message.to_vec())).unwrap()
+        };
+        for field in ["Subject", "From", "To", "Content-Type", "X", "Content-Transfer-Encoding"] {
+            let key = Key::header(field, &word);
+            prop_assert_eq!(found(&key, &message), found(&key, &starred), "{} {:?}", field, word);
+        }
+    }
+
+    #[test]
+    fn pauses_make_no_difference(key in any_key(), window in 1usize..9, pauses in 3usize..7) {
+        let mail = "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nThis is the body\n--b\n\nnon\n--b--\n";
+        let mut stored = Stored::new(crlf(mail));
+        stored.window = window;
+        let program = compile(&key);
+        let at_once = program.message(&meta(), &mut stored).unwrap();
+        (stored.pauses, stored.asked) = (pauses, 0.into());
+        let mut look = Look::default();
+        let found = loop {
+            match program.go_on(&meta(), &mut stored, &mut look) {
+                Err(SourceError::Paused) => {}
+                found => break found.unwrap(),
+            }
+        };
+        prop_assert_eq!(found, at_once);
+        prop_assert_eq!(found, simply(&key));
     }
 
     #[test]

@@ -10,13 +10,44 @@ use crate::checksum::crc;
 use crate::wire::Reader;
 use crate::{Error, Guid, MapId};
 
-pub use block::{BLOCK_MAX, Fields, write_rows};
+pub use block::{BLOCK_MAX, Fields, encode_fields, write_encoded, write_rows};
 pub use index::{CacheFile, Index, Place};
 
 /// The usual number of map ids a file covers.
 pub const SPAN: u32 = 1024;
 /// The longest row, in bytes of all its fields.
 pub const ROW_MAX: usize = 1 << 20;
+
+/// The names, in lower case and sorted, of the header fields that programs ask for when they list mail.
+///
+/// [`Field::HeaderCommon`] means exactly these: another list is another field.
+pub const COMMON_HEADER: [&[u8]; 25] = [
+    b"bcc",
+    b"cc",
+    b"content-transfer-encoding",
+    b"content-type",
+    b"date",
+    b"delivered-to",
+    b"from",
+    b"importance",
+    b"in-reply-to",
+    b"list-id",
+    b"list-post",
+    b"list-unsubscribe",
+    b"mailing-list",
+    b"message-id",
+    b"mime-version",
+    b"newsgroups",
+    b"priority",
+    b"references",
+    b"reply-to",
+    b"return-path",
+    b"sender",
+    b"subject",
+    b"to",
+    b"x-mailer",
+    b"x-priority",
+];
 
 /// What a cached value is.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -35,6 +66,9 @@ pub enum Field<'a> {
     Preview,
     /// Where the parts of the message are, in the form of the program that wrote it.
     Layout,
+    /// The header fields whose names are in [`COMMON_HEADER`], as in the message and in its order, and its empty line
+    /// if it has one.
+    HeaderCommon,
     /// A field this version knows no name for; numbers from [`Field::OTHER_LEAST`] on.
     Other(u16),
 }
@@ -42,7 +76,7 @@ pub enum Field<'a> {
 /// The header of a cache file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header {
-    /// The store.
+    /// Whose: in the store, the account.
     pub owner: Guid,
     /// The first map id it covers.
     pub first: MapId,

@@ -1,4 +1,4 @@
-//! Threads for calls that wait for a disk.
+//! Threads for calls that wait for a disk, or that compute for longer than a task may.
 
 use crate::runtime::message;
 use std::collections::VecDeque;

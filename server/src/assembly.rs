@@ -8,7 +8,7 @@ use crate::accounts::Accounts;
 use crate::certificate::{self, Current};
 use crate::config::{Limits, Network, Service};
 use crate::hash_pool::HashPool;
-use crate::service::{Settings, Shared};
+use crate::service::{Pools, Settings, Shared};
 use crate::store::{Store, StoreConfig, StoreError};
 use runtime_smol::fs::RealFs;
 use runtime_smol::{
@@ -27,6 +27,9 @@ use tracing::{error, info, warn};
 /// Threads that wait for disks, and the calls that wait for such a thread.
 const FILE_THREADS: usize = 8;
 const FILE_QUEUE: usize = 1024;
+
+/// Computations that wait for their turn. Each is a connection's, which waits outside when there are more.
+const COMPUTE_QUEUE: usize = 1024;
 
 /// Why the server does not start. The text says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -122,10 +125,12 @@ pub(crate) fn run(
 
     let threads = start("the threads of the store", store.start(clock))?;
     let files = start("threads for files", Pool::start("file", FILE_THREADS, FILE_QUEUE))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let compute = start("threads for search", Pool::start("compute", cores, COMPUTE_QUEUE))?;
     let hashes = start("threads for passwords", HashPool::start(0, plan.limits.waiting_logins))?;
     let runtime = start("threads", Runtime::start(0, clock))?;
-    let shared =
-        Shared::new(store, plan.accounts, files, hashes, clock, plan.hostname, plan.settings);
+    let pools = Pools { files, compute, hashes };
+    let shared = Shared::new(store, plan.accounts, pools, clock, plan.hostname, plan.settings);
     let server = Server::new(&runtime, plan.limits.tls_handshakes);
     for (listener, socket) in listeners {
         serve(&server, &shared, listener, socket, &imap_tls, &lmtp_tls);

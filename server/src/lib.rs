@@ -14,4 +14,5 @@ pub mod serve;
 pub mod service;
 pub mod shared_log;
 pub mod signal;
+pub mod slices;
 pub mod store;

@@ -1,7 +1,7 @@
 //! The protocols at work: machines that join a session, which knows the protocol, to the store, which knows the mail.
 //!
 //! Invariants:
-//! - A machine never waits: what may take long runs on the file pool, and its answer wakes the connection.
+//! - A machine never waits: what may take long runs on a pool, and its answer wakes the connection.
 //! - What a session asked is answered once, or the connection is over.
 //! - Every log line of a connection carries its id.
 
@@ -14,12 +14,14 @@ mod trace;
 
 use crate::accounts::{AccountName, Accounts};
 use crate::hash_pool::HashPool;
+use crate::slices::{Progress, Slices, Turn};
 use crate::store::{Account, Store, StoreError};
 use runtime_smol::{Clock, Machine, Peer, Pool, Time};
 use std::collections::HashSet;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use tracing::{Span, info_span};
+use tracing::{Span, debug, info_span};
 
 use id::Ids;
 use imap::Imap;
@@ -32,14 +34,21 @@ pub struct Shared {
     accounts: Arc<dyn Accounts>,
     /// Accounts that the store has in memory, or nearly so. There are no more than there are accounts.
     known: Mutex<HashSet<AccountName>>,
-    /// Where calls run that wait for a disk.
-    files: Pool,
-    /// Where passwords are hashed.
-    hashes: HashPool,
+    pools: Pools,
     clock: Clock,
     hostname: Box<str>,
     ids: Ids,
     settings: RwLock<Arc<Settings>>,
+}
+
+/// Where work runs that would hold up a thread which serves.
+pub struct Pools {
+    /// Calls that wait for a disk.
+    pub files: Pool,
+    /// Long computations, which take their turns: there are as many threads as cores.
+    pub compute: Pool,
+    /// Passwords that are hashed.
+    pub hashes: HashPool,
 }
 
 /// What a connection is made with. [`Shared::configure`] changes it for those to come.
@@ -98,8 +107,7 @@ impl Shared {
     pub fn new(
         store: Arc<Store>,
         accounts: Arc<dyn Accounts>,
-        files: Pool,
-        hashes: HashPool,
+        pools: Pools,
         clock: Clock,
         hostname: &str,
         settings: Settings,
@@ -108,8 +116,7 @@ impl Shared {
             store,
             accounts,
             known: Mutex::default(),
-            files,
-            hashes,
+            pools,
             clock,
             hostname: hostname.into(),
             ids: Ids::new(clock.wall()),
@@ -144,7 +151,39 @@ impl Shared {
     /// Runs `call` on the file pool; what it logs carries the session's id.
     fn run<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> Job<T> {
         let span = Span::current();
-        Box::pin(self.files.run(move || span.in_scope(call)))
+        Box::pin(self.pools.files.run(move || span.in_scope(call)))
+    }
+
+    /// Runs `work` turn by turn, after those that wait already: on the compute pool, or on the file pool where a disk
+    /// has to be waited for. It is given up, within a turn, when the job is dropped.
+    fn run_slices<T: Send + 'static>(
+        self: &Arc<Self>,
+        mut work: Box<dyn Slices<Result = T>>,
+    ) -> Job<T> {
+        let (shared, span) = (self.clone(), Span::current());
+        Box::pin(async move {
+            let given_up = GivenUp { span: span.clone(), flag: Arc::default() };
+            let mut may_wait = false;
+            loop {
+                let pool = if may_wait { &shared.pools.files } else { &shared.pools.compute };
+                let (clock, flag, span) = (shared.clock, given_up.flag.clone(), span.clone());
+                let turn = pool.run(move || {
+                    let turn = Turn::begin(clock, may_wait, &flag);
+                    let progress = span.in_scope(|| work.go_on(&turn));
+                    (work, progress)
+                });
+                let (rest, progress) = turn.await;
+                work = rest;
+                may_wait = match progress {
+                    Progress::Done(result) => {
+                        given_up.forget();
+                        return result;
+                    }
+                    Progress::More => false,
+                    Progress::Waits => true,
+                };
+            }
+        })
     }
 
     /// Opens an account: at once when it has been opened before, else on the file pool.
@@ -165,6 +204,27 @@ impl Shared {
 
     fn known(&self) -> MutexGuard<'_, HashSet<AccountName>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Dropped with a job that has not come to its end.
+struct GivenUp {
+    span: Span,
+    flag: Arc<AtomicBool>,
+}
+
+impl GivenUp {
+    /// The job has come to its end.
+    fn forget(self) {
+        self.flag.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        if !self.flag.swap(true, Ordering::Relaxed) {
+            self.span.in_scope(|| debug!("nobody waits for the answer any more: given up"));
+        }
     }
 }
 

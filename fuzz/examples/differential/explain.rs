@@ -22,7 +22,7 @@ reasons! {
     LoneCr "Dovecot loses count of lone CRs in partials",
     BelowLeaf "a part without parts has no part 1; Dovecot gives the part itself",
     LineEndOfBoundary "the line end in front of a boundary is the boundary's, also behind a header or another boundary",
-    NoBlankLine "a header without an empty line: Dovecot adds one to HEADER.FIELDS of the message, not to other subsets",
+    NoBlankLine "a header without an empty line: Dovecot adds one to HEADER.FIELDS of the message, Loft to no subset",
     ReadsOn "Dovecot reads a header on behind the boundary that ends it",
     EmptyBoundary "an empty boundary is none (RFC 2046 §5.1.1)",
     LongBoundary "boundaries are compared in 256 bytes; in Dovecot in 80",

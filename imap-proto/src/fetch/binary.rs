@@ -279,8 +279,10 @@ impl Lines {
     }
 
     fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        for &byte in input {
-            match byte {
+        let mut rest = input;
+        while let [byte, after @ ..] = rest {
+            rest = after;
+            match *byte {
                 b'\n' => {
                     let cr = self.held.last() == Some(&b'\r');
                     self.held.clear();
@@ -293,17 +295,24 @@ impl Lines {
                     if self.held.last() == Some(&b'\r') {
                         out.append(&mut self.held);
                     }
-                    self.held.push(byte);
+                    self.held.push(b'\r');
                 }
-                b' ' | b'\t' if self.trim => {
+                blank @ (b' ' | b'\t') if self.trim => {
                     if self.held.last() == Some(&b'\r') || self.held.len() >= BLANKS {
                         out.append(&mut self.held);
                     }
-                    self.held.push(byte);
+                    self.held.push(blank);
                 }
-                _ => {
+                plain => {
                     out.append(&mut self.held);
-                    out.push(byte);
+                    out.push(plain);
+                    let ends = |byte: &u8| {
+                        matches!(byte, b'\n' | b'\r') || (self.trim && matches!(byte, b' ' | b'\t'))
+                    };
+                    let run = rest.iter().position(ends).unwrap_or(rest.len());
+                    let (run, after) = rest.split_at(run);
+                    out.extend_from_slice(run);
+                    rest = after;
                 }
             }
         }

@@ -241,7 +241,7 @@ fn write_section<S: MessageSource + ?Sized>(
         }
     };
     if section.path.is_empty() {
-        let header = source.header()?;
+        let header = if wanted { source.header_fields(names)? } else { source.header()? };
         write_fields(rows, header, names, wanted, section.partial);
         return Ok(());
     }
@@ -369,8 +369,9 @@ fn write_fields(
     partial: Option<(u64, u64)>,
 ) {
     rows.fields.clear();
-    let mut total = 0;
+    let (mut total, mut end) = (0, 0);
     for field in RawFields::new(header) {
+        end = field.range.end;
         if names.contains(field.name) == wanted {
             total += field.range.len();
             match rows.fields.last_mut() {
@@ -379,8 +380,11 @@ fn write_fields(
             }
         }
     }
-    const EMPTY_LINE: &[u8] = b"\r\n";
-    let part = clip(0..(total + EMPTY_LINE.len()) as u64, partial);
+    // The empty line belongs to every subset, unless the message has neither it nor a body. Of a header beyond the
+    // limit it isn't seen, but there is something behind.
+    let has_more = header.len() > end || end as u64 >= Limits::default().header;
+    let empty_line: &[u8] = if has_more { b"\r\n" } else { b"" };
+    let part = clip(0..(total + empty_line.len()) as u64, partial);
     if part.is_empty() {
         rows.tail.extend_from_slice(b"\"\"");
         return;
@@ -388,7 +392,7 @@ fn write_fields(
     write_literal(part.end - part.start, &mut rows.tail);
     let (mut skip, mut left) = (part.start as usize, (part.end - part.start) as usize);
     let fields = rows.fields.iter().filter_map(|range| header.get(range.clone()));
-    for bytes in fields.chain([EMPTY_LINE]) {
+    for bytes in fields.chain([empty_line]) {
         let (skipped, bytes) = bytes.split_at(skip.min(bytes.len()));
         skip -= skipped.len();
         let bytes = bytes.get(..left).unwrap_or(bytes);

@@ -49,6 +49,11 @@ impl FieldNames {
         &self.written
     }
 
+    /// The names in lower case, sorted, each once.
+    pub fn sorted(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.sorted.iter().map(Vec::as_slice)
+    }
+
     /// Whether `name` is one of them, in any case.
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {

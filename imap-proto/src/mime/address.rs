@@ -3,7 +3,7 @@
 //! One pass, no recursion: groups don't nest, comments are counted. What is malformed still gives an address where one
 //! can be seen, with `MISSING_MAILBOX`, `MISSING_DOMAIN`, `INVALID_ROUTE` or `SYNTAX_ERROR` for what can't.
 
-use super::value::Lexer;
+use super::value::{Bytes, Lexer};
 use super::wire;
 
 /// The addresses of one field's value.
@@ -78,7 +78,11 @@ impl<'a> Addresses<'a> {
 
     /// Takes words up to something that is no part of a phrase or a local part.
     fn words(&mut self, comment: &mut Option<&'a [u8]>) -> Words {
-        let mut words = Words::default();
+        let mut words = Words {
+            phrase: Vec::with_capacity(USUAL),
+            local: Vec::with_capacity(USUAL),
+            ..Words::default()
+        };
         let mut behind_dot = true;
         let mut behind_space = false;
         loop {
@@ -188,7 +192,7 @@ impl<'a> Addresses<'a> {
     /// Atoms with dots, or a literal in brackets (RFC 5322 §3.4.1); empty when neither is there.
     fn domain(&mut self, comment: &mut Option<&'a [u8]>) -> Vec<u8> {
         self.space(comment);
-        let mut domain = Vec::new();
+        let mut domain = Vec::with_capacity(USUAL);
         if self.lexer.peek() == Some(b'[') {
             let inside = self.lexer.take_while(|byte| byte != b']');
             if self.lexer.take(b']') {
@@ -276,5 +280,10 @@ fn unescaped(comment: &[u8]) -> Vec<u8> {
 
 /// RFC 5322 §3.2.3, with 8-bit bytes as mail has them; everything that isn't special counts, so nothing gets stuck.
 fn is_atext(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7f && !b"()<>[]:;@\\,.\"".contains(&byte)
+    ATEXT.has(byte)
 }
+
+static ATEXT: Bytes = Bytes::visible_but(b"()<>[]:;@\\,.\"");
+
+/// Room for most names and addresses, so that they are not copied while they grow.
+const USUAL: usize = 64;

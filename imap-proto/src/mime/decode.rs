@@ -1,7 +1,9 @@
-//! Transfer encodings, encoded words and character sets, as far as SEARCH needs them.
+//! Transfer encodings and encoded words, as far as SEARCH needs them.
 //!
 //! Everything is fed in pieces and never fails: what is malformed stands for itself (RFC 2045 §6.7, §6.8 say how
 //! kindly to read).
+
+use super::charset::Charset;
 
 /// How a body is encoded for transfer (RFC 2045 §6.1).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -155,81 +157,40 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
-/// A character set that can be turned into UTF-8.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Charset {
-    /// UTF-8, US-ASCII, and every set that isn't known: bytes stand for themselves.
-    #[default]
-    Utf8,
-    /// windows-1252, and ISO-8859-1, which mail programs write when they mean windows-1252.
-    Windows1252,
-}
-
-impl Charset {
-    /// The character set of this name, in any case.
-    #[must_use]
-    pub fn of(name: &[u8]) -> Charset {
-        const WESTERN: [&[u8]; 6] =
-            [b"iso-8859-1", b"iso8859-1", b"iso_8859-1", b"latin1", b"windows-1252", b"cp1252"];
-        if WESTERN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            Charset::Windows1252
-        } else {
-            Charset::Utf8
-        }
-    }
-
-    /// Appends `bytes` of this set as UTF-8.
-    pub fn decode(self, bytes: &[u8], out: &mut Vec<u8>) {
-        match self {
-            Charset::Utf8 => out.extend_from_slice(bytes),
-            Charset::Windows1252 => {
-                for &byte in bytes {
-                    push_char(windows_1252(byte), out);
-                }
-            }
-        }
-    }
-}
-
-/// The character of a byte in windows-1252; the five that it lacks are the controls of ISO-8859-1.
-pub(crate) fn windows_1252(byte: u8) -> char {
-    const HIGH: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž',
-        '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}',
-        'ž', 'Ÿ',
-    ];
-    match byte {
-        0x80..=0x9f => HIGH.get(usize::from(byte - 0x80)).copied().unwrap_or('\u{fffd}'),
-        _ => char::from(byte),
-    }
-}
-
-pub(crate) fn push_char(character: char, out: &mut Vec<u8>) {
-    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-}
-
 /// Appends an unfolded header value with its encoded words decoded (RFC 2047), in UTF-8 where the set is known.
 ///
-/// White space between encoded words goes (§6.2). One pass: every `?` is looked at a fixed number of times.
+/// White space between encoded words goes (§6.2). Words of one set that follow one another are decoded together: mail
+/// programs cut characters in two, though §5 forbids it. One pass: every `?` is looked at a fixed number of times.
 pub fn decode_words(value: &[u8], out: &mut Vec<u8>) {
     let mut rest = value;
-    let mut behind_word = false;
+    // What the last words say, in their set.
+    let (mut bytes, mut charset) = (Vec::new(), None);
     while let Some(start) = memchr::memmem::find(rest, b"=?") {
         let (text, from) = rest.split_at(start);
-        let Some((word, after)) = encoded_word(from) else {
-            out.extend_from_slice(text);
-            out.extend_from_slice(b"=?");
-            rest = from.get(2..).unwrap_or_default();
-            behind_word = false;
-            continue;
-        };
-        if !(behind_word && text.iter().all(u8::is_ascii_whitespace)) {
+        let word = encoded_word(from);
+        let between_words = word.is_some() && text.trim_ascii().is_empty();
+        let next = word.as_ref().map(|(word, _)| word.charset);
+        if !(between_words && next == charset && next.is_some_and(Charset::joins)) {
+            charset.unwrap_or_default().decode(&bytes, out);
+            bytes.clear();
+        }
+        if !(between_words && charset.is_some()) {
             out.extend_from_slice(text);
         }
-        word.decode(out);
-        rest = after;
-        behind_word = true;
+        charset = None;
+        rest = match word {
+            Some((word, after)) => {
+                charset = Some(word.charset);
+                word.decode(&mut bytes);
+                after
+            }
+            None => {
+                out.extend_from_slice(b"=?");
+                from.get(2..).unwrap_or_default()
+            }
+        };
     }
+    charset.unwrap_or_default().decode(&bytes, out);
     out.extend_from_slice(rest);
 }
 
@@ -261,17 +222,16 @@ fn until_question(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 impl Word<'_> {
+    /// Appends what it says, in its own set.
     fn decode(&self, out: &mut Vec<u8>) {
-        let mut bytes = Vec::with_capacity(self.text.len());
         if self.base64 {
-            Transfer::new(Encoding::Base64).feed(self.text, &mut bytes);
+            Transfer::new(Encoding::Base64).feed(self.text, out);
         } else {
             // RFC 2047 §4.2: the underscore is a space.
             let text: Vec<u8> =
                 self.text.iter().map(|&byte| if byte == b'_' { b' ' } else { byte }).collect();
-            Transfer::new(Encoding::QuotedPrintable).feed(&text, &mut bytes);
+            Transfer::new(Encoding::QuotedPrintable).feed(&text, out);
         }
-        self.charset.decode(&bytes, out);
     }
 }
 

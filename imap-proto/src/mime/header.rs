@@ -70,12 +70,16 @@ fn split_line(field: &[u8], first: usize) -> (&[u8], &[u8]) {
 /// Appends a value without its line ends and outer white space (RFC 5322 §2.2.3), at most `most` bytes. A CR alone, which
 /// may stand nowhere (§2.2), is a space, or nothing in front of one.
 pub fn unfold(value: &[u8], most: usize, out: &mut Vec<u8>) {
-    let value = value.trim_ascii();
-    let next = value.iter().skip(1).chain([&b'\n']);
-    let kept = value.iter().zip(next).filter_map(|pair| match pair {
-        (b'\n', _) | (b'\r', b'\n' | b' ' | b'\t') => None,
-        (b'\r', _) => Some(b' '),
-        (&byte, _) => Some(byte),
-    });
-    out.extend(kept.take(most));
+    let mut rest = value.trim_ascii();
+    let end = out.len().saturating_add(most);
+    while out.len() < end && !rest.is_empty() {
+        let plain = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
+        let (text, behind) = rest.split_at(plain);
+        out.extend_from_slice(text.get(..end - out.len()).unwrap_or(text));
+        let alone = matches!(behind, [b'\r', next, ..] if !b"\n \t".contains(next));
+        if alone && out.len() < end {
+            out.push(b' ');
+        }
+        rest = behind.get(1..).unwrap_or_default();
+    }
 }

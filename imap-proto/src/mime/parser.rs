@@ -106,6 +106,19 @@ impl Parser {
         }
     }
 
+    /// Bytes of memory it holds, about: for who would rather do without than let a peer fill it to its [`Limits`].
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let open = self.open.iter().map(|open| {
+            size_of::<Open>() + open.value.capacity() + open.boundary.as_ref().map_or(0, Vec::len)
+        });
+        self.parts.capacity() * size_of::<Part>()
+            + self.fields.capacity() * size_of::<Field>()
+            + self.kept.capacity()
+            + self.line.capacity()
+            + open.sum::<usize>()
+    }
+
     /// The message is complete.
     #[must_use]
     pub fn finish(mut self) -> Mime {
@@ -357,7 +370,17 @@ impl Parser {
         let Some(open) = self.open.last_mut() else { return };
         let Some(name) = open.field.take() else { return };
         let part = open.part;
-        let value = std::mem::take(&mut open.value);
+        let mut value = std::mem::take(&mut open.value);
+        self.keep_field(part, name, &value);
+        // The next field's value goes to the same memory, unless that is much.
+        value.clear();
+        if let Some(open) = self.open.last_mut().filter(|_| value.capacity() <= 1024) {
+            open.value = value;
+        }
+    }
+
+    fn keep_field(&mut self, part: PartId, name: FieldName, value: &[u8]) {
+        let Some(open) = self.open.last_mut() else { return };
         let room = if name.describes_part() {
             let bit = 1 << name as u32;
             if open.seen & bit != 0 {
@@ -380,7 +403,7 @@ impl Parser {
         }
         super::work(value.len());
         let start = self.kept.len() as u32;
-        header::unfold(&value, self.limits.field as usize, &mut self.kept);
+        header::unfold(value, self.limits.field as usize, &mut self.kept);
         self.fields.push(Field { name, value: start..self.kept.len() as u32 });
     }
 

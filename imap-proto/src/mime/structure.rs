@@ -1,6 +1,7 @@
 //! BODY and BODYSTRUCTURE (RFC 9051 §7.5.2, §9 `body`).
 
-use super::decode::{Charset, Encoding};
+use super::charset::Charset;
+use super::decode::Encoding;
 use super::value::{ContentType, disposition, languages, only_token, params};
 use super::{FieldName, Kind, Mime, Part, PartId, TextPart, envelope, wire};
 use crate::fetch::number;
@@ -244,6 +245,18 @@ impl Shown<'_> {
             Shown::Default | Shown::Broken | Shown::Opaque => false,
         }
     }
+
+    /// Whether SEARCH looks into it: text, and what of message/* is not taken apart (RFC 9051 §6.4.4). RFC 2045 §5.2: a
+    /// type that can't be read is text.
+    fn is_searched(&self) -> bool {
+        match self {
+            Shown::Type(found) => {
+                [&b"text"[..], b"message"].iter().any(|kind| found.kind.eq_ignore_ascii_case(kind))
+            }
+            Shown::Default | Shown::DefaultMessage | Shown::Broken => true,
+            Shown::Opaque => false,
+        }
+    }
 }
 
 fn encoding(mime: &Mime, id: PartId) -> Option<&[u8]> {
@@ -263,7 +276,7 @@ pub(super) fn text_parts(mime: &Mime) -> Vec<TextPart> {
     let texts = ids.filter_map(|id| {
         let part = mime.part(id);
         let shown = shown(mime, id);
-        if part.kind != Kind::Leaf || !shown.is_text() {
+        if part.kind != Kind::Leaf || !shown.is_searched() {
             return None;
         }
         let charset = match &shown {

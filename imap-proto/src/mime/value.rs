@@ -4,6 +4,36 @@
 
 use std::borrow::Cow;
 
+/// A set of bytes, looked up without a comparison: these readers look at every byte of every header.
+pub(super) struct Bytes([bool; 256]);
+
+impl Bytes {
+    /// All visible bytes, 8-bit ones among them, but for these.
+    #[expect(clippy::indexing_slicing, reason = "evaluated when it is compiled")]
+    pub(super) const fn visible_but(special: &[u8]) -> Bytes {
+        let mut set = [true; 256];
+        let mut byte = 0;
+        while byte <= b' ' as usize {
+            set[byte] = false;
+            byte += 1;
+        }
+        set[0x7f] = false;
+        let mut index = 0;
+        while index < special.len() {
+            set[special[index] as usize] = false;
+            index += 1;
+        }
+        Bytes(set)
+    }
+
+    pub(super) fn has(&self, byte: u8) -> bool {
+        self.0.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+}
+
+/// RFC 2045 §5.1: what a token is made of.
+static TOKEN: Bytes = Bytes::visible_but(b"()<>@,;:\\\"/[]?=");
+
 /// A reader of structured field values.
 #[derive(Clone, Debug)]
 pub(super) struct Lexer<'a> {
@@ -77,9 +107,7 @@ impl<'a> Lexer<'a> {
 
     /// Takes a token (RFC 2045 §5.1); 8-bit bytes are let in, as mail has them.
     pub(super) fn token(&mut self) -> Option<&'a [u8]> {
-        let token = self.take_while(|byte| {
-            byte > b' ' && byte != 0x7f && !b"()<>@,;:\\\"/[]?=".contains(&byte)
-        });
+        let token = self.take_while(|byte| TOKEN.has(byte));
         (!token.is_empty()).then_some(token)
     }
 

@@ -24,6 +24,9 @@ pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<FetchItems, Error> {
     Ok(items)
 }
 
+/// BINARY items in one FETCH: each may decode a whole message, and a client wants a part or two.
+const BINARIES: usize = 100;
+
 /// The longest name is BODYSTRUCTURE.
 const NAME: usize = 16;
 
@@ -57,18 +60,11 @@ fn item(cursor: &mut Cursor<'_>, items: &mut FetchItems) -> Result<(), Error> {
             items.sections.push(section(cursor, true)?);
             return Ok(());
         }
-        b"BINARY" => {
-            items.sections.push(binary(cursor, false)?);
-            return Ok(());
-        }
-        b"BINARY.PEEK" => {
-            items.sections.push(binary(cursor, true)?);
-            return Ok(());
-        }
+        b"BINARY" => return push_binary(items, binary(cursor, false)?),
+        b"BINARY.PEEK" => return push_binary(items, binary(cursor, true)?),
         b"BINARY.SIZE" => {
             let path = section_binary(cursor)?;
-            items.sections.push(Section::new(path, SectionKind::BinarySize, None, true));
-            return Ok(());
+            return push_binary(items, Section::new(path, SectionKind::BinarySize, None, true));
         }
         b"RFC822" => {
             items.sections.push(Section::rfc822());
@@ -119,6 +115,16 @@ fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<Section, Error> {
     };
     cursor.expect(b']', "the end of the section")?;
     Ok(Section::new(path, kind, partial(cursor)?, peek))
+}
+
+fn push_binary(items: &mut FetchItems, section: Section) -> Result<(), Error> {
+    let binary =
+        |section: &&Section| matches!(section.kind, SectionKind::Binary | SectionKind::BinarySize);
+    if items.sections.iter().filter(binary).count() >= BINARIES {
+        return Err(Error::Limit("BINARY items"));
+    }
+    items.sections.push(section);
+    Ok(())
 }
 
 /// `section-binary` and perhaps a partial (RFC 3516 §7): `[1.2]<0.100>`.

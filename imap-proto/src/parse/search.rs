@@ -2,8 +2,9 @@
 //! MODSEQ, RFC 8474 EMAILID, RFC 8514 save dates).
 
 use super::set::Numbers;
-use super::{Cursor, Error, condstore};
+use super::{Cursor, Error, Names, condstore};
 use crate::date::Day;
+use crate::mime::charset::Charset;
 use crate::object_id;
 use crate::search::{Key, Order};
 use crate::types::{Keyword, SystemFlags, UidSet};
@@ -31,6 +32,10 @@ pub(crate) struct Search<'v> {
     pub(crate) terms: usize,
     /// Whether MODSEQ was among the keys (RFC 7162 §3.1.5).
     pub(crate) modseq: bool,
+    /// What text is when no charset is named.
+    pub(crate) names: Names,
+    /// What text is; read from the command.
+    pub(crate) charset: Option<Charset>,
 }
 
 impl Return {
@@ -62,11 +67,11 @@ impl Search<'_> {
     /// The charset, if one is named, and all keys to the end of the command.
     pub(crate) fn parse(&mut self, cursor: &mut Cursor<'_>) -> Result<Key, Error> {
         if cursor.skip(b" CHARSET ") {
-            let charset = cursor.astring()?;
-            if !charset.eq_ignore_ascii_case(b"US-ASCII") && !charset.eq_ignore_ascii_case(b"UTF-8")
-            {
-                return Err(Error::Charset);
-            }
+            let name = cursor.astring()?;
+            self.charset = Some(Charset::known(&name).ok_or(Error::Charset)?);
+        } else if self.names == Names::Rev2 {
+            // RFC 9051 §6.4.4: UTF-8 unless something else is said.
+            self.charset = Some(Charset::default());
         }
         let mut keys = Vec::new();
         loop {
@@ -130,14 +135,14 @@ impl Search<'_> {
             b"SENTSINCE" => Key::Sent(Order::Since, day(cursor)?),
             b"LARGER" => Key::Larger(size(cursor)?),
             b"SMALLER" => Key::Smaller(size(cursor)?),
-            b"BCC" => Key::header("Bcc", &text(cursor)?),
-            b"CC" => Key::header("Cc", &text(cursor)?),
-            b"FROM" => Key::header("From", &text(cursor)?),
-            b"SUBJECT" => Key::header("Subject", &text(cursor)?),
-            b"TO" => Key::header("To", &text(cursor)?),
-            b"HEADER" => Key::Header { field: text(cursor)?, value: text(cursor)? },
-            b"BODY" => Key::Body(text(cursor)?),
-            b"TEXT" => Key::Text(text(cursor)?),
+            b"BCC" => Key::header("Bcc", &self.text(cursor)?),
+            b"CC" => Key::header("Cc", &self.text(cursor)?),
+            b"FROM" => Key::header("From", &self.text(cursor)?),
+            b"SUBJECT" => Key::header("Subject", &self.text(cursor)?),
+            b"TO" => Key::header("To", &self.text(cursor)?),
+            b"HEADER" => Key::Header { field: astring(cursor)?, value: self.text(cursor)? },
+            b"BODY" => Key::Body(self.text(cursor)?),
+            b"TEXT" => Key::Text(self.text(cursor)?),
             b"MODSEQ" => {
                 self.modseq = true;
                 Key::ModSeq(condstore::search_modseq(cursor)?)
@@ -170,6 +175,18 @@ impl Search<'_> {
             _ => return Err(Error::Unknown("search key")),
         })
     }
+
+    /// Text to look for, in UTF-8. IMAP4rev1 clients send 8 bits without naming a charset: what that is, each message
+    /// compared with it decides as for its own (RFC 3501 §6.4.4 says US-ASCII).
+    fn text(&self, cursor: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
+        let text = astring(cursor)?;
+        match self.charset {
+            Some(charset) => {
+                charset.decode_exactly(&text).ok_or(Error::Expected("text in the charset"))
+            }
+            None => Ok(text),
+        }
+    }
 }
 
 fn joined(mut keys: Vec<Key>) -> Key {
@@ -183,7 +200,7 @@ fn joined(mut keys: Vec<Key>) -> Key {
     }
 }
 
-fn text(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
+fn astring(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
     cursor.space()?;
     Ok(cursor.astring()?.into_owned())
 }
@@ -194,7 +211,7 @@ fn size(cursor: &mut Cursor<'_>) -> Result<u64, Error> {
 }
 
 fn day(cursor: &mut Cursor<'_>) -> Result<Day, Error> {
-    Day::parse(&text(cursor)?).map_err(|_| Error::Expected("a date such as 1-Feb-1994"))
+    Day::parse(&astring(cursor)?).map_err(|_| Error::Expected("a date such as 1-Feb-1994"))
 }
 
 fn object_id(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {

@@ -1,6 +1,6 @@
 //! Keys turned into code: one test after the other, each saying where to go on.
 
-use super::text::{self, Needle};
+use super::text::{self, Buffers, Needle, Needles, Scan};
 use super::{Key, Order};
 use crate::date::{DateTime, Day, parse_message_date};
 use crate::fetch::{MessageSource, Meta, SourceError};
@@ -80,6 +80,16 @@ pub struct Program {
     reads: Option<Reads>,
 }
 
+/// How far one message was looked at.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// The test being made.
+    step: Option<u32>,
+    /// How far its body was read for it.
+    scan: Option<Box<Scan>>,
+    buffers: Buffers,
+}
+
 const YES: u32 = u32::MAX;
 const NO: u32 = u32::MAX - 1;
 
@@ -106,8 +116,8 @@ enum Test {
     EmailId(Vec<u8>),
     Sent(Order, Day),
     Header(Vec<u8>, Needle),
-    Body(Needle),
-    Text(Needle),
+    Body(Needles),
+    Text(Needles),
 }
 
 impl Program {
@@ -119,6 +129,18 @@ impl Program {
         program.entry = program.emit(node, YES, NO);
         program.reads = program.steps.iter().filter_map(|step| step.test.reads()).max();
         Ok(program)
+    }
+
+    /// How many tests there are: what one message costs at most.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there is no test: all messages match, or none does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
     }
 
     /// The most it may read of a message; `None` when columns decide everything.
@@ -154,14 +176,33 @@ impl Program {
         meta: &Meta<'_>,
         source: &mut S,
     ) -> Result<bool, SourceError> {
-        let mut at = self.entry;
+        self.go_on(meta, source, &mut Look::default())
+    }
+
+    /// As [`message`](Self::message), for a source that may want pauses ([`MessageSource::is_due`]): asked again for
+    /// the same message with what is in `look`, it goes on after [`SourceError::Paused`] or where a read failed. For
+    /// another message `look` has to be a new one, as it is after any answer.
+    pub fn go_on<S: MessageSource + ?Sized>(
+        &self,
+        meta: &Meta<'_>,
+        source: &mut S,
+        look: &mut Look,
+    ) -> Result<bool, SourceError> {
+        let mut at = look.step.unwrap_or(self.entry);
         while let Some(step) = self.steps.get(at as usize) {
             let found = match step.test.column(meta) {
                 Some(found) => found,
-                None => step.test.look(source)?,
+                None => {
+                    look.step = Some(at);
+                    if source.is_due() {
+                        return Err(SourceError::Paused);
+                    }
+                    step.test.look(source, &mut look.scan, &mut look.buffers)?
+                }
             };
             at = if found != step.negated { step.yes } else { step.no };
         }
+        look.step = None;
         Ok(at == YES)
     }
 
@@ -263,9 +304,9 @@ fn lower(key: &Key, negated: bool) -> Node {
         Key::Saved(order, day) => Test::Saved(*order, *day),
         Key::Larger(size) => Test::Larger(*size),
         Key::Smaller(size) => Test::Smaller(*size),
-        Key::Header { field, value } => Test::Header(field.clone(), Needle::new(value)),
-        Key::Body(text) => Test::Body(Needle::new(text)),
-        Key::Text(text) => Test::Text(Needle::new(text)),
+        Key::Header { field, value } => Test::Header(field.clone(), Needle::for_fields(value)),
+        Key::Body(text) => Test::Body(Needles::new(text)),
+        Key::Text(text) => Test::Text(Needles::new(text)),
         Key::Uids(uids) => Test::Uids(uids.clone()),
         Key::ModSeq(modseq) => Test::ModSeq(*modseq),
         Key::EmailId(id) => Test::EmailId(id.clone()),
@@ -316,21 +357,29 @@ impl Test {
         })
     }
 
-    fn look<S: MessageSource + ?Sized>(&self, source: &mut S) -> Result<bool, SourceError> {
+    fn look<S: MessageSource + ?Sized>(
+        &self,
+        source: &mut S,
+        scan: &mut Option<Box<Scan>>,
+        buffers: &mut Buffers,
+    ) -> Result<bool, SourceError> {
         match self {
             Test::Sent(order, day) => {
-                let header = source.header()?;
+                let header = source.header_field(b"Date")?;
                 let field =
                     RawFields::new(header).find(|field| field.name.eq_ignore_ascii_case(b"Date"));
                 let date = field.and_then(|field| parse_message_date(field.value));
                 Ok(date.is_some_and(|date| order.holds(date, *day)))
             }
             Test::Header(field, needle) => {
-                Ok(text::in_fields(source.header()?, Some(field), needle))
+                Ok(text::in_fields(source.header_field(field)?, Some(field), needle, buffers))
             }
-            Test::Body(needle) => text::in_body(source, needle, false),
-            Test::Text(needle) => Ok(text::in_fields(source.header()?, None, needle)
-                || text::in_body(source, needle, true)?),
+            Test::Body(needles) => text::in_body(source, needles, false, scan, buffers),
+            Test::Text(needles) => {
+                let in_header = scan.is_none()
+                    && text::in_fields(source.header()?, None, &needles.fields, buffers);
+                Ok(in_header || text::in_body(source, needles, true, scan, buffers)?)
+            }
             // Columns have answered these.
             Test::Flags(_)
             | Test::Keyword(_)

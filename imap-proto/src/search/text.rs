@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use memchr::memmem::Finder;
 
+use super::fold::Fold;
 use crate::fetch::{MessageSource, SourceError};
-use crate::mime::decode::{Charset, Encoding, Transfer, decode_words, push_char, windows_1252};
+use crate::mime::charset::{Charset, Decoder};
+use crate::mime::decode::{Encoding, Transfer, decode_words};
 use crate::mime::header::{RawFields, unfold};
-use crate::mime::{Mime, TextPart};
+use crate::mime::{Mime, TextPart, extended};
 
 /// Bytes of one header field that are searched.
 const FIELD: usize = 256 << 10;
@@ -16,15 +18,32 @@ const FIELD: usize = 256 << 10;
 #[derive(Clone, Debug)]
 pub(super) struct Needle {
     finder: Box<Finder<'static>>,
+    /// It is of printable ASCII, without white space and colon, and not empty.
+    is_word: bool,
 }
 
 impl Needle {
     pub(super) fn new(text: &[u8]) -> Needle {
         let mut folded = Vec::with_capacity(text.len());
-        let mut fold = Fold::new(Charset::Utf8);
-        fold.feed(text, &mut folded);
-        fold.finish(&mut folded);
-        Needle { finder: Box::new(Finder::new(&folded).into_owned()) }
+        Fold::whole(text, &mut folded);
+        Needle::of(&folded)
+    }
+
+    /// Text to look for in header fields, where white space of any length and kind is one space: whoever folded the
+    /// field may have changed it.
+    pub(super) fn for_fields(text: &[u8]) -> Needle {
+        let mut folded = Vec::with_capacity(text.len());
+        Fold::whole(text, &mut folded);
+        one_space(&mut folded);
+        Needle::of(&folded)
+    }
+
+    fn of(folded: &[u8]) -> Needle {
+        Needle {
+            finder: Box::new(Finder::new(folded).into_owned()),
+            is_word: !folded.is_empty()
+                && folded.iter().all(|&byte| byte.is_ascii_graphic() && byte != b':'),
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -36,59 +55,186 @@ impl Needle {
     }
 }
 
+/// Makes all white space one space. Most text has none that isn't.
+fn one_space(text: &mut Vec<u8>) {
+    if memchr::memchr3(b'\t', b'\r', b'\n', text).is_none()
+        && memchr::memmem::find(text, b"  ").is_none()
+    {
+        return;
+    }
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    text.iter_mut().filter(|byte| is_space(byte)).for_each(|byte| *byte = b' ');
+    text.dedup_by(|next, kept| *next == b' ' && *kept == b' ');
+}
+
 /// Whether a field of this name, or with `None` any field with its name in front, contains the text.
-pub(super) fn in_fields(header: &[u8], name: Option<&[u8]>, needle: &Needle) -> bool {
-    let (mut unfolded, mut decoded, mut folded) = (Vec::new(), Vec::new(), Vec::new());
+pub(super) fn in_fields(
+    header: &[u8],
+    name: Option<&[u8]>,
+    needle: &Needle,
+    buffers: &mut Buffers,
+) -> bool {
+    if buffers.rule_out(header, needle) {
+        return false;
+    }
     RawFields::new(header).any(|field| {
-        decoded.clear();
+        buffers.decoded.clear();
         match name {
             Some(name) if !field.name.eq_ignore_ascii_case(name) => return false,
             Some(_) => {}
             None if field.name.is_empty() => {}
             None => {
-                decoded.extend_from_slice(field.name);
-                decoded.extend_from_slice(b": ");
+                buffers.decoded.extend_from_slice(field.name);
+                buffers.decoded.extend_from_slice(b": ");
             }
         }
-        if needle.is_empty() {
-            return true; // RFC 9051 §6.4.4: with an empty string, every message that has the field
-        }
-        unfolded.clear();
-        unfold(field.value, FIELD, &mut unfolded);
-        decode_words(&unfolded, &mut decoded);
-        folded.clear();
-        let mut fold = Fold::new(Charset::Utf8);
-        fold.feed(&decoded, &mut folded);
-        fold.finish(&mut folded);
-        needle.is_in(&folded)
+        // RFC 9051 §6.4.4: with an empty string, every message that has the field
+        needle.is_empty() || buffers.contain(field.name, field.value, needle)
     })
 }
 
+/// Memory for one field after the other, and one message after the other.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    unfolded: Vec<u8>,
+    /// Begins with what stands in front of the value.
+    decoded: Vec<u8>,
+    folded: Vec<u8>,
+}
+
+impl Buffers {
+    /// Whether a look at the header as it stands shows that no field contains the text: where nothing is encoded, what
+    /// is one word in a field is one word in the header.
+    fn rule_out(&mut self, header: &[u8], needle: &Needle) -> bool {
+        // RFC 2231 parameters are encoded too, and have a star in their names.
+        let plain = needle.is_word
+            && header.is_ascii()
+            && memchr::memmem::find(header, b"=?").is_none()
+            && memchr::memchr(b'*', header).is_none();
+        if !plain {
+            return false;
+        }
+        self.folded.clear();
+        self.folded.extend_from_slice(header);
+        self.folded.make_ascii_lowercase();
+        // A CR alone goes when a field is unfolded, and may stand in a word.
+        let ends_line = |at: usize| header.get(at + 1) == Some(&b'\n');
+        !needle.is_in(&self.folded) && memchr::memchr_iter(b'\r', header).all(ends_line)
+    }
+
+    /// Whether the field, decoded, contains the text.
+    fn contain(&mut self, name: &[u8], value: &[u8], needle: &Needle) -> bool {
+        self.unfolded.clear();
+        unfold(value, FIELD, &mut self.unfolded);
+        decode_words(&self.unfolded, &mut self.decoded);
+        if self.is_found(needle) {
+            return true;
+        }
+        // RFC 2231: file names are there in the way they are sent, and in the way they are read.
+        self.decoded.clear();
+        extended::write(name, &self.unfolded, &mut self.decoded);
+        !self.decoded.is_empty() && self.is_found(needle)
+    }
+
+    fn is_found(&mut self, needle: &Needle) -> bool {
+        self.folded.clear();
+        Fold::whole(&self.decoded, &mut self.folded);
+        one_space(&mut self.folded);
+        needle.is_in(&self.folded)
+    }
+}
+
+/// Text to look for in fields and in bodies.
+#[derive(Clone, Debug)]
+pub(super) struct Needles {
+    pub(super) fields: Needle,
+    pub(super) body: Needle,
+}
+
+impl Needles {
+    pub(super) fn new(text: &[u8]) -> Needles {
+        Needles { fields: Needle::for_fields(text), body: Needle::new(text) }
+    }
+}
+
 /// Whether a text part contains the text; with `headers` also the headers of parts. The headers of messages inside are
-/// body text of the one outside and always count.
+/// body text of the one outside and always count. `scan` keeps how far it came when that is an error.
 pub(super) fn in_body<S: MessageSource + ?Sized>(
     source: &mut S,
-    needle: &Needle,
+    needles: &Needles,
     headers: bool,
+    scan: &mut Option<Box<Scan>>,
+    buffers: &mut Buffers,
 ) -> Result<bool, SourceError> {
-    if needle.is_empty() {
+    if needles.body.is_empty() {
         return Ok(true);
     }
-    let mime = source.mime()?;
-    let blocks = header_blocks(mime, headers);
-    let parts = mime.text_parts();
-    for block in blocks {
-        let header = read_header(source, block)?;
-        if in_fields(&header, None, needle) {
-            return Ok(true);
+    let running = match scan {
+        Some(running) => running,
+        None => scan.insert(Box::new(Scan::new(source.mime()?, headers))),
+    };
+    let found = running.go_on(source, needles, buffers)?;
+    *scan = None;
+    Ok(found)
+}
+
+/// A message's body being searched.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Header blocks to be searched, the next one last.
+    blocks: Vec<Range<u64>>,
+    /// Parts to be searched, the next one last.
+    parts: Vec<TextPart>,
+    /// The part being read, of which its range is left.
+    part: Option<(Range<u64>, Stream)>,
+}
+
+impl Scan {
+    fn new(mime: &Mime, headers: bool) -> Scan {
+        let (mut blocks, mut parts) = (header_blocks(mime, headers), mime.text_parts());
+        blocks.reverse();
+        parts.reverse();
+        Scan { blocks, parts, part: None }
+    }
+
+    /// Whether the text is in what has not been searched yet.
+    fn go_on<S: MessageSource + ?Sized>(
+        &mut self,
+        source: &mut S,
+        needles: &Needles,
+        buffers: &mut Buffers,
+    ) -> Result<bool, SourceError> {
+        while let Some(block) = self.blocks.last() {
+            let header = read_header(source, block.clone())?;
+            if in_fields(&header, None, &needles.fields, buffers) {
+                return Ok(true);
+            }
+            self.blocks.pop();
+        }
+        loop {
+            if let Some((rest, stream)) = &mut self.part {
+                while rest.start < rest.end {
+                    if source.is_due() {
+                        return Err(SourceError::Paused);
+                    }
+                    let window = rest.end.min(rest.start.saturating_add(WINDOW));
+                    let bytes = source.read(rest.start..window)?;
+                    if bytes.is_empty() {
+                        return Err(SourceError::Corrupt);
+                    }
+                    rest.start += bytes.len() as u64;
+                    if stream.feed(bytes, &needles.body) {
+                        return Ok(true);
+                    }
+                }
+                if stream.finish(&needles.body) {
+                    return Ok(true);
+                }
+            }
+            let Some(part) = self.parts.pop() else { return Ok(false) };
+            self.part = Some((part.range, Stream::new(part.encoding, part.charset)));
         }
     }
-    for part in parts {
-        if in_part(source, &part, needle)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The header blocks inside the message: of messages, and with `all` of every part.
@@ -116,52 +262,34 @@ fn read_header<S: MessageSource + ?Sized>(
     Ok(header)
 }
 
-fn in_part<S: MessageSource + ?Sized>(
-    source: &mut S,
-    part: &TextPart,
-    needle: &Needle,
-) -> Result<bool, SourceError> {
-    let mut stream = Stream::new(part.encoding, part.charset);
-    let mut at = part.range.start;
-    while at < part.range.end {
-        let window = part.range.end.min(at.saturating_add(WINDOW));
-        let bytes = source.read(at..window)?;
-        if bytes.is_empty() {
-            return Err(SourceError::Corrupt);
-        }
-        at += bytes.len() as u64;
-        if stream.feed(bytes, needle) {
-            return Ok(true);
-        }
-    }
-    Ok(stream.finish(needle))
-}
-
 /// Bytes of a body that are decoded at once.
 const WINDOW: u64 = 64 << 10;
 
 /// A body being decoded; holds one window and the end of the one before.
+#[derive(Debug)]
 struct Stream {
-    transfer: Transfer,
+    transfer: Option<Transfer>,
+    charset: Option<Decoder>,
     fold: Fold,
     decoded: Vec<u8>,
+    text: String,
     folded: Vec<u8>,
 }
 
 impl Stream {
     fn new(encoding: Encoding, charset: Charset) -> Stream {
         Stream {
-            transfer: Transfer::new(encoding),
-            fold: Fold::new(charset),
+            transfer: (encoding != Encoding::Identity).then(|| Transfer::new(encoding)),
+            charset: charset.decoder(),
+            fold: Fold::default(),
             decoded: Vec::new(),
+            text: String::new(),
             folded: Vec::new(),
         }
     }
 
     fn feed(&mut self, bytes: &[u8], needle: &Needle) -> bool {
-        self.decoded.clear();
-        self.transfer.feed(bytes, &mut self.decoded);
-        self.fold.feed(&self.decoded, &mut self.folded);
+        self.decode(bytes, false);
         let found = needle.is_in(&self.folded);
         // What the next window may complete: less than the text itself.
         let kept = needle.finder.needle().len().saturating_sub(1).min(self.folded.len());
@@ -170,85 +298,27 @@ impl Stream {
     }
 
     fn finish(&mut self, needle: &Needle) -> bool {
+        self.decode(&[], true);
         self.fold.finish(&mut self.folded);
         needle.is_in(&self.folded)
     }
-}
 
-/// Removes case: ASCII, and every character whose lower case is one character. Bytes that are no text stay.
-struct Fold {
-    charset: Charset,
-    /// The beginning of a character that the next piece goes on with.
-    begun: Vec<u8>,
-}
-
-impl Fold {
-    fn new(charset: Charset) -> Fold {
-        Fold { charset, begun: Vec::new() }
-    }
-
-    fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        match self.charset {
-            Charset::Windows1252 => {
-                for &byte in input {
-                    push_folded(windows_1252(byte), out);
-                }
+    /// Undoes the transfer encoding, the character set and case, in this order, as far as each is there to be undone.
+    fn decode(&mut self, bytes: &[u8], last: bool) {
+        let plain = match &mut self.transfer {
+            Some(transfer) => {
+                self.decoded.clear();
+                transfer.feed(bytes, &mut self.decoded);
+                &self.decoded
             }
-            Charset::Utf8 => self.feed_utf8(input, out),
-        }
-    }
-
-    fn feed_utf8(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        let joined;
-        let mut rest = input;
-        if !self.begun.is_empty() {
-            // At most three bytes are begun; one more piece finishes or refutes them.
-            joined = [self.begun.as_slice(), input].concat();
-            self.begun.clear();
-            rest = &joined;
-        }
-        loop {
-            let ascii = rest.iter().take_while(|byte| byte.is_ascii()).count();
-            let (plain, from) = rest.split_at(ascii);
-            out.extend(plain.iter().map(u8::to_ascii_lowercase));
-            let Some((&first, after)) = from.split_first() else { return };
-            let len = match first {
-                0xc2..=0xdf => 2,
-                0xe0..=0xef => 3,
-                0xf0..=0xf4 => 4,
-                _ => 1,
-            };
-            let Some((bytes, behind)) = from.split_at_checked(len) else {
-                if from.iter().skip(1).all(|byte| byte & 0xc0 == 0x80) {
-                    self.begun.extend_from_slice(from);
-                    return;
-                }
-                out.push(first);
-                rest = after;
-                continue;
-            };
-            match std::str::from_utf8(bytes).ok().and_then(|text| text.chars().next()) {
-                Some(character) => {
-                    push_folded(character, out);
-                    rest = behind;
-                }
-                None => {
-                    out.push(first);
-                    rest = after;
-                }
+            None => bytes,
+        };
+        match &mut self.charset {
+            Some(decoder) => {
+                decoder.feed(plain, last, &mut self.text);
+                self.fold.feed(self.text.as_bytes(), &mut self.folded);
             }
+            None => self.fold.feed(plain, &mut self.folded),
         }
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.begun);
-    }
-}
-
-fn push_folded(character: char, out: &mut Vec<u8>) {
-    let mut lower = character.to_lowercase();
-    match (lower.next(), lower.next()) {
-        (Some(one), None) => push_char(one, out),
-        _ => push_char(character, out),
     }
 }

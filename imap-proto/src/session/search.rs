@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::tell::{Reply, Tell, uid_set};
 use super::{Phase, Session, Work};
-use crate::ask::{Ask, FoundModSeqs};
+use crate::ask::{Ask, Code, FoundModSeqs};
 use crate::fetch::number;
 use crate::parse::search::{Return, Search};
 use crate::parse::{Cursor, Error, Names};
@@ -37,6 +37,8 @@ impl Session {
             depth: u32::try_from(bounds.depth).unwrap_or(u32::MAX),
             terms: bounds.terms,
             modseq: false,
+            names: self.names,
+            charset: None,
         };
         let mut key = match search.parse(cursor) {
             Ok(key) => key,
@@ -125,6 +127,20 @@ impl Session {
             self.told.push_back(Tell::Line(line));
         }
         self.finish(Reply::ok("Done"));
+    }
+
+    /// Calls back a search that is being answered; with `refuse` it ends with a NO.
+    pub(super) fn give_up_search(&mut self, refuse: bool) {
+        if self.waiting.is_none() || !matches!(self.work, Work::Search(_)) {
+            return;
+        }
+        if let Work::Search(searching) = std::mem::replace(&mut self.work, Work::Nothing) {
+            self.on_search_failed(&searching);
+        }
+        self.drop_work();
+        if refuse {
+            self.finish(Reply::no(Some(Code::Unavailable), "Server is shutting down"));
+        }
     }
 
     /// RFC 5182 §2.1: a search that was to save and came to nothing leaves nothing saved.

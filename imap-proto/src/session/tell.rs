@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{End, Phase, Session, Work};
 use crate::ask::{Answer, Code};
 use crate::fetch::number;
+use crate::mime::charset::Charset;
 use crate::parse::Error;
 use crate::tag::Tag;
 use crate::types::{FlagRow, Keyword, ModSeq, SystemFlags, Time, Uid, UidSet};
@@ -91,7 +92,7 @@ impl Reply {
             // RFC 3501 §7.1: the charsets that are spoken.
             Error::Charset => Self {
                 status: "NO",
-                code: Some("BADCHARSET (US-ASCII UTF-8)".into()),
+                code: Some(format!("BADCHARSET ({})", Charset::NAMES).into()),
                 text: text.into(),
             },
             Error::Limit(_) => {

@@ -6,7 +6,7 @@
 //! - ESEARCH (RFC 4731 §5, RFC 4466 §2.6.2)
 //! - APPENDUID of several messages (RFC 4315 §4)
 //! - a name's extended data in LIST: CHILDINFO, OLDNAME (RFC 5258 §6, RFC 9051 §9)
-//! - the origin of a partial BINARY (RFC 3516 §7)
+//! - the origin of a partial BINARY (RFC 3516 §7), and any beyond 32 bits (RFC 9051 §9 `number64`)
 //! - EMAILID, THREADID, MAILBOXID (RFC 8474 §7), SAVEDATE (RFC 8514 §6), APPENDLIMIT (RFC 7889 §5)
 //! - structures nested deeper than its parser goes: their strings and brackets alone
 //!
@@ -213,7 +213,8 @@ impl Response {
         if self.text.starts_with("* LIST ") {
             known.take_list_data()?;
         } else if self.text.contains(" FETCH (") {
-            known.take_origin()?;
+            known.take_origins("BODY[")?;
+            known.take_origins("BINARY[")?;
             known.take_ids("EMAILID (", 'M')?;
             known.take_ids("THREADID (", 'T')?;
             known.text =
@@ -252,19 +253,19 @@ impl Response {
     }
 
     /// `BINARY[1]<0>` becomes `BINARY[1]`.
-    fn take_origin(&mut self) -> Result<(), String> {
+    fn take_origins(&mut self, item: &str) -> Result<(), String> {
         let mut from = 0;
-        while let Some(start) = self.text[from..].find("BINARY[").map(|start| from + start) {
+        while let Some(start) = self.text[from..].find(item).map(|start| from + start) {
             let Some(close) = self.text[start..].find(']').map(|close| start + close + 1) else {
-                return Err("BINARY without a section".into());
+                return Err("no section".into());
             };
             from = close;
             let Some(rest) = self.text[close..].strip_prefix('<') else { continue };
             let Some((origin, _)) = rest.split_once("> ") else {
-                return Err("BINARY with half an origin".into());
+                return Err("half an origin".into());
             };
             if !is_number(origin) {
-                return Err("BINARY with a broken origin".into());
+                return Err("a broken origin".into());
             }
             let end = close + 1 + origin.len() + 1;
             self.text.replace_range(close..end, "");

@@ -46,6 +46,9 @@ pub struct Stored {
     /// Calls that looked at the message, by kind.
     pub headers: usize,
     pub reads: usize,
+    /// Wants a pause every so many times it is asked; 0 for never.
+    pub pauses: usize,
+    pub asked: std::cell::Cell<usize>,
     /// Fails every read from now on.
     pub broken: bool,
     mime: Mime,
@@ -64,6 +67,8 @@ impl Stored {
             window: 1 << 16,
             headers: 0,
             reads: 0,
+            pauses: 0,
+            asked: std::cell::Cell::new(0),
             broken: false,
             mime,
             rendered: Vec::new(),
@@ -112,6 +117,11 @@ impl MessageSource for Stored {
         }
         let bytes = &self.message[range.start as usize..range.end as usize];
         Ok(&bytes[..bytes.len().min(self.window)])
+    }
+
+    fn is_due(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.pauses > 0 && self.asked.get().is_multiple_of(self.pauses)
     }
 
     fn blob(&mut self) -> Result<Blob, SourceError> {

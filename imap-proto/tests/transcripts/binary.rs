@@ -76,6 +76,18 @@ fn rfc3516_7_what_is_no_section_binary() {
     "#);
 }
 
+#[test]
+fn row_48_each_item_decodes_so_there_are_few() {
+    let many = format!("({}UID)", "BINARY.SIZE[1] ".repeat(101));
+    let transcript = play(&format!("C: a FETCH 1 {many}"));
+    assert!(
+        transcript.ends_with("S: a BAD [LIMIT] Too many or too long: BINARY items\n"),
+        "{transcript}"
+    );
+    let some = format!("({}UID)", "BINARY.SIZE[1] ".repeat(100));
+    assert!(play(&format!("C: a FETCH 1 {some}")).ends_with("S: a OK Done\n"));
+}
+
 /// The message is kept byte for byte: NUL shows as 0x80 in BODY[] alone.
 #[test]
 fn rfc3516_4_4_append_of_a_literal8() {

@@ -5,7 +5,7 @@
 //! - `T: +30m`, `T: +60s` time passes
 //! - `M: deliver`, `M: expunge 3`, `M: flag 2` another session changes the INBOX
 //! - `A: no TEXT` the next question is refused
-//! - `E: eof`, `E: shutdown`, `E: tls`, `E: hold`, `E: durable`, `E: lost`, `E: stall`, `E: read`
+//! - `E: eof`, `E: shutdown`, `E: tls`, `E: hold`, `E: silent`, `E: durable`, `E: lost`, `E: stall`, `E: read`
 //!
 //! In the transcript `S:` is what the server sends, `Q:` what it asks the store, `X:` what else it does.
 
@@ -30,6 +30,8 @@ mod pipelining;
 mod play;
 mod rev2;
 mod search;
+mod search_rules;
 mod select;
 mod states;
 mod store;
+mod strict;

@@ -50,6 +50,23 @@ impl Stage {
         whole
     }
 
+    /// What the server says to `bytes`, which no script can hold, after `before`.
+    pub(crate) fn answer(&self, before: &str, bytes: &[u8]) -> String {
+        let mut driver = Driver::new(self.config.clone(), self.peer, Model::new(self.messages));
+        for step in steps(before) {
+            act(&mut driver, step, usize::MAX);
+        }
+        driver.log.clear();
+        driver.receive(bytes);
+        let mut said = String::new();
+        for happening in &driver.log {
+            if let Happening::Sent(bytes) = happening {
+                said.push_str(&String::from_utf8_lossy(bytes));
+            }
+        }
+        said.trim_end().to_owned()
+    }
+
     /// Plays a script with its input cut into pieces.
     pub(crate) fn play_cut(&self, script: &str, piece: usize) -> String {
         let mut driver = Driver::new(self.config.clone(), self.peer, Model::new(self.messages));
@@ -119,6 +136,7 @@ fn act(driver: &mut Driver, step: &str, piece: usize) {
         ("E:", "shutdown") => driver.event(Event::Shutdown),
         ("E:", "tls") => driver.upgraded(),
         ("E:", "hold") => driver.hold = true,
+        ("E:", "silent") => driver.silent = true,
         ("E:", "durable") => driver.durable(),
         ("E:", "lost") => driver.lose(),
         ("E:", "stall") => driver.stalled = true,

@@ -192,7 +192,7 @@ fn rfc9051_7_1_every_response_code_in_every_state() {
         Code::UseAttr,
         Code::ReadOnly,
     ];
-    let source = include_str!("../../src/ask.rs");
+    let source = include_str!("../../src/ask/code.rs");
     let written = source.split_once("fn as_str(self)").map_or("", |(_, rest)| rest);
     let count = written.lines().filter(|line| line.trim().starts_with("Self::")).count();
     assert_eq!(codes.len(), count, "a code is missing here");

@@ -1,9 +1,9 @@
 //! Blocks of rows, and the fields of a row.
 
 use super::{Field, Header, ROW_MAX, Row};
-use crate::Error;
 use crate::checksum::Seeded;
 use crate::wire::{Put, Reader};
+use crate::{Error, MapId};
 
 /// The longest block, in bytes without its head.
 pub const BLOCK_MAX: usize = 16 << 20;
@@ -20,59 +20,103 @@ pub fn write_rows(
     rows: &[Row<'_>],
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
     let start = out.len();
-    let result = write(header, group, rows, out);
+    let mut fields = Vec::new();
+    begin(group, rows.len(), out);
+    let result = rows.iter().try_for_each(|row| {
+        fields.clear();
+        encode_fields(row.fields, &mut fields)?;
+        write_row(header, (row.map_id, row.guid, &fields), out)
+    });
+    finish(header, start, result, out)
+}
+
+/// As [`write_rows`], of rows whose fields are bytes already: [`encode_fields`] made them, or they were found in a file
+/// ([`super::CacheFile::bytes_of`]).
+///
+/// # Errors
+/// As [`write_rows`].
+pub fn write_encoded(
+    header: &Header,
+    group: u16,
+    rows: &[(MapId, [u8; 4], &[u8])],
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let start = out.len();
+    begin(group, rows.len(), out);
+    let result = rows.iter().try_for_each(|&row| write_row(header, row, out));
+    finish(header, start, result, out)
+}
+
+/// Appends the fields of a row to `out`, as they stand in a block.
+///
+/// # Errors
+/// [`Error::Value`] for a field that this version has no number for.
+pub fn encode_fields(fields: &[(Field<'_>, &[u8])], out: &mut Vec<u8>) -> Result<(), Error> {
+    fields.iter().try_for_each(|&(field, value)| write_field(field, value, out))
+}
+
+/// The head of a block, its length and checksum still empty, and the number of its rows.
+fn begin(group: u16, rows: usize, out: &mut Vec<u8>) {
+    if rows > 0 {
+        out.extend_from_slice(&[SYNC, CODEC_PLAIN]);
+        out.extend_from_slice(&group.to_le_bytes());
+        out.extend_from_slice(&[0; 8]); // length and checksum follow from the rows
+        out.varint(rows as u64);
+    }
+}
+
+fn write_row(
+    header: &Header,
+    (map_id, guid, fields): (MapId, [u8; 4], &[u8]),
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let Some(slot) = header.slot(map_id) else {
+        let (at, found) = (out.len() as u64, map_id.0.into());
+        return Err(Error::Value {
+            field: "map id",
+            at,
+            found,
+            allowed: "one that the file covers",
+        });
+    };
+    if fields.len() > ROW_MAX {
+        return Err(Error::TooLong {
+            what: "a cache row",
+            len: fields.len() as u64,
+            max: ROW_MAX as u64,
+        });
+    }
+    out.varint(slot.into());
+    out.extend_from_slice(&guid);
+    out.counted(fields);
+    Ok(())
+}
+
+/// Fills in the head of the block that starts at `start`, or takes it back.
+fn finish(
+    header: &Header,
+    start: usize,
+    rows: Result<(), Error>,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let len = out.len() - start;
+    let result = match rows {
+        Ok(()) if len > HEAD + BLOCK_MAX => Err(Error::TooLong {
+            what: "a cache block",
+            len: (len - HEAD) as u64,
+            max: BLOCK_MAX as u64,
+        }),
+        result => result,
+    };
     if result.is_err() {
         out.truncate(start);
     }
-    result
-}
-
-fn write(header: &Header, group: u16, rows: &[Row<'_>], out: &mut Vec<u8>) -> Result<(), Error> {
-    let start = out.len();
-    out.extend_from_slice(&[SYNC, CODEC_PLAIN]);
-    out.extend_from_slice(&group.to_le_bytes());
-    out.extend_from_slice(&[0; 8]); // length and checksum follow from the rows
-    out.varint(rows.len() as u64);
-    let mut fields = Vec::new();
-    for row in rows {
-        let Some(slot) = header.slot(row.map_id) else {
-            let (at, found) = (start as u64, row.map_id.0.into());
-            return Err(Error::Value {
-                field: "map id",
-                at,
-                found,
-                allowed: "one that the file covers",
-            });
-        };
-        fields.clear();
-        for &(field, value) in row.fields {
-            write_field(field, value, &mut fields)?;
-        }
-        if fields.len() > ROW_MAX {
-            return Err(Error::TooLong {
-                what: "a cache row",
-                len: fields.len() as u64,
-                max: ROW_MAX as u64,
-            });
-        }
-        out.varint(slot.into());
-        out.extend_from_slice(&row.guid);
-        out.counted(&fields);
-    }
-    let len = out.len() - start - HEAD;
-    if len > BLOCK_MAX {
-        return Err(Error::TooLong {
-            what: "a cache block",
-            len: len as u64,
-            max: BLOCK_MAX as u64,
-        });
+    if result.is_err() || len == 0 {
+        return result;
     }
     let head = out.get_mut(start + 4..start + 8).unwrap_or_default();
-    head.copy_from_slice(&(len as u32).to_le_bytes());
+    head.copy_from_slice(&((len - HEAD) as u32).to_le_bytes());
     let block = out.get(start..).unwrap_or_default();
     let (head, payload) = block.split_at_checked(HEAD).unwrap_or_default();
     let sum = Seeded::new(header.seed).of(&[head.get(..8).unwrap_or_default(), payload]);
@@ -154,6 +198,7 @@ impl<'a> Fields<'a> {
             Ok(5) => Field::HeaderField(self.reader.counted("header field name")?),
             Ok(6) => Field::Preview,
             Ok(7) => Field::Layout,
+            Ok(8) => Field::HeaderCommon,
             Ok(other) => Field::Other(other),
             Err(_) => return Err(Error::Number { field: "field", at }),
         };
@@ -185,6 +230,7 @@ fn write_field(field: Field<'_>, value: &[u8], out: &mut Vec<u8>) -> Result<(), 
         Field::HeaderField(_) => 5,
         Field::Preview => 6,
         Field::Layout => 7,
+        Field::HeaderCommon => 8,
         Field::Other(number) if number < Field::OTHER_LEAST => {
             let (at, found) = (out.len() as u64, number.into());
             return Err(Error::Value { field: "field", at, found, allowed: "a number from 32 on" });

@@ -128,6 +128,18 @@ impl<'a> Column<'a> {
         })
     }
 
+    /// What `make` makes of each number, by row: in memory of the right size from the start.
+    pub(super) fn rows<T>(&self, make: impl Fn(u64) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        let mut rows = Vec::with_capacity(self.rows);
+        for index in 0..self.rows.div_ceil(BLOCK) {
+            let block = self.block(index);
+            for row in 0..self.rows_of(index) {
+                rows.push(make(self.unpack(&block, row))?);
+            }
+        }
+        Ok(rows)
+    }
+
     fn rows_of(&self, block: usize) -> usize {
         (self.rows - block * BLOCK).min(BLOCK)
     }

@@ -175,23 +175,20 @@ impl<'a> Snapshot<'a> {
         let uids = self.uids()?;
         let rows = &mut mailbox.rows;
         rows.uids.reserve(uids.len());
-        rows.uids.extend(uids.ranges().flat_map(|(first, last)| (first.0..=last.0).map(Uid)));
-        rows.flags = flags
-            .iter()
-            .map(|flags| narrow("flags", flags).map(Flags))
-            .collect::<Result<_, _>>()?;
-        rows.keywords = keywords.iter().map(Keywords).collect();
-        rows.modseqs = modseqs.iter().map(ModSeq).collect();
-        rows.internal_dates = internal_dates.iter().map(signed).collect();
-        rows.save_dates = match delays {
-            false => save_dates.iter().map(signed).collect(),
-            true => {
-                let pairs = save_dates.iter().zip(&rows.internal_dates);
-                pairs.map(|(delay, date)| date.wrapping_add(signed(delay))).collect()
+        for (first, last) in uids.ranges() {
+            rows.uids.extend((first.0..=last.0).map(Uid));
+        }
+        rows.flags = flags.rows(|flags| narrow("flags", flags).map(Flags))?;
+        rows.keywords = keywords.rows(|keywords| Ok(Keywords(keywords)))?;
+        rows.modseqs = modseqs.rows(|modseq| Ok(ModSeq(modseq)))?;
+        rows.internal_dates = internal_dates.rows(|date| Ok(signed(date)))?;
+        rows.save_dates = save_dates.rows(|date| Ok(signed(date)))?;
+        if delays {
+            for (delay, date) in rows.save_dates.iter_mut().zip(&rows.internal_dates) {
+                *delay = date.wrapping_add(*delay);
             }
-        };
-        rows.map_ids =
-            map_ids.iter().map(|id| narrow("map id", id).map(MapId)).collect::<Result<_, _>>()?;
+        }
+        rows.map_ids = map_ids.rows(|id| narrow("map id", id).map(MapId))?;
         rows.set_sizes(sizes.iter());
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! The cache: whatever happens to its bytes, a value is right or missing.
 
 use index_format::cache::{
-    BLOCK_MAX, CacheFile, Field, Fields, Header, Index, ROW_MAX, Row, write_rows,
+    BLOCK_MAX, CacheFile, Field, Fields, Header, Index, ROW_MAX, Row, encode_fields, write_encoded,
+    write_rows,
 };
 use index_format::{Error, Guid, MapId};
 use proptest::collection::vec;
@@ -11,12 +12,13 @@ pub(crate) fn header() -> Header {
     Header::covering(Guid([5; 16]), MapId(5000), 99)
 }
 
-const FIELDS: [Field<'static>; 6] = [
+const FIELDS: [Field<'static>; 7] = [
     Field::Envelope,
     Field::BodyStructure,
     Field::HeaderField(b"list-id"),
     Field::HeaderField(b"references"),
     Field::Preview,
+    Field::HeaderCommon,
     Field::Other(32),
 ];
 
@@ -48,7 +50,7 @@ pub(crate) fn file(blocks: &[Vec<Value>]) -> Vec<u8> {
 }
 
 fn values() -> impl Strategy<Value = Vec<Vec<Value>>> {
-    vec(vec((0u32..6, 0usize..6, vec(any::<u8>(), 0..30)), 0..5), 0..5)
+    vec(vec((0u32..6, 0usize..FIELDS.len(), vec(any::<u8>(), 0..30)), 0..5), 0..5)
 }
 
 /// What the file should say: the latest value.
@@ -79,6 +81,23 @@ proptest! {
             index.extend(&until[index.end() as usize..]);
         }
         prop_assert!(index.iter().eq(cache.index().iter()));
+    }
+
+    #[test]
+    fn rows_that_are_bytes_already_make_the_same_block(values in vec((0u32..6, vec(any::<u8>(), 0..30)), 0..5)) {
+        let id = |slot: &u32| MapId(header().first.0 + slot);
+        let fields: Vec<_> = values.iter().map(|(_, value)| [(Field::Envelope, value.as_slice()), (Field::HeaderCommon, &b"x"[..])]).collect();
+        let rows: Vec<Row<'_>> = values.iter().zip(&fields).map(|((slot, _), fields)| Row { map_id: id(slot), guid: [7; 4], fields }).collect();
+        let bytes: Vec<Vec<u8>> = fields.iter().map(|fields| {
+            let mut bytes = Vec::new();
+            encode_fields(fields, &mut bytes).unwrap();
+            bytes
+        }).collect();
+        let encoded: Vec<_> = values.iter().zip(&bytes).map(|((slot, _), bytes)| (id(slot), [7; 4], bytes.as_slice())).collect();
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        write_rows(&header(), 3, &rows, &mut one).unwrap();
+        write_encoded(&header(), 3, &encoded, &mut other).unwrap();
+        prop_assert_eq!(one, other);
     }
 
     #[test]

@@ -573,6 +573,20 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     optional(
         "limits.store",
+        "cache_memory",
+        Kind::Size(0, 1024 * GIB),
+        |c| Slot::Usize(&mut c.store.cache_memory),
+        "Memory for the cache of what FETCH and SEARCH ask for, of all accounts; 0 turns the cache off.",
+    ),
+    optional(
+        "limits.store",
+        "cache_unwritten",
+        Kind::Size(0, 64 * GIB),
+        |c| Slot::Usize(&mut c.store.cache_unwritten),
+        "Rows of the cache that wait in memory to be written; when there are more, new ones are left out.",
+    ),
+    optional(
+        "limits.store",
         "checkpoint_size",
         Kind::Size(16 * MIB, 64 * GIB),
         |c| Slot::U64(&mut c.store.checkpoint_bytes),

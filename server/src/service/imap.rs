@@ -39,7 +39,7 @@ pub(super) struct Imap {
     now: Time,
 }
 
-/// A question whose answer is computed on another thread.
+/// A question whose answer is computed on another thread. Dropped, it is given up if that is possible.
 enum Work {
     /// The accounts are read again, then the log-in begins.
     Refresh {
@@ -140,6 +140,11 @@ impl Imap {
                 self.begin(Work::Ask { ticket, job });
                 None
             }
+            Handled::Slices(work) => {
+                let job = self.shared.run_slices(work);
+                self.begin(Work::Ask { ticket, job });
+                None
+            }
         }
     }
 
@@ -168,7 +173,7 @@ impl Imap {
             LogIn::Done(name) => return self.on_password(ticket, &user, name),
             LogIn::Hash(work) => work,
         };
-        match self.shared.hashes.run(self.peer.addr.map(|addr| addr.ip()), work) {
+        match self.shared.pools.hashes.run(self.peer.addr.map(|addr| addr.ip()), work) {
             Ok(job) => {
                 self.begin(Work::Hash { ticket, user, job });
                 None

@@ -24,10 +24,20 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Where an account's files are: for those who read them without the account's lock.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// Another one each time the account is loaded.
+    pub(crate) id: u64,
+    pub(crate) dir: PathBuf,
+    /// Whose its logs and cache files say they are.
+    pub(crate) owner: Guid,
+}
+
 /// One account of the store.
 pub struct Account {
     name: String,
-    dir: PathBuf,
+    home: Arc<Home>,
     store: Guid,
     state: Mutex<State>,
     logs: Mutex<Logs>,
@@ -50,6 +60,8 @@ pub(crate) struct State {
     pub(crate) position: u64,
     /// Mailboxes whose counters or recent floor the list's log does not know yet.
     pub(crate) dirty: BTreeSet<Guid>,
+    /// Numbers of cache files whose messages have lost references since they were swept; `None`: any may have.
+    pub(crate) cache_sweep: Option<BTreeSet<u32>>,
 }
 
 /// The container that is appended to.
@@ -115,11 +127,14 @@ impl Account {
             list_position: 0,
             position: 0,
             dirty: BTreeSet::new(),
+            cache_sweep: None,
         };
         let logs = Logs { list: list_log, map: map_log, mailboxes: BTreeMap::new() };
+        static HOMES: AtomicU64 = AtomicU64::new(1);
+        let id = HOMES.fetch_add(1, Ordering::Relaxed);
         let account = Self {
             name: name.to_owned(),
-            dir,
+            home: Arc::new(Home { id, dir, owner }),
             store,
             state: Mutex::new(state),
             logs: Mutex::new(logs),
@@ -137,7 +152,12 @@ impl Account {
 
     /// Its directory.
     pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+        &self.home.dir
+    }
+
+    /// Where its files are.
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        &self.home
     }
 
     /// The store it belongs to.
@@ -147,7 +167,7 @@ impl Account {
 
     /// The path of a container.
     pub(crate) fn container_path(&self, number: u32) -> PathBuf {
-        self.dir.join(paths::container(number))
+        self.home.container_path(number)
     }
 
     /// Takes the account's lock.
@@ -208,11 +228,18 @@ impl Account {
     ) -> Result<&'a mut Mbox, StoreError> {
         if !state.mailboxes.contains_key(&guid) {
             let entry = state.list.by_guid(guid).ok_or(StoreError::NoMailbox)?;
-            let (mailbox, log) = Mbox::load(files, &self.dir, entry)?;
+            let (mailbox, log) = Mbox::load(files, &self.home.dir, entry)?;
             self.logs().mailboxes.insert(guid, log);
             state.mailboxes.insert(guid, mailbox);
         }
         state.mailboxes.get_mut(&guid).ok_or(StoreError::NoMailbox)
+    }
+}
+
+impl Home {
+    /// The path of a container.
+    pub(crate) fn container_path(&self, number: u32) -> PathBuf {
+        self.dir.join(paths::container(number))
     }
 }
 

@@ -4,6 +4,7 @@
 //! queueing it ([`Store::submit`]) is what makes it happen.
 
 use super::account::{Account, Pending, State};
+use super::cache;
 use super::error::StoreError;
 use super::feed;
 use super::logfile;
@@ -123,6 +124,13 @@ impl Change {
         let number = state.map.transactions();
         if let Err(error) = state.map.apply(transaction) {
             return Err(bug(account, &error));
+        }
+        if let Some(sweep) = &mut state.cache_sweep {
+            for op in &transaction.ops {
+                if let map::Op::RefsRemove(ids) = op {
+                    sweep.extend(ids.iter().map(cache::number));
+                }
+            }
         }
         self.log(account, LogName::Map, number, payload, logfile::State::default());
         Ok(())

@@ -81,18 +81,20 @@ impl Store {
         writer.journal.written >= self.config.checkpoint_bytes
             || writer.touched.len() >= self.config.checkpoint_files
             || writer.journal.wants_spare().is_some()
+            || self.cache.calls()
     }
 
     /// The thread that keeps house.
     pub(crate) fn keep_house(self: &Arc<Self>, clock: &Clock) {
         let mut last = clock.now();
         while self.due.wait() {
+            self.cache.forget_idle(clock.now().0);
             self.measure_space();
             self.resume();
             self.prepare_spare();
+            let aged = clock.now().0.saturating_sub(last.0) >= self.config.checkpoint_ms;
             let due = {
                 let writer = self.writer();
-                let aged = clock.now().0.saturating_sub(last.0) >= self.config.checkpoint_ms;
                 writer.journal.written >= self.config.checkpoint_bytes
                     || writer.touched.len() >= self.config.checkpoint_files
                     || (aged && writer.journal.written > 0)
@@ -102,8 +104,16 @@ impl Store {
                     tracing::error!(%error, "the checkpoint failed and is tried again; the journal grows until it succeeds");
                 }
                 last = clock.now();
+            } else if self.cache.calls() || (aged && self.cache.has_unwritten()) {
+                self.write_cache();
+                last = if aged { clock.now() } else { last };
             }
         }
+    }
+
+    /// Writes what waits for the cache's files.
+    fn write_cache(&self) {
+        self.cache.write(&self.files, &|| u64::from_le_bytes(self.random()));
     }
 
     /// Tries whether what failed works again.
@@ -188,7 +198,13 @@ impl Store {
             return Err(error);
         }
         self.writer().journal.retire(covered)?;
-        self.remove_garbage(covered)
+        self.remove_garbage(covered)?;
+        // After the syncs, so that none of them waits for it.
+        for account in self.loaded_accounts() {
+            self.cache.sweep(&self.files, &account, &|| u64::from_le_bytes(self.random()));
+        }
+        self.write_cache();
+        Ok(())
     }
 
     fn each_log(&self, mut each: impl FnMut(&mut LogFile)) {

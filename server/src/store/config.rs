@@ -31,6 +31,10 @@ pub struct StoreConfig {
     pub reserve: u64,
     /// Open files kept for reading and appending.
     pub open_files: usize,
+    /// Bytes of cache files kept in memory, of all accounts; 0 turns the cache off.
+    pub cache_memory: usize,
+    /// Bytes of cache rows that wait in memory to be written; when there are more, new ones are left out.
+    pub cache_unwritten: usize,
     /// Mailboxes made with an account, with their special use (RFC 6154); INBOX is always made.
     pub default_mailboxes: Vec<(String, SpecialUse)>,
 }
@@ -67,6 +71,8 @@ impl Default for StoreConfig {
             message_max: 512 << 20,
             reserve: 128 << 20,
             open_files: 4096,
+            cache_memory: 64 << 20,
+            cache_unwritten: 8 << 20,
             default_mailboxes: vec![
                 special("Drafts", SpecialUse::Drafts),
                 special("Sent", SpecialUse::Sent),

@@ -5,6 +5,7 @@
 //! journal names it. Dropping a [`Delivery`] gives the message up and leaves nothing.
 
 use super::account::{Account, Container, Pending, State};
+use super::cache::{Facts, Head};
 use super::change::Change;
 use super::error::StoreError;
 use super::ops::keyword_error;
@@ -131,7 +132,7 @@ pub(crate) struct Mail<'a> {
 /// The text of a message that has all come in.
 pub(crate) enum Body {
     Memory { bytes: Arc<[u8]>, content: Content },
-    Spool(Spool),
+    Spool { spool: Spool, facts: Option<Facts> },
 }
 
 /// The text of a message while it comes in.
@@ -140,18 +141,25 @@ pub(crate) struct Gather {
     limit: usize,
     memory: Vec<u8>,
     spool: Option<Spool>,
+    /// What is learnt of a message that goes to a file.
+    head: Option<Head>,
 }
 
 impl Gather {
     /// Up to `limit` bytes stay in memory.
     pub(crate) fn new(store: Arc<Store>, limit: usize) -> Self {
-        Self { store, limit, memory: Vec::new(), spool: None }
+        Self { store, limit, memory: Vec::new(), spool: None, head: None }
     }
 
     pub(crate) fn write(&mut self, text: &[u8]) -> Result<(), StoreError> {
         if self.spool.is_none() && self.memory.len() + text.len() > self.limit {
             let mut spool = Spool::create(&self.store)?;
             spool.write(&self.memory)?;
+            if self.store.cache.is_on() {
+                let mut head = Head::new();
+                head.feed(&self.memory);
+                self.head = Some(head);
+            }
             self.memory = Vec::new();
             self.spool = Some(spool);
         }
@@ -161,7 +169,11 @@ impl Gather {
                 if spool.len + text.len() as u64 > max {
                     return Err(StoreError::TooLarge { max });
                 }
-                spool.write(text)
+                spool.write(text)?;
+                if let Some(head) = &mut self.head {
+                    head.feed(text);
+                }
+                Ok(())
             }
             None => {
                 self.memory.extend_from_slice(text);
@@ -182,7 +194,7 @@ impl Gather {
 
     pub(crate) fn finish(self) -> Result<Body, StoreError> {
         Ok(match self.spool {
-            Some(spool) => Body::Spool(spool),
+            Some(spool) => Body::Spool { spool, facts: self.head.and_then(Head::finish) },
             None => {
                 let content = Content::of(&self.memory);
                 Body::Memory { bytes: self.memory.into(), content }
@@ -250,7 +262,7 @@ impl Store {
         for mail in mails {
             places.push(match mail.body {
                 Body::Memory { .. } => Ok(None),
-                Body::Spool(spool) => self.place_large(mail, spool, Guid(guid)).map(Some),
+                Body::Spool { spool, .. } => self.place_large(mail, spool, Guid(guid)).map(Some),
             });
         }
         let all = session != 0;
@@ -265,6 +277,7 @@ impl Store {
         let mut change = Change::default();
         let mut results = Vec::with_capacity(mails.len());
         let mut touched = Vec::new();
+        let mut saved = Vec::new();
         for (mail, place) in mails.iter().zip(places) {
             // Each message of a MULTIAPPEND has a GUID of its own; copies of one delivery share theirs.
             let guid = Guid(if all { self.random() } else { guid });
@@ -277,8 +290,9 @@ impl Store {
                 (_, Err(error)) => Err(error),
                 (None, Ok(_)) => Err(StoreError::NoMailbox),
             };
-            if let Ok((mailbox, _)) = &result {
+            if let Ok((mailbox, id, _)) = &result {
                 touched.push((mail.account, *mailbox));
+                saved.push((mail, *id, guid));
             } else if all {
                 // Only the first can fail once nothing is assigned yet; later ones have been checked by it.
                 if !change.is_empty() {
@@ -287,7 +301,7 @@ impl Store {
                 let error = result.err().unwrap_or(StoreError::Lost);
                 return (0, vec![Err(error); mails.len()]);
             }
-            results.push(result.map(|(_, saved)| saved));
+            results.push(result.map(|(.., saved)| saved));
         }
         if change.is_empty() {
             return (0, results);
@@ -299,7 +313,33 @@ impl Store {
             let guids: Vec<Guid> = of_account.map(|(_, guid)| *guid).collect();
             self.touch(state, &guids, position);
         }
+        drop(locked);
+        self.cache_saved(&saved);
         (position, results)
+    }
+
+    /// Puts messages that were just saved into the cache, while their change is on its way to the journal.
+    fn cache_saved(&self, saved: &[(&Mail<'_>, dbox_format::map::MapId, Guid)]) {
+        if !self.cache.is_on() {
+            return;
+        }
+        // A message for many recipients is one body, looked at once.
+        for mails in saved.chunk_by(|(one, ..), (other, ..)| std::ptr::eq(one.body, other.body)) {
+            let made;
+            let facts = match mails.first().map(|(mail, ..)| mail.body) {
+                Some(Body::Memory { bytes, .. }) => {
+                    made = Facts::of(bytes);
+                    made.as_ref()
+                }
+                Some(Body::Spool { facts, .. }) => facts.as_ref(),
+                None => None,
+            };
+            for (mail, id, guid) in mails {
+                if let Some(row) = facts.and_then(|facts| facts.row(mail.prefix)) {
+                    self.cache.add(mail.account.home(), (*id, guid.0), row);
+                }
+            }
+        }
     }
 
     /// The steps that save one message.
@@ -311,7 +351,7 @@ impl Store {
         guid: Guid,
         place: Option<Place>,
         session: u64,
-    ) -> Result<(Guid, Saved), StoreError> {
+    ) -> Result<(Guid, dbox_format::map::MapId, Saved), StoreError> {
         let entry = state.list.by_name(mail.mailbox).ok_or(StoreError::NoMailbox)?;
         let mailbox = entry.guid;
         let mut draft = Draft::new(&state.map);
@@ -330,7 +370,7 @@ impl Store {
                 gathered = Some((container, pending, tail));
                 place
             }
-            (None, Body::Spool(_)) => return Err(StoreError::Lost),
+            (None, Body::Spool { .. }) => return Err(StoreError::Lost),
         };
         let offset = gathered.as_ref().map_or(FILE_HEADER_LEN, |(container, ..)| container.end);
         let added = Added {
@@ -368,7 +408,7 @@ impl Store {
             let at = if offset == FILE_HEADER_LEN { 0 } else { offset };
             change.message(mail.account, map_id.0, (place.container, at), pending, tail);
         }
-        Ok((mailbox, Saved { uid: uid.0, uidvalidity, guid: guid.0, size: place.size }))
+        Ok((mailbox, map_id, Saved { uid: uid.0, uidvalidity, guid: guid.0, size: place.size }))
     }
 
     /// Room for a small message in the account's container, or in its next one.

@@ -8,6 +8,9 @@ mod fetch;
 mod search;
 mod source;
 
+#[cfg(test)]
+pub(crate) use source::Source;
+
 use super::account::Account;
 use super::error::StoreError;
 use super::mailbox::Mbox;
@@ -15,6 +18,7 @@ use super::message::Handle;
 use super::ops::{Named, Storing};
 use super::store::Store;
 use crate::signal::Signal;
+use crate::slices::Slices;
 use append::Append;
 use imap_proto::fetch::DecodedPart;
 use imap_proto::{
@@ -63,6 +67,8 @@ pub enum Handled {
     Now(Answer),
     /// To be run where waiting does no harm.
     Work(Box<dyn FnOnce() -> Answer + Send>),
+    /// To be run slice by slice where computing does no harm.
+    Slices(Box<dyn Slices<Result = Answer>>),
 }
 
 impl ImapUser {

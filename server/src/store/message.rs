@@ -1,6 +1,6 @@
 //! Reading messages: from memory while their containers are not written yet, else from the containers.
 
-use super::account::{Account, Pending, State};
+use super::account::{Account, Home, Pending, State};
 use super::error::StoreError;
 use super::files::Files;
 use dbox_format::Seed;
@@ -9,7 +9,6 @@ use dbox_format::map::{Entry, MapId};
 use runtime_smol::fs::{File, Open};
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Bytes read of a large record to see its head.
@@ -21,12 +20,14 @@ const WHOLE: u64 = 256 << 10;
 #[derive(Clone)]
 pub(crate) enum Location {
     Memory(Pending),
-    Container { path: PathBuf, seed: Seed, offset: u64, record_len: u64 },
+    Container { number: u32, seed: Seed, offset: u64, record_len: u64 },
 }
 
 /// A message that can be read without any lock.
 #[derive(Clone)]
 pub(crate) struct Message {
+    pub(crate) home: Arc<Home>,
+    pub(crate) id: MapId,
     pub(crate) location: Location,
     pub(crate) size: u64,
     pub(crate) guid: [u8; 16],
@@ -48,15 +49,10 @@ impl Message {
             Some(pending) => Location::Memory(pending.clone()),
             None => {
                 let seed = state.map.container(container)?.seed;
-                Location::Container {
-                    path: account.container_path(container),
-                    seed,
-                    offset,
-                    record_len,
-                }
+                Location::Container { number: container, seed, offset, record_len }
             }
         };
-        Some(Self { location, size, guid: guid.0 })
+        Some(Self { home: account.home().clone(), id, location, size, guid: guid.0 })
     }
 
     /// Whether it is small enough to be held whole.
@@ -78,7 +74,8 @@ impl Message {
                 out.extend_from_slice(&pending.body);
                 Ok(())
             }
-            Location::Container { path, seed, offset, record_len } => {
+            Location::Container { number, seed, offset, record_len } => {
+                let path = &self.home.container_path(*number);
                 let file = files.get(path, Open::Write).map_err(ReadError::Store)?;
                 let damaged = |why: &dyn std::fmt::Display| {
                     ReadError::Store(StoreError::damaged(
@@ -128,7 +125,8 @@ impl Message {
                 out.extend_from_slice(whole.get(start..end).unwrap_or_default());
                 Ok(())
             }
-            Location::Container { path, offset, .. } => {
+            Location::Container { number, offset, .. } => {
+                let path = &self.home.container_path(*number);
                 let file = files.get(path, Open::Write)?;
                 for part in self.layout(files)?.ranges(range) {
                     let start = out.len();
@@ -144,9 +142,10 @@ impl Message {
     }
 
     fn layout(&self, files: &Files) -> Result<Layout, StoreError> {
-        let Location::Container { path, seed, offset, record_len } = &self.location else {
+        let Location::Container { number, seed, offset, record_len } = &self.location else {
             return Err(StoreError::NoMailbox);
         };
+        let path = &self.home.container_path(*number);
         let file = files.get(path, Open::Write)?;
         let damaged = |error| {
             StoreError::damaged(path, format_args!("the message at byte {offset}: {error}"))

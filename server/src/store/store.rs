@@ -5,6 +5,7 @@
 
 use super::account::Account;
 use super::apply;
+use super::cache::Cache;
 use super::change::Change;
 use super::checkpoint::Due;
 use super::commit::{Commit, Entry, Generation, Outcome};
@@ -35,6 +36,7 @@ pub struct Store {
     pub(crate) files: Files,
     pub(crate) config: StoreConfig,
     pub(crate) commit: Commit,
+    pub(crate) cache: Cache,
     root: PathBuf,
     guid: Guid,
     epoch: u32,
@@ -129,6 +131,7 @@ impl Store {
         recovered.finish(&files)?;
         Ok(Arc::new(Self {
             files,
+            cache: Cache::new(&config),
             config,
             commit: Commit::default(),
             root: root.to_owned(),

@@ -29,6 +29,7 @@ mod offlineimap;
 mod operator;
 mod postfix;
 mod python;
+mod search;
 mod serve;
 mod stop;
 mod swaks;

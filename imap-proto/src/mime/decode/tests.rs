@@ -47,7 +47,20 @@ fn encoded_words() {
     assert_eq!(words("=?windows-1252?B?gA==?="), "€");
     assert_eq!(words("=?utf-8?b?w6k?= x"), "é x");
     assert_eq!(words("=?utf-8?x?abc?= =?utf-8?q?abc"), "=?utf-8?x?abc?= =?utf-8?q?abc");
+    assert_eq!(words("=?utf-8?b?w6k?= =?utf-8?x?a?= b"), "é =?utf-8?x?a?= b");
     assert_eq!(words("=?=?utf-8?q?a?="), "=?a");
+}
+
+#[test]
+fn characters_cut_by_words_are_whole_again() {
+    assert_eq!(words("=?utf-8?b?w6nD?= =?utf-8?b?qQ==?="), "éé");
+    assert_eq!(words("=?UTF-8?q?=C3?=\t=?utf-8?q?=A9?= x"), "é x");
+    assert_eq!(words("=?koi8-r?q?=CD=C1?= =?utf-8?q?=D1=82=D1=8C?="), "мать");
+    assert_eq!(
+        words("=?iso-2022-jp?B?GyRCJDMkcxsoQg==?= =?iso-2022-jp?B?GyRCJEskQSRPGyhC?="),
+        "こんにちは"
+    );
+    assert_eq!(words("=?gb2312?B?xOO6ww==?= =?big5?B?p0GmbqFB?="), "你好你好，");
 }
 
 proptest! {

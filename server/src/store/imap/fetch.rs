@@ -16,11 +16,21 @@ use index_format::Guid;
 use index_format::mailbox::Row;
 use std::sync::Arc;
 
+/// Messages looked up at once: about as many as fill an answer.
+const STEP: usize = 64;
+
 /// One row to be rendered once the account's lock is released.
 struct Wanted {
     seq: Seq,
     row: Row,
     message: Option<Message>,
+}
+
+/// Some rows of a batch, looked up under one lock.
+struct Step {
+    wanted: Vec<Option<Wanted>>,
+    keywords: Arc<[Keyword]>,
+    position: u64,
 }
 
 /// What a batch needs, apart from the session: it may run on another thread.
@@ -57,6 +67,13 @@ impl ImapUser {
             })),
         }
     }
+}
+
+/// Why a row can't be given.
+enum Failed {
+    Read(ReadError),
+    /// RFC 3516 §4.3: BINARY of a part whose encoding isn't known.
+    UnknownEncoding,
 }
 
 impl Batch {
@@ -112,90 +129,83 @@ impl Batch {
     }
 
     fn full_rows(&self, wait: bool) -> Result<Answer, ReadError> {
-        let (wanted, complete, keywords, position) = self.look_up().map_err(ReadError::Store)?;
         let mut rows = Rows::with_capacity(self.ask.budget.min(64 << 10) + 4096);
-        let mut source = Source::new(&self.store, wait);
         let mut served = 0;
-        for (skipped, wanted) in &wanted {
-            served += skipped + 1;
-            source.set(wanted.message.as_ref());
-            let bits = [wanted.row.keywords.0];
-            let guid =
-                wanted.message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
-            let meta = self.meta(&wanted.row, &keywords, &bits, guid);
-            let (items, with_flags) = self.ask.items_of(meta.uid);
-            match render_row(&mut rows, items, with_flags, wanted.seq, &meta, &mut source) {
-                // A row that can't be had is left out (RFC 2180 §4.1.2); the log has the reason.
-                Ok(()) | Err(SourceError::Gone) => {}
-                Err(error) => match source.error.take() {
-                    Some(ReadError::WouldBlock) => return Err(ReadError::WouldBlock),
-                    // What is read so far goes out; the damaged one is refused when it comes first.
-                    Some(ReadError::Store(_)) | None if served > skipped + 1 => {
+        let mut position = 0;
+        let mut named = self.ask.runs.iter().flat_map(|run| {
+            (0..run.count).map(|step| (Seq(run.seq.0 + step), Uid(run.uid.0 + step)))
+        });
+        'all: loop {
+            let step = self.look_up(named.by_ref().take(STEP)).map_err(ReadError::Store)?;
+            if step.wanted.is_empty() {
+                break;
+            }
+            position = position.max(step.position);
+            let mut source = Source::new(&self.store, wait);
+            for wanted in &step.wanted {
+                served += 1;
+                // What is gone has no row and is served with that.
+                let Some(wanted) = wanted else { continue };
+                match self.full_row(&mut rows, wanted, &step.keywords, &mut source) {
+                    Ok(()) => {}
+                    // What is read so far goes out; the next batch begins with this one.
+                    Err(_) if served > 1 => {
                         served -= 1;
-                        break;
+                        break 'all;
                     }
-                    Some(ReadError::Store(error)) => return Err(ReadError::Store(error)),
-                    None if error == SourceError::UnknownEncoding => {
+                    Err(Failed::Read(error)) => return Err(error),
+                    Err(Failed::UnknownEncoding) => {
                         let text = "Transfer encoding is not known".into();
                         return Ok(Answer::No { code: Some(Code::UnknownCte), text });
                     }
-                    None => {
-                        let why = format!("message {}: {error}", meta.uid.0);
-                        return Err(ReadError::Store(StoreError::damaged(self.account.dir(), why)));
-                    }
-                },
-            }
-            if rows.held() >= self.ask.budget {
-                return Ok(Answer::Rows {
-                    pieces: rows.into_pieces(),
-                    served,
-                    position: Position(position),
-                });
+                }
+                if rows.held() >= self.ask.budget {
+                    break 'all;
+                }
             }
         }
-        let all: u32 = self.ask.runs.iter().map(|run| run.count).sum();
-        let served = if complete && self.is_whole(&wanted, served) { all } else { served };
-        Ok(Answer::Rows {
-            pieces: rows.into_pieces(),
-            served: served.max(1),
-            position: Position(position),
-        })
+        Ok(Answer::Rows { pieces: rows.into_pieces(), served, position: Position(position) })
     }
 
-    /// Whether all wanted rows were served, so that the ones behind them, which are gone, are served too.
-    fn is_whole(&self, wanted: &[(u32, Wanted)], served: u32) -> bool {
-        wanted.iter().map(|(skipped, _)| skipped + 1).sum::<u32>() == served
+    fn full_row<'a>(
+        &self,
+        rows: &mut Rows,
+        wanted: &'a Wanted,
+        keywords: &[Keyword],
+        source: &mut Source<'a>,
+    ) -> Result<(), Failed> {
+        source.set(wanted.message.as_ref());
+        let bits = [wanted.row.keywords.0];
+        let guid = wanted.message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
+        let meta = self.meta(&wanted.row, keywords, &bits, guid);
+        let (items, with_flags) = self.ask.items_of(meta.uid);
+        match render_row(rows, items, with_flags, wanted.seq, &meta, source) {
+            // A row that can't be had is left out (RFC 2180 §4.1.2); the log has the reason.
+            Ok(()) | Err(SourceError::Gone) => Ok(()),
+            Err(SourceError::UnknownEncoding) => Err(Failed::UnknownEncoding),
+            Err(error) => Err(Failed::Read(source.error.take().unwrap_or_else(|| {
+                let why = format!("message {}: {error}", meta.uid.0);
+                ReadError::Store(StoreError::damaged(self.account.dir(), why))
+            }))),
+        }
     }
 
-    /// The rows with their messages' places: each with how many before it are gone.
-    #[allow(clippy::type_complexity, reason = "taken apart at once")]
-    fn look_up(&self) -> Result<(Vec<(u32, Wanted)>, bool, Arc<[Keyword]>, u64), StoreError> {
+    /// The rows with their messages' places, `None` for those that are gone.
+    fn look_up(&self, named: impl Iterator<Item = (Seq, Uid)>) -> Result<Step, StoreError> {
         let mut state = self.account.lock()?;
         let state = &mut *state;
         self.account.mailbox(&self.store.files, state, self.guid)?;
         let Some(mbox) = state.mailboxes.get(&self.guid) else { return Err(StoreError::NoMailbox) };
-        let mut wanted = Vec::new();
-        let mut skipped = 0;
-        let mut bytes = 0;
-        let mut complete = true;
-        'runs: for run in &self.ask.runs {
-            for step in 0..run.count {
-                let Some(row) = row_of(mbox, Uid(run.uid.0 + step)) else {
-                    skipped += 1;
-                    continue;
-                };
-                let message = Message::find(&self.account, state, MapId(row.map_id.0));
-                bytes += row.size;
-                wanted.push((skipped, Wanted { seq: Seq(run.seq.0 + step), row, message }));
-                skipped = 0;
-                // Rows of whole messages reach the budget long before the batch ends.
-                if self.ask.items.needs().whole && bytes > 4 * self.ask.budget as u64 {
-                    complete = false;
-                    break 'runs;
-                }
-            }
-        }
-        Ok((wanted, complete, mbox.keywords.clone(), mbox.position))
+        let wanted = named.map(|(seq, uid)| {
+            let row = row_of(mbox, uid)?;
+            let message = Message::find(&self.account, state, MapId(row.map_id.0));
+            Some(Wanted { seq, row, message })
+        });
+        Ok(Step {
+            wanted: wanted.collect(),
+            keywords: mbox.keywords.clone(),
+            position: mbox.position,
+        })
     }
 
     fn meta<'a>(&self, row: &Row, names: &'a [Keyword], bits: &'a [u64], guid: u128) -> Meta<'a> {

@@ -1,21 +1,30 @@
 //! SEARCH: columns first, messages only where columns leave it open.
+//!
+//! What a mailbox of some thousand messages answers at once is answered at once. All else goes by slices: the account's
+//! lock is held for a bounded number of rows at a time and never while a message is read, and between two messages the
+//! search may pause or be given up.
 
 use super::fetch::{email_id, meta};
 use super::source::Source;
-use super::{Handled, INLINE, ImapUser, refusal};
+use super::{Handled, ImapUser, refusal};
+use crate::slices::{Progress, Slices, Turn};
 use crate::store::account::Account;
 use crate::store::error::StoreError;
-use crate::store::message::Message;
+use crate::store::message::{Message, ReadError};
 use crate::store::store::Store;
 use dbox_format::map::MapId;
-use imap_proto::search::{Columns, Program};
-use imap_proto::{Answer, FoundModSeqs, ModSeq, Uid, UidSet};
+use imap_proto::fetch::SourceError;
+use imap_proto::search::{Columns, Look, Program};
+use imap_proto::{Answer, FoundModSeqs, Keyword, ModSeq, Uid, UidSet};
 use index_format::Guid;
+use index_format::mailbox::Row;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Messages looked at between two releases of the account's lock.
-const SLICE: usize = 4096;
+/// Tests of columns between two looks at the time, the account's lock held: under a millisecond.
+const TESTS: usize = 1 << 15;
+/// And messages that are found in the map meanwhile, each of which takes as long as some ten tests.
+const OPEN: usize = 1024;
 
 impl ImapUser {
     pub(super) fn search(&mut self, program: Arc<Program>) -> Handled {
@@ -23,15 +32,27 @@ impl ImapUser {
             Ok(view) => view,
             Err(error) => return Handled::Now(refusal(&error, false)),
         };
-        let (store, account, depends) =
-            (self.store.clone(), self.account.clone(), self.depends.clone());
-        let (guid, recent) = (view.guid, view.recent.clone());
-        let quick = program.reads().is_none() && !self.is_big();
-        let work = move || {
-            search(&store, &account, guid, (&recent, &program), &depends)
-                .unwrap_or_else(|error| refusal(&error, false))
+        let mut search = Search {
+            store: self.store.clone(),
+            account: self.account.clone(),
+            depends: self.depends.clone(),
+            guid: view.guid,
+            recent: view.recent.clone(),
+            program,
+            after: Some(0),
+            open: Vec::new(),
+            look: Look::default(),
+            hits: Hits::default(),
         };
-        if quick { Handled::Now(work()) } else { Handled::Work(Box::new(work)) }
+        if search.program.reads().is_none() {
+            // Rows alone answer it: often the first are all.
+            match search.look_at_rows() {
+                Err(error) => return Handled::Now(refusal(&error, false)),
+                Ok(()) if search.after.is_none() => return Handled::Now(search.answer()),
+                Ok(()) => {}
+            }
+        }
+        Handled::Slices(Box::new(search))
     }
 }
 
@@ -45,7 +66,7 @@ impl ImapUser {
         let guid = self.view()?.guid;
         let mut state = self.account.lock()?;
         let mbox = self.account.mailbox(&self.store.files, &mut state, guid)?;
-        let mut hits = Hits::default();
+        let (mut found, mut hits) = (UidSet::new(), Hits::default());
         if mbox.mailbox.highest_modseq().0 > modseq.0 {
             let (all, modseqs) = (mbox.mailbox.uids(), mbox.mailbox.modseqs());
             for (first, last) in uids.ranges() {
@@ -53,114 +74,182 @@ impl ImapUser {
                 let rows = mbox.mailbox.find_range(first..=last);
                 let uids = all.get(rows.clone()).unwrap_or_default();
                 let rows = uids.iter().zip(modseqs.get(rows).unwrap_or_default());
-                for (uid, found) in rows.filter(|(_, found)| found.0 > modseq.0) {
-                    hits.add(Uid(uid.0), ModSeq(found.0));
+                for (uid, of) in rows.filter(|(_, of)| of.0 > modseq.0) {
+                    found.push(Uid(uid.0));
+                    hits.note(Uid(uid.0), ModSeq(of.0));
                 }
             }
         }
         self.hold(mbox.position);
-        Ok(Answer::Found { uids: hits.uids, modseqs: hits.modseqs })
+        Ok(Answer::Found { uids: found, modseqs: hits.modseqs })
     }
 }
 
-fn search(
-    store: &Arc<Store>,
-    account: &Account,
+/// A SEARCH on its way.
+struct Search {
+    store: Arc<Store>,
+    account: Arc<Account>,
+    depends: Arc<AtomicU64>,
     guid: Guid,
-    (recent, program): (&UidSet, &Program),
-    depends: &AtomicU64,
-) -> Result<Answer, StoreError> {
-    let mut hits = Hits::default();
-    let mut after = 0;
-    loop {
-        let (last, open) = slice(store, account, (guid, after), (recent, program), &mut hits)?;
-        for (row, message, keywords) in &open {
-            let bits = [row.keywords.0];
-            let guid = message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
-            let meta = meta(row, keywords, &bits, recent.contains(Uid(row.uid.0)), guid);
-            let mut source = Source::new(store, true);
-            source.set(message.as_ref());
-            // A message that can't be read matches nothing; the log has the reason.
-            if program.message(&meta, &mut source).unwrap_or(false) {
-                hits.add(meta.uid, meta.modseq);
-            }
-        }
-        match last {
-            Some(last) => after = last,
-            None => {
-                depends.fetch_max(hits.position, Ordering::Relaxed);
-                return Ok(Answer::Found { uids: hits.uids, modseqs: hits.modseqs });
-            }
-        }
-    }
+    recent: UidSet,
+    program: Arc<Program>,
+    /// The last UID whose row was looked at; `None` when all were.
+    after: Option<u32>,
+    /// Messages to be looked at, the next one last.
+    open: Vec<Open>,
+    /// How far the next one was looked at.
+    look: Look,
+    hits: Hits,
+}
+
+/// A row that columns don't decide.
+struct Open {
+    row: Row,
+    message: Option<Message>,
+    keywords: Arc<[Keyword]>,
 }
 
 /// What was found so far.
 #[derive(Default)]
 struct Hits {
-    uids: UidSet,
+    /// By columns, and by their text: each ascending, which is what makes it cheap to add to them.
+    by_row: UidSet,
+    by_text: UidSet,
     modseqs: FoundModSeqs,
+    /// The lowest and the highest UID found.
+    ends: Option<(Uid, Uid)>,
     /// The last change that any of it may reflect.
     position: u64,
 }
 
 impl Hits {
-    fn add(&mut self, uid: Uid, modseq: ModSeq) {
-        // Rows that columns don't decide come after others that stand behind them.
-        if self.uids.first().is_none_or(|first| uid < first) {
+    /// Takes note of the mod-sequence of a message that was found, in whatever order.
+    fn note(&mut self, uid: Uid, modseq: ModSeq) {
+        let (first, last) = self.ends.unwrap_or((uid, uid));
+        if uid <= first {
             self.modseqs.first = modseq;
         }
-        if self.uids.last().is_none_or(|last| uid > last) {
+        if uid >= last {
             self.modseqs.last = modseq;
         }
+        self.ends = Some((first.min(uid), last.max(uid)));
         self.modseqs.highest = self.modseqs.highest.max(modseq);
-        self.uids.push(uid);
     }
 }
 
-/// A row that columns don't decide.
-type Open = (index_format::mailbox::Row, Option<Message>, Arc<[imap_proto::Keyword]>);
+impl Slices for Search {
+    type Result = Answer;
 
-/// Looks at the next rows behind UID `after`; gives the last UID looked at, or `None` at the end, and the open rows.
-fn slice(
-    store: &Store,
-    account: &Account,
-    (guid, after): (Guid, u32),
-    (recent, program): (&UidSet, &Program),
-    hits: &mut Hits,
-) -> Result<(Option<u32>, Vec<Open>), StoreError> {
-    let mut state = account.lock()?;
-    let state = &mut *state;
-    account.mailbox(&store.files, state, guid)?;
-    let Some(mbox) = state.mailboxes.get(&guid) else { return Err(StoreError::NoMailbox) };
-    hits.position = hits.position.max(mbox.position);
-    let rows = mbox
-        .mailbox
-        .find_range(index_format::Uid(after.saturating_add(1))..=index_format::Uid(u32::MAX));
-    let more = rows.len() > SLICE;
-    let needs_guid = program.reads_email_id();
-    let mut open = Vec::new();
-    let mut last = None;
-    for index in rows.take(SLICE) {
-        let Some(row) = mbox.mailbox.row(index) else { continue };
-        let bits = [row.keywords.0];
-        let guid = if needs_guid { email_id(state, &row).unwrap_or_default() } else { 0 };
-        let meta = meta(&row, &mbox.keywords, &bits, recent.contains(Uid(row.uid.0)), guid);
-        last = Some(row.uid.0);
-        match program.columns(&meta) {
-            Columns::Yes => hits.add(meta.uid, meta.modseq),
-            Columns::No => {}
-            Columns::Needs(_) => {
-                open.push((
-                    row,
-                    Message::find(account, state, MapId(row.map_id.0)),
-                    mbox.keywords.clone(),
-                ));
+    fn go_on(&mut self, turn: &Turn<'_>) -> Progress<Answer> {
+        loop {
+            match self.look_at_messages(turn) {
+                Looked::All => {}
+                Looked::Some => return Progress::More,
+                Looked::WouldBlock => return Progress::Waits,
+            }
+            if self.after.is_none() {
+                return Progress::Done(self.answer());
+            }
+            if turn.is_over() {
+                return Progress::More;
+            }
+            if let Err(error) = self.look_at_rows() {
+                return Progress::Done(refusal(&error, false));
             }
         }
     }
-    Ok((last.filter(|_| more), open))
 }
 
-/// Keeps the bound beside its other user.
-const _: () = assert!(INLINE as usize == SLICE);
+/// How far the open messages were looked at.
+enum Looked {
+    All,
+    Some,
+    WouldBlock,
+}
+
+impl Search {
+    /// Looks at the next rows under the account's lock.
+    fn look_at_rows(&mut self) -> Result<(), StoreError> {
+        let Some(after) = self.after else { return Ok(()) };
+        let mut state = self.account.lock()?;
+        let state = &mut *state;
+        self.account.mailbox(&self.store.files, state, self.guid)?;
+        let Some(mbox) = state.mailboxes.get(&self.guid) else { return Err(StoreError::NoMailbox) };
+        self.hits.position = self.hits.position.max(mbox.position);
+        let mut rows = mbox
+            .mailbox
+            .find_range(index_format::Uid(after.saturating_add(1))..=index_format::Uid(u32::MAX));
+        let needs_guid = self.program.reads_email_id();
+        let most = (TESTS / self.program.len().max(1)).max(64);
+        let mut last = after;
+        for index in rows.by_ref().take(most) {
+            let Some(row) = mbox.mailbox.row(index) else { continue };
+            last = row.uid.0;
+            let bits = [row.keywords.0];
+            let uid = Uid(row.uid.0);
+            let guid = if needs_guid { email_id(state, &row).unwrap_or_default() } else { 0 };
+            let meta = meta(&row, &mbox.keywords, &bits, self.recent.contains(uid), guid);
+            match self.program.columns(&meta) {
+                Columns::Yes => {
+                    self.hits.by_row.push(uid);
+                    self.hits.note(uid, meta.modseq);
+                }
+                Columns::No => {}
+                Columns::Needs(_) => {
+                    let message = Message::find(&self.account, state, MapId(row.map_id.0));
+                    self.open.push(Open { row, message, keywords: mbox.keywords.clone() });
+                    if self.open.len() >= OPEN {
+                        break;
+                    }
+                }
+            }
+        }
+        self.after = (!rows.is_empty()).then_some(last);
+        self.open.reverse();
+        Ok(())
+    }
+
+    /// Looks at the messages that rows left open.
+    fn look_at_messages(&mut self, turn: &Turn<'_>) -> Looked {
+        let open = std::mem::take(&mut self.open);
+        let mut left = open.len();
+        let mut source = Source::new(&self.store, turn.may_wait);
+        source.turn = Some(turn);
+        let mut looked = Looked::All;
+        for Open { row, message, keywords } in open.iter().rev() {
+            let (bits, uid) = ([row.keywords.0], Uid(row.uid.0));
+            let guid = message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
+            let meta = meta(row, keywords, &bits, self.recent.contains(uid), guid);
+            source.set(message.as_ref());
+            match self.program.go_on(&meta, &mut source, &mut self.look) {
+                Ok(true) => {
+                    self.hits.by_text.push(uid);
+                    self.hits.note(uid, meta.modseq);
+                }
+                Ok(false) => {}
+                Err(SourceError::Paused) => {
+                    looked = Looked::Some;
+                    break;
+                }
+                Err(_) if matches!(source.error, Some(ReadError::WouldBlock)) => {
+                    looked = Looked::WouldBlock;
+                    break;
+                }
+                // A message that can't be read matches nothing; the log has the reason.
+                Err(_) => self.look = Look::default(),
+            }
+            left -= 1;
+        }
+        drop(source);
+        self.open = open;
+        self.open.truncate(left);
+        looked
+    }
+
+    fn answer(&mut self) -> Answer {
+        self.depends.fetch_max(self.hits.position, Ordering::Relaxed);
+        let Hits { by_row, by_text, modseqs, .. } = std::mem::take(&mut self.hits);
+        let uids = if by_text.is_empty() { by_row } else { by_row.union(&by_text) };
+        Answer::Found { uids, modseqs }
+    }
+}

@@ -1,10 +1,15 @@
-//! A stored message as FETCH and SEARCH look at it: read when first needed, parsed when first needed.
+//! A stored message as FETCH and SEARCH look at it: what the cache has is taken from there; else the message is read
+//! when first needed, parsed when first needed, and what was learnt goes to the cache.
 
+use crate::store::cache::{
+    HEADER_ASKED, HEADER_WHOLE, Held, Spot, encode, header_end, header_value, is_common,
+};
 use crate::store::message::{Handle, Message, ReadError};
 use crate::store::store::Store;
 use imap_proto::Blob;
-use imap_proto::fetch::{MessageSource, SourceError};
+use imap_proto::fetch::{FieldNames, MessageSource, SourceError};
 use imap_proto::mime::{Limits, Mime, Parser};
+use index_format::cache::Field;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,10 +17,12 @@ use std::sync::Arc;
 const STEP: u64 = 64 << 10;
 
 /// One message after another; buffers are kept between them.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     store: &'a Arc<Store>,
     /// Whether a disk may be waited for.
     wait: bool,
+    /// What bounds the time of a search.
+    pub(super) turn: Option<&'a crate::slices::Turn<'a>>,
     message: Option<&'a Message>,
     whole: Vec<u8>,
     has_whole: bool,
@@ -23,15 +30,27 @@ pub(super) struct Source<'a> {
     header: Vec<u8>,
     has_header: bool,
     wire: Vec<u8>,
+    /// What the cache knows of the messages around this one.
+    held: Option<Held>,
+    missed: Missed,
     /// Why the last read failed, in the store's words.
     pub(super) error: Option<ReadError>,
 }
 
+/// What was asked for and is not in the cache.
+#[derive(Clone, Copy, Default)]
+struct Missed {
+    wire: bool,
+    body: bool,
+    header: bool,
+}
+
 impl<'a> Source<'a> {
-    pub(super) fn new(store: &'a Arc<Store>, wait: bool) -> Self {
+    pub(crate) fn new(store: &'a Arc<Store>, wait: bool) -> Self {
         Self {
             store,
             wait,
+            turn: None,
             message: None,
             whole: Vec::new(),
             has_whole: false,
@@ -39,12 +58,15 @@ impl<'a> Source<'a> {
             header: Vec::new(),
             has_header: false,
             wire: Vec::new(),
+            held: None,
+            missed: Missed::default(),
             error: None,
         }
     }
 
     /// Looks at another message.
-    pub(super) fn set(&mut self, message: Option<&'a Message>) {
+    pub(crate) fn set(&mut self, message: Option<&'a Message>) {
+        self.keep();
         self.message = message;
         self.has_whole = false;
         self.has_header = false;
@@ -85,6 +107,10 @@ impl<'a> Source<'a> {
     }
 
     fn read_step(&mut self, range: Range<u64>) -> Result<(), SourceError> {
+        // Of a large message nothing more is read: nobody waits for what it says.
+        if self.turn.is_some_and(|turn| turn.is_given_up()) {
+            return Err(SourceError::Gone);
+        }
         let message = self.message()?;
         self.wire.clear();
         let mut wire = std::mem::take(&mut self.wire);
@@ -113,6 +139,92 @@ impl<'a> Source<'a> {
         self.mime = Some(parser.finish());
         Ok(())
     }
+
+    /// Where the cache has a value of this message.
+    fn find(&mut self, field: Field<'_>) -> Result<Option<Spot>, SourceError> {
+        let message = self.message()?;
+        if !self.store.cache.is_on() {
+            return Ok(None);
+        }
+        if !self.held.as_ref().is_some_and(|held| held.is_of(&message.home, message.id)) {
+            let (files, cache) = (&self.store.files, &self.store.cache);
+            match cache.hold(files, &message.home, message.id, self.wait) {
+                Ok(held) => self.held = Some(held),
+                Err(_) => return Err(self.fail(ReadError::WouldBlock)),
+            }
+        }
+        Ok(self.held.as_ref().and_then(|held| held.find(message.id, message.guid, field)))
+    }
+
+    fn value(&self, spot: Spot) -> &[u8] {
+        self.held.as_ref().map(|held| held.value(spot)).unwrap_or_default()
+    }
+
+    /// Header fields that the cache has, if they include what is asked for.
+    fn find_header(&mut self, common: impl FnOnce() -> bool) -> Result<Option<Spot>, SourceError> {
+        match self.find(Field::Header)? {
+            None if common() => self.find(Field::HeaderCommon),
+            found => Ok(found),
+        }
+    }
+
+    /// Adds what was missed to the cache.
+    fn keep(&mut self) {
+        let missed = std::mem::take(&mut self.missed);
+        if let Some(message) = self.message
+            && (missed.wire || missed.body || missed.header)
+            && self.store.cache.is_on()
+            && let Some(row) = self.row(missed)
+            && self.store.cache.add(&message.home, (message.id, message.guid), row)
+        {
+            self.store.due.call();
+        }
+    }
+
+    /// A row of what is at hand and not in the cache yet.
+    fn row(&mut self, missed: Missed) -> Option<Arc<[u8]>> {
+        // Whoever missed the header of a small message has read all of it: one row has everything.
+        if missed.header && self.has_whole && matches!(self.find(Field::Envelope), Ok(None)) {
+            self.parse().ok()?;
+        }
+        let mut values: Vec<(Field<'_>, Vec<u8>)> = Vec::new();
+        if let Some(mime) = &self.mime {
+            let mut write = |field, write: &dyn Fn(&Mime, &mut Vec<u8>)| {
+                let mut value = Vec::new();
+                write(mime, &mut value);
+                values.push((field, value));
+            };
+            write(Field::Envelope, &|mime, out| mime.write_envelope(out));
+            write(Field::BodyStructure, &|mime, out| mime.write_structure(true, out));
+            if missed.body {
+                write(Field::Body, &|mime, out| mime.write_structure(false, out));
+            }
+        }
+        let known = matches!(self.find_header(|| true), Ok(Some(_)));
+        let header = if self.has_whole {
+            let end = header_end(&self.whole, 0).unwrap_or(self.whole.len());
+            self.whole.get(..end)
+        } else if self.has_header {
+            Some(self.header.as_slice())
+        } else {
+            None
+        };
+        if let Some(header) = header.filter(|_| missed.header || !known) {
+            let most = if missed.header && known { HEADER_ASKED } else { HEADER_WHOLE };
+            let (field, value) = header_value(header, most);
+            values.push((field, value.unwrap_or_else(|| header.to_vec())));
+        }
+        values.retain(|(field, _)| matches!(self.find(*field), Ok(None)));
+        let fields: Vec<(Field<'_>, &[u8])> =
+            values.iter().map(|(field, value)| (*field, value.as_slice())).collect();
+        encode(&fields)
+    }
+}
+
+impl Drop for Source<'_> {
+    fn drop(&mut self) {
+        self.keep();
+    }
 }
 
 impl MessageSource for Source<'_> {
@@ -121,6 +233,10 @@ impl MessageSource for Source<'_> {
     }
 
     fn envelope(&mut self) -> Result<&[u8], SourceError> {
+        if let Some(spot) = self.find(Field::Envelope)? {
+            return Ok(self.value(spot));
+        }
+        self.missed.wire = true;
         self.parse()?;
         self.wire.clear();
         if let Some(mime) = &self.mime {
@@ -130,6 +246,12 @@ impl MessageSource for Source<'_> {
     }
 
     fn body_structure(&mut self, extended: bool) -> Result<&[u8], SourceError> {
+        let field = if extended { Field::BodyStructure } else { Field::Body };
+        if let Some(spot) = self.find(field)? {
+            return Ok(self.value(spot));
+        }
+        self.missed.wire |= extended;
+        self.missed.body |= !extended;
         self.parse()?;
         self.wire.clear();
         if let Some(mime) = &self.mime {
@@ -140,6 +262,12 @@ impl MessageSource for Source<'_> {
 
     fn header(&mut self) -> Result<&[u8], SourceError> {
         let limit = Limits::default().header;
+        if !self.has_whole && !self.has_header {
+            if let Some(spot) = self.find(Field::Header)? {
+                return Ok(self.value(spot));
+            }
+            self.missed.header = true;
+        }
         if self.small()?.is_some() {
             let end = header_end(&self.whole, 0).unwrap_or(self.whole.len());
             let end = end.min(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -166,12 +294,35 @@ impl MessageSource for Source<'_> {
         Ok(&self.header)
     }
 
+    fn header_fields(&mut self, names: &FieldNames) -> Result<&[u8], SourceError> {
+        match self.find_header(|| names.sorted().all(is_common))? {
+            Some(spot) => Ok(self.value(spot)),
+            None => self.header(),
+        }
+    }
+
+    fn header_field(&mut self, name: &[u8]) -> Result<&[u8], SourceError> {
+        match self.find_header(|| is_common(name))? {
+            Some(spot) => Ok(self.value(spot)),
+            None => self.header(),
+        }
+    }
+
     fn mime(&mut self) -> Result<&Mime, SourceError> {
         self.parse()?;
         self.mime.as_ref().ok_or(SourceError::Gone)
     }
 
     fn read(&mut self, range: Range<u64>) -> Result<&[u8], SourceError> {
+        // BODY[HEADER] is read like any other section.
+        if !self.has_whole
+            && let Some(spot) = self.find(Field::Header)?
+            && let Ok(end) = usize::try_from(range.end)
+            && end <= spot.len()
+        {
+            let start = usize::try_from(range.start).unwrap_or(end);
+            return Ok(self.value(spot).get(start..end).unwrap_or_default());
+        }
         if self.small()?.is_some() {
             let at = |offset| usize::try_from(offset).unwrap_or(usize::MAX).min(self.whole.len());
             return Ok(self.whole.get(at(range.start)..at(range.end)).unwrap_or_default());
@@ -181,30 +332,12 @@ impl MessageSource for Source<'_> {
         Ok(&self.wire)
     }
 
+    fn is_due(&self) -> bool {
+        self.turn.is_some_and(|turn| turn.is_over())
+    }
+
     fn blob(&mut self) -> Result<Blob, SourceError> {
         let message = self.message()?.clone();
         Ok(Blob::new(Handle { message, store: self.store.clone() }))
-    }
-}
-
-/// Where the header block ends, its empty line included; `from` is where to begin to look.
-fn header_end(bytes: &[u8], from: usize) -> Option<usize> {
-    // A message may begin with the empty line.
-    if from == 0 {
-        if bytes.starts_with(b"\r\n") {
-            return Some(2);
-        }
-        if bytes.starts_with(b"\n") {
-            return Some(1);
-        }
-    }
-    let mut at = from;
-    loop {
-        at += bytes.get(at..)?.iter().position(|byte| *byte == b'\n')? + 1;
-        match bytes.get(at..)? {
-            [b'\n', ..] => return Some(at + 1),
-            [b'\r', b'\n', ..] => return Some(at + 2),
-            _ => {}
-        }
     }
 }

@@ -5,10 +5,10 @@ use runtime_smol::sim::{SimFs, Variant};
 use std::path::Path;
 
 /// A way to damage a file, and what it is called.
-type Damage = (&'static str, fn(&mut Vec<u8>));
+pub(super) type Damage = (&'static str, fn(&mut Vec<u8>));
 
 /// Ways to damage a file.
-const DAMAGES: [Damage; 7] = [
+pub(super) const DAMAGES: [Damage; 7] = [
     ("emptied", Vec::clear),
     ("cut in half", |bytes| bytes.truncate(bytes.len() / 2)),
     ("short of one byte", |bytes| {

@@ -1,7 +1,7 @@
 //! Mod-sequences: nothing is told of one before it is durable, and what a reply told is what stays.
 
-use super::world::{Op, World};
-use crate::store::imap::{Handled, ImapUser};
+use super::world::{Op, World, at_once};
+use crate::store::imap::ImapUser;
 use imap_proto::{
     Answer, Ask, Flags, MailboxName, ModSeq, StatusItems, StoreAction, Stored, StoredRows,
     SystemFlags, Uid, UidSet,
@@ -11,10 +11,7 @@ use std::sync::Arc;
 
 /// An answer, and the position that it waits for.
 fn ask(user: &mut ImapUser, ask: Ask) -> (Answer, u64) {
-    let answer = match user.ask(ask) {
-        Handled::Now(answer) => answer,
-        Handled::Work(work) => work(),
-    };
+    let answer = at_once(user.ask(ask));
     let own = if let Answer::Stored(stored) = &answer { stored.position.0 } else { 0 };
     (answer, own.max(user.take_position()))
 }

@@ -1,22 +1,26 @@
 //! A store on a simulated disk, the operations of the tests, and the model that says what they lead to.
 
+use crate::slices::{Progress, Turn};
 use crate::store::account::Account;
+use crate::store::cache::header_end;
 use crate::store::commit::Outcome;
 use crate::store::config::StoreConfig;
 use crate::store::delivery::Target;
 use crate::store::error::StoreError;
-use crate::store::imap::{Handled, ImapUser};
+use crate::store::imap::{Handled, ImapUser, Source};
 use crate::store::message::Message;
 use crate::store::ops::{Named, Storing};
 use crate::store::store::{Random, Store};
 use dbox_format::map::MapId;
+use imap_proto::fetch::MessageSource;
+use imap_proto::mime::{Limits, Parser};
 use imap_proto::{Answer, Ask, Flags, MailboxName, StoreAction, StoredRows, SystemFlags, UidSet};
 use index_format::list::SpecialUse;
 use runtime_smol::sim::SimFs;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What a crash test does to the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,13 +116,56 @@ fn random(seed: u64) -> Random {
 }
 
 pub(super) fn open(fs: &SimFs, seed: u64) -> Result<Arc<Store>, StoreError> {
+    open_with(fs, seed, config())
+}
+
+pub(super) fn open_with(
+    fs: &SimFs,
+    seed: u64,
+    config: StoreConfig,
+) -> Result<Arc<Store>, StoreError> {
     Store::open(
         Arc::new(fs.clone()),
         Path::new("/data"),
-        config(),
+        config,
         random(seed),
         Box::new(|| 1_800_000_000),
     )
+}
+
+/// The answer, whatever thread would give it.
+pub(super) fn at_once(handled: Handled) -> Answer {
+    match handled {
+        Handled::Now(answer) => answer,
+        Handled::Work(work) => work(),
+        Handled::Slices(mut slices) => {
+            match slices.go_on(&Turn::endless(&AtomicBool::new(false))) {
+                Progress::Done(answer) => answer,
+                Progress::More | Progress::Waits => panic!("an endless turn has no pause"),
+            }
+        }
+    }
+}
+
+/// Whether the cache says of a message what its text says, whatever became of the cache's files.
+fn check_cached(store: &Arc<Store>, message: &Message, text: &[u8]) -> Result<(), StoreError> {
+    let different = |what: &str| StoreError::damaged(Path::new("cache"), what);
+    let mut parser = Parser::new(Limits::default());
+    parser.feed(text);
+    let mime = parser.finish();
+    let mut expected = Vec::new();
+    mime.write_envelope(&mut expected);
+    let mut source = Source::new(store, true);
+    source.set(Some(message));
+    if source.envelope().map_err(|_| different("the cache fails"))? != expected {
+        return Err(different("the cache has another ENVELOPE"));
+    }
+    let header = source.header_field(b"subject").map_err(|_| different("the cache fails"))?;
+    let end = header_end(text, 0).unwrap_or(text.len());
+    if header != &text[..end] {
+        return Err(different("the cache has another header"));
+    }
+    Ok(())
 }
 
 impl World {
@@ -254,13 +301,12 @@ impl World {
                 first,
             }) {
                 Handled::Now(Answer::Proceed) => user.body(text.as_bytes()),
-                Handled::Now(_) | Handled::Work(_) => return Err(StoreError::Lost),
+                Handled::Now(_) | Handled::Work(_) | Handled::Slices(_) => {
+                    return Err(StoreError::Lost);
+                }
             }
         }
-        let answer = match user.ask(Ask::AppendCommit) {
-            Handled::Now(answer) => answer,
-            Handled::Work(work) => work(),
-        };
+        let answer = at_once(user.ask(Ask::AppendCommit));
         if let Answer::Appended { position, .. } = answer {
             Ok(position.0)
         } else {
@@ -304,6 +350,7 @@ impl World {
                         format!("message {} of {name}: {error:?}", row.uid.0),
                     )
                 })?;
+                check_cached(&self.store, &message, &text)?;
                 if text.len() as u64 != row.size {
                     return Err(StoreError::damaged(
                         self.account.dir(),

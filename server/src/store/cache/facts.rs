@@ -1,0 +1,292 @@
+//! What a row says of a message, and which header fields it has.
+
+use super::ROW_MAX;
+use imap_proto::mime::header::RawFields;
+use imap_proto::mime::{FieldName, Limits, Mime, Parser};
+use index_format::cache::{COMMON_HEADER, Field, encode_fields};
+use std::sync::Arc;
+
+/// A header block up to this many bytes is kept whole, a longer one by its common fields.
+pub(crate) const HEADER_WHOLE: usize = 2 << 10;
+/// A header block up to this many bytes is kept whole once somebody has asked for more than the common fields.
+pub(crate) const HEADER_ASKED: usize = 12 << 10;
+/// A message whose header block is longer gets no row while it comes in.
+const HEADER: usize = 64 << 10;
+/// A message whose structure takes more bytes than this gets no row while it comes in.
+const HELD: usize = 64 << 10;
+
+/// ENVELOPE and BODYSTRUCTURE of a message, as they go on the wire.
+pub(crate) struct Facts {
+    /// One behind the other.
+    wire: Vec<u8>,
+    envelope: usize,
+    header: Vec<u8>,
+}
+
+impl Facts {
+    /// Of a message in memory; `None` when its header is too long to look at.
+    pub(crate) fn of(message: &[u8]) -> Option<Self> {
+        let end = header_end(message, 0).unwrap_or(message.len());
+        let header = message.get(..end).filter(|header| header.len() <= HEADER)?;
+        let mut parser = Parser::new(Limits::default());
+        parser.feed(message);
+        Some(Self::new(&parser.finish(), header.to_vec()))
+    }
+
+    fn new(mime: &Mime, header: Vec<u8>) -> Self {
+        let mut wire = Vec::with_capacity(1024);
+        mime.write_envelope(&mut wire);
+        let envelope = wire.len();
+        mime.write_structure(true, &mut wire);
+        Self { wire, envelope, header }
+    }
+
+    /// The row of the message behind `prefix`, which is whole header lines; `None` when the two together may be
+    /// another message than one after the other.
+    pub(crate) fn row(&self, prefix: &[u8]) -> Option<Arc<[u8]>> {
+        if !prefix.is_empty() && !may_precede(prefix, &self.header) {
+            return None;
+        }
+        let (envelope, structure) = self.wire.split_at_checked(self.envelope)?;
+        let header = [prefix, &self.header].concat();
+        let (field, value) = header_value(&header, HEADER_WHOLE);
+        encode(&[
+            (Field::Envelope, envelope),
+            (Field::BodyStructure, structure),
+            (field, value.as_deref().unwrap_or(&header)),
+        ])
+    }
+}
+
+/// A message that passes by: parsed on its way, in at most [`HEADER`] and [`HELD`] bytes and those of a piece.
+pub(crate) struct Head {
+    /// Gone once the message is too much.
+    parser: Option<Parser>,
+    /// The header block so far, and whether that is all of it.
+    header: Vec<u8>,
+    complete: bool,
+}
+
+impl Head {
+    pub(crate) fn new() -> Self {
+        Self { parser: Some(Parser::new(Limits::default())), header: Vec::new(), complete: false }
+    }
+
+    /// Takes the next bytes.
+    pub(crate) fn feed(&mut self, text: &[u8]) {
+        let Some(parser) = &mut self.parser else { return };
+        parser.feed(text);
+        if parser.held() > HELD || self.header.len() > HEADER {
+            *self = Self { parser: None, header: Vec::new(), complete: true };
+            return;
+        }
+        if !self.complete {
+            // The empty line may straddle two pieces.
+            let from = self.header.len().saturating_sub(3);
+            let room = (HEADER + 1).saturating_sub(self.header.len());
+            self.header.extend_from_slice(text.get(..room).unwrap_or(text));
+            if let Some(end) = header_end(&self.header, from) {
+                self.header.truncate(end);
+                self.complete = true;
+            }
+        }
+    }
+
+    /// The message is complete; `None` when it was too much.
+    pub(crate) fn finish(self) -> Option<Facts> {
+        let header = Some(self.header).filter(|header| header.len() <= HEADER)?;
+        Some(Facts::new(&self.parser?.finish(), header))
+    }
+}
+
+/// Whether ENVELOPE and BODYSTRUCTURE stay as they are when these lines stand before the message.
+fn may_precede(prefix: &[u8], header: &[u8]) -> bool {
+    // A line that begins with white space would continue the last field of the prefix (RFC 5322 §2.2.3).
+    prefix.ends_with(b"\r\n")
+        && !matches!(header, [b' ' | b'\t', ..])
+        && header_end(prefix, 0).is_none()
+        && RawFields::new(prefix).all(|field| FieldName::of(field.name).is_none())
+}
+
+/// The bytes of a row, as many of its values as fit; `None` for none.
+pub(crate) fn encode(fields: &[(Field<'_>, &[u8])]) -> Option<Arc<[u8]>> {
+    let mut out = Vec::with_capacity(fields.iter().map(|(_, value)| value.len() + 8).sum());
+    for field in fields {
+        let before = out.len();
+        let encoded = encode_fields(&[*field], &mut out);
+        if encoded.is_err() || out.len() > ROW_MAX {
+            out.truncate(before);
+        }
+    }
+    (!out.is_empty()).then(|| out.into())
+}
+
+/// How a header block is kept, `None` standing for the block itself: whole up to `most` bytes.
+pub(crate) fn header_value(header: &[u8], most: usize) -> (Field<'static>, Option<Vec<u8>>) {
+    if header.len() <= most {
+        return (Field::Header, None);
+    }
+    let mut common = Vec::with_capacity(1024);
+    let mut end = 0;
+    for field in RawFields::new(header) {
+        end = field.range.end;
+        if is_common(field.name) {
+            common.extend_from_slice(header.get(field.range).unwrap_or_default());
+        }
+    }
+    // The empty line, if there is one: HEADER.FIELDS shows it (RFC 9051 §6.4.5.1).
+    common.extend_from_slice(header.get(end..).unwrap_or_default());
+    (Field::HeaderCommon, Some(common))
+}
+
+/// Whether a field, named in any case, is one of [`COMMON_HEADER`].
+pub(crate) fn is_common(name: &[u8]) -> bool {
+    COMMON_HEADER
+        .binary_search_by(|known| {
+            known.iter().copied().cmp(name.iter().map(u8::to_ascii_lowercase))
+        })
+        .is_ok()
+}
+
+/// Where the header block ends, its empty line included; `from` is where to begin to look.
+pub(crate) fn header_end(bytes: &[u8], from: usize) -> Option<usize> {
+    // A message may begin with the empty line.
+    if from == 0 {
+        if bytes.starts_with(b"\r\n") {
+            return Some(2);
+        }
+        if bytes.starts_with(b"\n") {
+            return Some(1);
+        }
+    }
+    let mut at = from;
+    loop {
+        at += memchr::memchr(b'\n', bytes.get(at..)?)? + 1;
+        match bytes.get(at..)? {
+            [b'\n', ..] => return Some(at + 1),
+            [b'\r', b'\n', ..] => return Some(at + 2),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use index_format::cache::Fields;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// Pieces that headers and bodies are made of, well and badly.
+    fn message() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop::sample::select(vec![
+            "Subject: one\r\n",
+            "Subject : two\r\n",
+            "From: Ann <a@b>, c@d\n",
+            "Content-Type: multipart/mixed; boundary=b\r\n",
+            "Content-Type: message/rfc822\r\n",
+            "X-Spam-Score: 1\r\n",
+            "Reply-To:",
+            " folded\r\n",
+            "\tfolded\n",
+            "\r\n",
+            "\n",
+            "no colon\r\n",
+            "--b\r\n",
+            "--b--\r\n",
+            "text",
+            "\r",
+            "\0",
+            ":",
+        ]);
+        vec(piece, 0..14).prop_map(|pieces| pieces.concat().into_bytes())
+    }
+
+    fn values(row: &[u8]) -> Vec<(String, Vec<u8>)> {
+        Fields::new(row).map(|(field, value)| (format!("{field:?}"), value.to_vec())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn lines_in_front_change_the_header_alone(message in message(), lines in 0usize..5) {
+            let prefix = [
+                &b"Return-Path: <r@example.org>\r\n"[..],
+                b"Delivered-To: u1\r\nReceived: by\r\n\tloft\r\n",
+                b"Subject: a field that ENVELOPE shows\r\n",
+                b"X-Cut: ",
+                b"\r\n",
+            ][lines];
+            let facts = Facts::of(&message).unwrap();
+            let whole = Facts::of(&[prefix, &message].concat()).unwrap().row(b"").unwrap();
+            match facts.row(prefix) {
+                Some(row) => prop_assert_eq!(values(&row), values(&whole)),
+                None => prop_assert!(lines >= 2 || message.starts_with(b" ") || message.starts_with(b"\t")),
+            }
+        }
+
+        #[test]
+        fn a_message_in_pieces_has_the_row_of_the_whole(message in message(), size in 1usize..40) {
+            let mut head = Head::new();
+            message.chunks(size).for_each(|piece| head.feed(piece));
+            let row = head.finish().unwrap().row(b"").unwrap();
+            prop_assert_eq!(values(&row), values(&Facts::of(&message).unwrap().row(b"").unwrap()));
+        }
+
+        #[test]
+        fn common_fields_are_those_of_the_whole_header(message in message()) {
+            let end = header_end(&message, 0).unwrap_or(message.len());
+            let header = &message[..end];
+            let (field, common) = header_value(header, 0);
+            let common = common.unwrap_or_else(|| header.to_vec());
+            prop_assert!(field == Field::HeaderCommon || header.is_empty());
+            let named = |block: &[u8]| -> Vec<Vec<u8>> {
+                let fields = RawFields::new(block).filter(|field| is_common(field.name));
+                fields.map(|field| block[field.range].to_vec()).collect()
+            };
+            prop_assert_eq!(named(header), named(&common));
+            let fields = RawFields::new(header).last().map_or(0, |field| field.range.end);
+            let empty_line = header.get(fields..).unwrap_or_default();
+            prop_assert_eq!([&named(&common).concat(), empty_line].concat(), common);
+        }
+    }
+
+    #[test]
+    fn a_long_header_is_kept_by_its_common_fields_and_a_huge_one_not_at_all() {
+        let trace = "X-Trace: some host\r\n".repeat(200);
+        let long = format!("{trace}Subject: found\r\n\r\nbody");
+        let row = Facts::of(long.as_bytes()).unwrap().row(b"X-To: u1\r\n");
+        let values = values(&row.unwrap());
+        assert_eq!(values[2], ("HeaderCommon".to_owned(), b"Subject: found\r\n\r\n".to_vec()));
+        let huge = format!("{}\r\n", trace.repeat(20));
+        assert!(Facts::of(huge.as_bytes()).is_none());
+        let mut head = Head::new();
+        huge.as_bytes().chunks(1000).for_each(|piece| head.feed(piece));
+        assert!(head.finish().is_none());
+        let parts = format!(
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}",
+            "--b\r\nContent-Type: text/plain\r\n\r\n".repeat(5000)
+        );
+        let mut head = Head::new();
+        for piece in parts.as_bytes().chunks(1000) {
+            head.feed(piece);
+            let held = head.parser.as_ref().map_or(0, Parser::held) + head.header.capacity();
+            assert!(held <= HELD + HEADER, "{held} bytes");
+        }
+        assert!(head.finish().is_none());
+    }
+
+    #[test]
+    fn the_common_names_are_sorted_and_in_lower_case() {
+        assert!(COMMON_HEADER.is_sorted());
+        assert!(COMMON_HEADER.iter().all(|name| is_common(&name.to_ascii_uppercase())));
+        assert!(!is_common(b"received"));
+    }
+
+    #[test]
+    fn a_row_takes_the_values_that_fit() {
+        let (small, large) = (vec![1; 100], vec![2; ROW_MAX]);
+        let row = encode(&[(Field::Envelope, &large), (Field::Header, &small)]).unwrap();
+        assert_eq!(values(&row), [("Header".to_owned(), small)]);
+        assert!(encode(&[(Field::Envelope, &large)]).is_none());
+    }
+}
