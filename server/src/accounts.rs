@@ -5,14 +5,52 @@
 //!   holds nothing that would need escaping in a log or a path.
 //! - A wrong name costs as much time as a wrong password.
 
+pub mod directory;
+pub mod edit;
+pub mod passwd_file;
+pub mod password;
+mod remembered;
+
+use imap_proto::Secret;
+use runtime_smol::Time;
 use std::fmt;
 use std::hint::black_box;
 
-/// The name of an account that exists: 1 to 64 characters of `a-z`, `0-9`, `.`, `_` and `-`.
+/// The longest name of an account, in bytes.
+const NAME_MAX: usize = 128;
+
+/// The name of an account: 1 to 128 characters of `a-z`, `0-9`, `.`, `_`, `-` and `@`.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct AccountName(Box<str>);
 
+/// Why a text is no account's name.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// It has no characters, or too many.
+    #[error("a user name has 1 to {NAME_MAX} characters, this has {0}")]
+    Length(usize),
+    /// A character that is not allowed.
+    #[error("{0:?} can't stand in a user name; letters, digits and the characters . _ - @ can")]
+    Character(char),
+}
+
 impl AccountName {
+    /// The account that is written so; capital letters are the same as small ones.
+    ///
+    /// # Errors
+    /// What is not allowed in a name.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
+        if let Some(other) = text.chars().find(|&c| !allowed(c)) {
+            return Err(NameError::Character(other));
+        }
+        if text.is_empty() || text.len() > NAME_MAX {
+            return Err(NameError::Length(text.len()));
+        }
+        Ok(Self(text.to_ascii_lowercase().into()))
+    }
+
     /// The name as the store knows it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -26,13 +64,38 @@ impl fmt::Display for AccountName {
     }
 }
 
-/// Where accounts come from. Calls don't wait.
+/// Where accounts come from. Calls don't wait, unless they say so.
 pub trait Accounts: Send + Sync {
     /// The account, if `user` names one and `password` is its password. Both are as the client sent them.
-    fn authenticate(&self, user: &[u8], password: &[u8]) -> Option<AccountName>;
+    fn log_in(&self, user: &[u8], password: &Secret, now: Time) -> LogIn;
 
     /// The account that takes mail for this address; `local` is unquoted, `domain` is `None` for a bare local part.
     fn recipient(&self, local: &str, domain: Option<&str>) -> Option<AccountName>;
+
+    /// Whether who they are may have changed: [`Accounts::refresh`] should then come before the next question.
+    fn is_stale(&self) -> bool {
+        false
+    }
+
+    /// Reads again who they are. Waits for a disk.
+    fn refresh(&self) {}
+}
+
+/// The answer to a log-in.
+pub enum LogIn {
+    /// It is known: the account, or that there is none of this name and password.
+    Done(Option<AccountName>),
+    /// A password has to be hashed: the call takes long, and is for the hash pool.
+    Hash(Box<dyn FnOnce() -> Option<AccountName> + Send>),
+}
+
+impl fmt::Debug for LogIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(name) => f.debug_tuple("Done").field(name).finish(),
+            Self::Hash(_) => f.write_str("Hash"),
+        }
+    }
 }
 
 /// The accounts of `loft demo`: `u1` to `uN`, one password for all, any domain.
@@ -46,6 +109,13 @@ impl Demo {
     #[must_use]
     pub fn new(count: u32, password: &str) -> Self {
         Self { count, password: password.into() }
+    }
+
+    fn authenticate(&self, user: &[u8], password: &[u8]) -> Option<AccountName> {
+        let right = same(&self.password, password);
+        // A local part that was not quoted has no `@`.
+        let local = user.split(|&byte| byte == b'@').next()?;
+        self.find(local).filter(|_| right)
     }
 
     /// `uN`, in any case, with or without `+folder`.
@@ -68,11 +138,8 @@ impl fmt::Debug for Demo {
 }
 
 impl Accounts for Demo {
-    fn authenticate(&self, user: &[u8], password: &[u8]) -> Option<AccountName> {
-        let right = same(&self.password, password);
-        // A local part that was not quoted has no `@`.
-        let local = user.split(|&byte| byte == b'@').next()?;
-        self.find(local).filter(|_| right)
+    fn log_in(&self, user: &[u8], password: &Secret, _now: Time) -> LogIn {
+        LogIn::Done(self.authenticate(user, password.expose()))
     }
 
     fn recipient(&self, local: &str, _domain: Option<&str>) -> Option<AccountName> {

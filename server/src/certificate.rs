@@ -1,16 +1,19 @@
-//! The self-signed certificate of `loft demo`, made at the first start and kept beside the mail.
+//! The server's certificate: one that it is given, or a self-signed one, made at the first start and kept beside the
+//! mail.
 //!
 //! Invariant: the key is durable before the certificate is made from it, so whatever a crash leaves can be completed.
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use runtime_smol::fs::{self, Fs};
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Below the data directory.
 const DIR: &str = "tls";
@@ -36,6 +39,28 @@ pub enum Error {
     Key {
         /// The file.
         path: PathBuf,
+    },
+    /// A file that was named holds no certificate.
+    #[error("{} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that was named holds no key.
+    #[error("{} holds no private key in PEM (-----BEGIN PRIVATE KEY-----)", path.display())]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// They are no pair, or of a kind that TLS has no use for.
+    #[error("cannot use {} with the key {}: {source}", certificate.display(), key.display())]
+    Pair {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What the TLS library says.
+        source: rustls::Error,
     },
     /// The random numbers or the signature failed.
     #[error("cannot make a certificate: {0}")]
@@ -97,6 +122,69 @@ pub fn server(
     Ok(config(vec![certificate.der().clone()], key()?, alpn)?)
 }
 
+/// The certificate that new connections get; it can be replaced while the server runs.
+#[derive(Debug)]
+pub struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl Current {
+    /// This one.
+    #[must_use]
+    pub fn new(key: Arc<CertifiedKey>) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(key)))
+    }
+
+    /// From now on this one.
+    pub fn replace(&self, key: Arc<CertifiedKey>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+
+    /// A TLS server that goes by it; `alpn` as for [`server`].
+    ///
+    /// # Errors
+    /// When the TLS library refuses its own defaults.
+    pub fn server(self: &Arc<Self>, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, Error> {
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(self.clone());
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Ok(Arc::new(config))
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// Reads a certificate with its chain, and its key, both PEM.
+///
+/// # Errors
+/// Files that can't be read, hold something else, or are no pair.
+pub fn load(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {
+    // Links are followed: that is how those who renew certificates name the newest.
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|source| Error::Io {
+            what: "read",
+            path: path.to_owned(),
+            source,
+        })
+    };
+    let pem = read(certificate)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    let chain = chain.ok_or_else(|| Error::NoCertificate { path: certificate.to_owned() })?;
+    let private = PrivateKeyDer::from_pem_slice(&read(key)?)
+        .map_err(|_| Error::NoKey { path: key.to_owned() })?;
+    match CertifiedKey::from_der(chain, private, &provider()) {
+        Ok(pair) => Ok(Arc::new(pair)),
+        Err(source) => {
+            Err(Error::Pair { certificate: certificate.to_owned(), key: key.to_owned(), source })
+        }
+    }
+}
+
 fn self_signed(key: &KeyPair, hostname: &str) -> Result<rcgen::Certificate, rcgen::Error> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     if hostname != "localhost" {
@@ -114,14 +202,17 @@ fn config(
     key: PrivateKeyDer<'static>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
-    // Named here: with several providers linked in, the process-wide default would be nobody's choice.
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
+}
+
+/// Named here: with several providers linked in, the process-wide default would be nobody's choice.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
 }
 
 fn read(fs: &dyn Fs, path: &Path) -> Result<Option<Vec<u8>>, Error> {
@@ -166,6 +257,26 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         start(&data).unwrap();
         assert_eq!(files(&data), first);
+    }
+
+    #[test]
+    fn what_is_named_has_to_be_a_pair_and_the_texts_say_what_is_wrong() {
+        let (data, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        start(&data).unwrap();
+        start(&other).unwrap();
+        let file = |data: &TempDir, name| data.path().join(DIR).join(name);
+        let (certificate, key) = (file(&data, CERTIFICATE), file(&data, KEY));
+        let current = Current::new(load(&certificate, &key).unwrap());
+        assert!(current.server(&[b"imap"]).is_ok());
+        for (certificate, key, said) in [
+            (&key, &key, "key.pem holds no certificate in PEM"),
+            (&certificate, &certificate, "certificate.pem holds no private key in PEM"),
+            (&certificate, &file(&other, KEY), "with the key"),
+            (&certificate, &file(&other, "missing"), "cannot read"),
+        ] {
+            let error = load(certificate, key).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The command line.
 
+pub mod config;
+pub mod user;
+
 use clap::{Args, Parser, Subcommand};
 use runtime_smol::Address;
 use std::fmt;
@@ -9,6 +12,16 @@ use std::process::ExitCode;
 
 /// The password of the demo accounts, if no other is given.
 pub(crate) const PASSWORD: &str = "pw";
+
+/// Where the configuration is, if nothing else is said.
+pub(crate) const CONFIG: &str = "/etc/loft/loft.toml";
+
+const SERVE: &str = "\
+Example:
+  loft config check /etc/loft/loft.toml
+  loft serve --config /etc/loft/loft.toml
+
+`loft config docs` explains all settings. Logs go to standard error; LOFT_LOG=debug shows more of them.";
 
 const EXAMPLE: &str = "\
 Example:
@@ -35,6 +48,23 @@ pub enum Command {
     /// Serve a few accounts that share one password, to try Loft out.
     #[command(after_help = EXAMPLE)]
     Demo(Demo),
+    /// Serve the accounts and addresses of a configuration file.
+    #[command(after_help = SERVE)]
+    Serve(Serve),
+    /// Check, show and explain configuration files.
+    #[command(subcommand, after_help = config::EXAMPLE)]
+    Config(config::Command),
+    /// Add, change, list and remove accounts.
+    #[command(subcommand, after_help = user::EXAMPLE)]
+    User(user::Command),
+}
+
+/// Settings of `loft serve`.
+#[derive(Args, Clone, Debug, Eq, PartialEq)]
+pub struct Serve {
+    /// The configuration file; SIGHUP has it read again.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    pub config: PathBuf,
 }
 
 /// Settings of `loft demo`.
@@ -93,13 +123,25 @@ impl fmt::Debug for Demo {
 pub fn main() -> ExitCode {
     let command = Cli::parse().command.unwrap_or_else(|| Command::Demo(Demo::default()));
     match command {
-        Command::Demo(demo) => match crate::demo::run(&demo) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("loft: {error}");
-                ExitCode::FAILURE
-            }
-        },
+        Command::Demo(demo) => ended(crate::demo::run(&demo)),
+        Command::Serve(Serve { config }) => ended(crate::serve::run(&config).inspect_err(details)),
+        Command::Config(command) => ended(command.run()),
+        Command::User(command) => ended(command.run()),
+    }
+}
+
+/// Says what is wrong in a form that editors know: nothing stands before `FILE:LINE:COLUMN`.
+fn details(error: &crate::serve::Error) {
+    eprint!("{}", error.details());
+}
+
+fn ended<E: fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("loft: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -146,7 +188,7 @@ mod tests {
         let args = ["loft", "demo"].iter().chain(args);
         Cli::try_parse_from(args).map(|cli| match cli.command {
             Some(Command::Demo(demo)) => demo,
-            None => panic!("no command"),
+            other => panic!("{other:?} is not what was parsed"),
         })
     }
 
@@ -216,6 +258,10 @@ mod tests {
                 help.contains("curl --url imap://127.0.0.1:1143/INBOX -u u1:pw -T message.eml"),
                 "{help}"
             );
+        }
+        for command in ["serve", "config", "user"] {
+            let help = Cli::try_parse_from(["loft", command, "--help"]).unwrap_err().to_string();
+            assert!(help.contains("Example:\n  loft "), "{help}");
         }
     }
 

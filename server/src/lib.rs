@@ -3,10 +3,14 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod assembly;
 pub mod certificate;
 pub mod cli;
+pub mod config;
 pub mod demo;
+pub mod hash_pool;
 pub mod logging;
+pub mod serve;
 pub mod service;
 pub mod shared_log;
 pub mod signal;

@@ -13,13 +13,14 @@ mod logged;
 mod trace;
 
 use crate::accounts::{AccountName, Accounts};
+use crate::hash_pool::HashPool;
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::{Account, Store, StoreError};
 use runtime_smol::{Clock, Machine, Peer, Pool, Time};
 use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tracing::{Span, debug, info_span};
 
 use id::Ids;
@@ -30,56 +31,106 @@ use logged::Logged;
 /// What all connections of a server share.
 pub struct Shared {
     store: Arc<Store>,
-    accounts: Box<dyn Accounts>,
+    accounts: Arc<dyn Accounts>,
     /// Accounts that the store has in memory, or nearly so. There are no more than there are accounts.
     known: Mutex<HashSet<AccountName>>,
-    /// Where calls run that wait for a disk.
-    files: Pool,
-    /// Where long computations take their turns: there are as many threads as cores.
-    compute: Pool,
+    pools: Pools,
     clock: Clock,
     hostname: Box<str>,
     ids: Ids,
+    settings: RwLock<Arc<Settings>>,
+}
+
+/// Where work runs that would hold up a thread which serves.
+pub struct Pools {
+    /// Calls that wait for a disk.
+    pub files: Pool,
+    /// Long computations, which take their turns: there are as many threads as cores.
+    pub compute: Pool,
+    /// Passwords that are hashed.
+    pub hashes: HashPool,
+}
+
+/// What a connection is made with. [`Shared::configure`] changes it for those to come.
+#[derive(Clone, Debug)]
+pub struct Settings {
     imap: Arc<imap_proto::Config>,
     lmtp: Arc<lmtp_proto::Config>,
+    /// Whether a password may come without TLS from this machine itself.
+    loopback: bool,
+}
+
+impl Settings {
+    /// Sessions with these bounds. `message_max` is the largest message the store takes, in bytes.
+    #[must_use]
+    pub fn new(
+        hostname: &str,
+        message_max: u64,
+        plaintext: Plaintext,
+        imap: imap_proto::Limits,
+        lmtp: lmtp_proto::Limits,
+    ) -> Self {
+        let mut imap = imap_proto::Config {
+            limits: imap,
+            tls_available: true,
+            imap4rev2: true,
+            plaintext_login: plaintext == Plaintext::Always,
+        };
+        imap.limits.append = message_max;
+        let mut config = lmtp_proto::Config::new(hostname);
+        config.limits = lmtp;
+        config.starttls = true;
+        config.limits.message = message_max;
+        let loopback = plaintext != Plaintext::Never;
+        Self { imap: Arc::new(imap), lmtp: Arc::new(config), loopback }
+    }
+}
+
+/// Where passwords may come without TLS.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Plaintext {
+    /// Nowhere.
+    Never,
+    /// From this machine itself.
+    #[default]
+    Loopback,
+    /// From everywhere: whoever sees the network sees them.
+    Always,
 }
 
 /// A call on its way through the file pool.
 type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Shared {
-    /// Services for the mail of `store`, with threads that wait for disks and threads that compute. `message_max` is the largest message it takes, in bytes.
+    /// Services for the mail of `store`.
     #[must_use]
     pub fn new(
         store: Arc<Store>,
-        accounts: Box<dyn Accounts>,
-        files: Pool,
-        compute: Pool,
+        accounts: Arc<dyn Accounts>,
+        pools: Pools,
         clock: Clock,
         hostname: &str,
-        message_max: u64,
+        settings: Settings,
     ) -> Arc<Self> {
-        let mut imap = imap_proto::Config {
-            tls_available: true,
-            imap4rev2: true,
-            ..imap_proto::Config::default()
-        };
-        imap.limits.append = message_max;
-        let mut lmtp = lmtp_proto::Config::new(hostname);
-        lmtp.starttls = true;
-        lmtp.limits.message = message_max;
         Arc::new(Self {
             store,
             accounts,
             known: Mutex::default(),
-            files,
-            compute,
+            pools,
             clock,
             hostname: hostname.into(),
             ids: Ids::new(clock.wall()),
-            imap: Arc::new(imap),
-            lmtp: Arc::new(lmtp),
+            settings: RwLock::new(Arc::new(settings)),
         })
+    }
+
+    /// Connections from now on are made with these settings; those there are keep theirs.
+    pub fn configure(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// An IMAP connection that was just accepted; with `peer.tls`, whose handshake is done.
@@ -89,17 +140,18 @@ impl Shared {
         Logged::new(info_span!("imap", session = %id), || Imap::new(self.clone(), peer, now))
     }
 
-    /// An LMTP connection that was just accepted.
+    /// An LMTP connection that was just accepted. Unless it is `welcome` it is told so and closed.
     #[must_use]
-    pub fn lmtp(self: &Arc<Self>, peer: &Peer, now: Time) -> impl Machine + use<> {
+    pub fn lmtp(self: &Arc<Self>, peer: &Peer, now: Time, welcome: bool) -> impl Machine + use<> {
         let id = self.ids.session();
-        Logged::new(info_span!("lmtp", session = %id), || Lmtp::new(self.clone(), id, peer, now))
+        let span = info_span!("lmtp", session = %id);
+        Logged::new(span, || Lmtp::new(self.clone(), id, peer, now, welcome))
     }
 
     /// Runs `call` on the file pool; what it logs carries the session's id.
     fn run<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> Job<T> {
         let span = Span::current();
-        Box::pin(self.files.run(move || span.in_scope(call)))
+        Box::pin(self.pools.files.run(move || span.in_scope(call)))
     }
 
     /// Runs `work` turn by turn, after those that wait already: on the compute pool, or on the file pool where a disk
@@ -113,7 +165,7 @@ impl Shared {
             let given_up = GivenUp { span: span.clone(), flag: Arc::default() };
             let mut may_wait = false;
             loop {
-                let pool = if may_wait { &shared.files } else { &shared.compute };
+                let pool = if may_wait { &shared.pools.files } else { &shared.pools.compute };
                 let (clock, flag, span) = (shared.clock, given_up.flag.clone(), span.clone());
                 let turn = pool.run(move || {
                     let turn = Turn::begin(clock, may_wait, &flag);
@@ -142,6 +194,12 @@ impl Shared {
         let store = self.store.clone();
         self.known().insert(name.clone());
         Load::Later(self.run(move || store.account(name.as_str())))
+    }
+
+    /// Reads the accounts again on the file pool.
+    fn refresh(self: &Arc<Self>) -> Job<()> {
+        let shared = self.clone();
+        self.run(move || shared.accounts.refresh())
     }
 
     fn known(&self) -> MutexGuard<'_, HashSet<AccountName>> {

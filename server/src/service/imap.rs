@@ -4,7 +4,9 @@
 //! - The store is asked to wake this connection for every position its output waits for.
 //! - A stored body that can't be read to its end ends the connection: its length was promised.
 
-use super::{Job, Load, Shared, shown};
+use super::{Job, Load, Settings, Shared, shown};
+use crate::accounts::{AccountName, LogIn};
+use crate::hash_pool::{Busy, Hashing};
 use crate::logging::Escaped;
 use crate::signal::{self, Signal};
 use crate::store::{Account, Handled, ImapUser, Outcome, StoreError, read_blob};
@@ -14,6 +16,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tracing::{debug, error, info, warn};
@@ -24,6 +27,7 @@ const STEP: u64 = 64 << 10;
 /// One IMAP connection.
 pub(super) struct Imap {
     shared: Arc<Shared>,
+    settings: Arc<Settings>,
     session: Session,
     signal: Arc<Signal>,
     peer: Peer,
@@ -38,8 +42,27 @@ pub(super) struct Imap {
 
 /// A question whose answer is computed on another thread. Dropped, it is given up if that is possible.
 enum Work {
-    Login { ticket: Ticket, job: Job<Result<Arc<Account>, StoreError>> },
-    Ask { ticket: Ticket, job: Job<Answer> },
+    /// The accounts are read again, then the log-in begins.
+    Refresh {
+        ticket: Ticket,
+        user: Vec<u8>,
+        password: Secret,
+        job: Job<()>,
+    },
+    /// The password is hashed.
+    Hash {
+        ticket: Ticket,
+        user: Vec<u8>,
+        job: Hashing<Option<AccountName>>,
+    },
+    Login {
+        ticket: Ticket,
+        job: Job<Result<Arc<Account>, StoreError>>,
+    },
+    Ask {
+        ticket: Ticket,
+        job: Job<Answer>,
+    },
 }
 
 /// A stored body on its way out.
@@ -57,9 +80,12 @@ enum Step {
 impl Imap {
     pub(super) fn new(shared: Arc<Shared>, peer: &Peer, now: Time) -> Self {
         debug!(peer = shown(peer), tls = peer.tls, "connected");
-        let session = Session::new(shared.imap.clone(), to_proto_peer(peer), to_proto(now));
+        let settings = shared.settings();
+        let about = to_proto_peer(peer, &settings);
+        let session = Session::new(settings.imap.clone(), about, to_proto(now));
         Self {
             shared,
+            settings,
             session,
             signal: Arc::default(),
             peer: peer.clone(),
@@ -101,7 +127,7 @@ impl Imap {
     /// The answer, unless it comes later or is none.
     fn on_ask(&mut self, ticket: Ticket, ask: Ask) -> Option<Answer> {
         if let Ask::Login { user, password } = ask {
-            return self.on_login(ticket, &user, &password);
+            return self.on_login(ticket, user, password);
         }
         let Some(user) = &mut self.user else {
             error!(question = ?ask, "asked before login");
@@ -131,8 +157,47 @@ impl Imap {
         self.signal.raise(signal::ANSWER);
     }
 
-    fn on_login(&mut self, ticket: Ticket, user: &[u8], password: &Secret) -> Option<Answer> {
-        let Some(name) = self.shared.accounts.authenticate(user, password.expose()) else {
+    fn on_login(&mut self, ticket: Ticket, user: Vec<u8>, password: Secret) -> Option<Answer> {
+        if self.shared.accounts.is_stale() {
+            let job = self.shared.refresh();
+            self.begin(Work::Refresh { ticket, user, password, job });
+            return None;
+        }
+        self.check_password(ticket, user, &password)
+    }
+
+    fn check_password(
+        &mut self,
+        ticket: Ticket,
+        user: Vec<u8>,
+        password: &Secret,
+    ) -> Option<Answer> {
+        let work = match self.shared.accounts.log_in(&user, password, self.now) {
+            LogIn::Done(name) => return self.on_password(ticket, &user, name),
+            LogIn::Hash(work) => work,
+        };
+        match self.shared.pools.hashes.run(self.peer.addr.map(|addr| addr.ip()), work) {
+            Ok(job) => {
+                self.begin(Work::Hash { ticket, user, job });
+                None
+            }
+            Err(busy) => Some(self.turned_away(&user, busy)),
+        }
+    }
+
+    fn turned_away(&self, user: &[u8], busy: Busy) -> Answer {
+        info!(peer = shown(&self.peer), user = %Escaped(user), "not checked: {busy}");
+        no(Code::Unavailable, "Too many log-ins are waiting, try again later")
+    }
+
+    /// It is known whose password that is.
+    fn on_password(
+        &mut self,
+        ticket: Ticket,
+        user: &[u8],
+        name: Option<AccountName>,
+    ) -> Option<Answer> {
+        let Some(name) = name else {
             info!(peer = shown(&self.peer), user = %Escaped(user), "log-in failed");
             return Some(no(Code::AuthenticationFailed, "Wrong user name or password"));
         };
@@ -193,25 +258,45 @@ impl Imap {
         self.session.handle_durable(to_proto(now), Position(self.shared.store.durable()));
     }
 
-    /// Looks whether work on the file pool is done.
+    /// Looks whether work on another thread is done.
     fn poll_work(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
         let (ticket, answer) = match self.work.take() {
             None => return false,
+            Some(Work::Refresh { ticket, user, password, mut job }) => {
+                let Poll::Ready(()) = job.as_mut().poll(cx) else {
+                    self.work = Some(Work::Refresh { ticket, user, password, job });
+                    return false;
+                };
+                (ticket, self.check_password(ticket, user, &password))
+            }
+            Some(Work::Hash { ticket, user, mut job }) => {
+                let Poll::Ready(name) = Pin::new(&mut job).poll(cx) else {
+                    self.work = Some(Work::Hash { ticket, user, job });
+                    return false;
+                };
+                let answer = match name {
+                    Ok(name) => self.on_password(ticket, &user, name),
+                    Err(busy) => Some(self.turned_away(&user, busy)),
+                };
+                (ticket, answer)
+            }
             Some(Work::Login { ticket, mut job }) => {
                 let Poll::Ready(account) = job.as_mut().poll(cx) else {
                     self.work = Some(Work::Login { ticket, job });
                     return false;
                 };
-                (ticket, self.log_in(account))
+                (ticket, Some(self.log_in(account)))
             }
             Some(Work::Ask { ticket, mut job }) => {
                 let Poll::Ready(answer) = job.as_mut().poll(cx) else {
                     self.work = Some(Work::Ask { ticket, job });
                     return false;
                 };
-                (ticket, answer)
+                (ticket, Some(answer))
             }
         };
+        // Without an answer it went on to the next thread.
+        let Some(answer) = answer else { return true };
         self.answer(now, ticket, answer);
         true
     }
@@ -289,7 +374,7 @@ impl Machine for Imap {
 
     fn handle_upgraded(&mut self, now: Time, peer: &Peer) {
         self.peer = peer.clone();
-        self.session.handle_upgraded(to_proto(now), &to_proto_peer(peer));
+        self.session.handle_upgraded(to_proto(now), &to_proto_peer(peer, &self.settings));
     }
 
     fn handle_shutdown(&mut self, now: Time) {
@@ -363,8 +448,9 @@ fn to_proto(now: Time) -> imap_proto::Time {
     imap_proto::Time(now.0)
 }
 
-fn to_proto_peer(peer: &Peer) -> imap_proto::Peer {
-    imap_proto::Peer { tls: peer.tls, loopback: peer.loopback }
+/// Being on this machine is only told where it counts for something.
+fn to_proto_peer(peer: &Peer, settings: &Settings) -> imap_proto::Peer {
+    imap_proto::Peer { tls: peer.tls, loopback: peer.loopback && settings.loopback }
 }
 
 #[cfg(test)]

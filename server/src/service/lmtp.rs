@@ -26,6 +26,9 @@ use tracing::{debug, info, warn};
 /// Where mail goes.
 const MAILBOX: &str = "INBOX";
 
+/// The greeting of a peer that may not deliver here (RFC 5321 §3.1, RFC 7504 §3).
+const NOT_WELCOME: &[u8] = b"554 5.7.1 Your address may not deliver here\r\n";
+
 /// One LMTP connection.
 pub(super) struct Lmtp {
     shared: Arc<Shared>,
@@ -41,6 +44,8 @@ pub(super) struct Lmtp {
     work: Option<Work>,
     /// Committed, not yet durable; ascending by position.
     unsettled: VecDeque<Report>,
+    /// What is left to say to a peer that may not deliver here.
+    turned_away: Option<&'static [u8]>,
 }
 
 /// Someone whom mail is taken for.
@@ -62,6 +67,13 @@ struct Text {
 
 /// A question whose answer is computed on the file pool.
 enum Work {
+    /// The accounts are read again, then the recipient is looked up.
+    Refresh {
+        ticket: Ticket,
+        id: RecipientId,
+        path: Path,
+        job: Job<()>,
+    },
     Load {
         ticket: Ticket,
         id: RecipientId,
@@ -86,10 +98,19 @@ struct Report {
 }
 
 impl Lmtp {
-    pub(super) fn new(shared: Arc<Shared>, id: SessionId, peer: &Peer, now: Time) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        id: SessionId,
+        peer: &Peer,
+        now: Time,
+        welcome: bool,
+    ) -> Self {
         debug!(peer = shown(peer), "connected");
-        let session =
-            Session::new(shared.lmtp.clone(), lmtp_proto::Peer { tls: peer.tls }, to_proto(now));
+        if !welcome {
+            warn!(peer = shown(peer), "turned away: it is in none of trusted_networks");
+        }
+        let config = shared.settings().lmtp.clone();
+        let session = Session::new(config, lmtp_proto::Peer { tls: peer.tls }, to_proto(now));
         Self {
             shared,
             session,
@@ -102,6 +123,7 @@ impl Lmtp {
             text: None,
             work: None,
             unsettled: VecDeque::new(),
+            turned_away: (!welcome).then_some(NOT_WELCOME),
         }
     }
 
@@ -154,6 +176,15 @@ impl Lmtp {
         if id.index() == 0 {
             self.recipients.clear();
         }
+        if self.shared.accounts.is_stale() {
+            let (path, job) = (path.clone(), self.shared.refresh());
+            self.begin(Work::Refresh { ticket, id, path, job });
+            return None;
+        }
+        self.look_up(ticket, id, path)
+    }
+
+    fn look_up(&mut self, ticket: Ticket, id: RecipientId, path: &Path) -> Option<Answer> {
         let Some(name) = self.shared.accounts.recipient(path.local(), path.domain()) else {
             info!(recipient = %Escaped(path.text().as_bytes()), "no such mailbox");
             return Some(Answer::Refused(Refusal::NO_SUCH_MAILBOX));
@@ -325,6 +356,16 @@ impl Lmtp {
     fn poll_work(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
         match self.work.take() {
             None => false,
+            Some(Work::Refresh { ticket, id, path, mut job }) => {
+                let Poll::Ready(()) = job.as_mut().poll(cx) else {
+                    self.work = Some(Work::Refresh { ticket, id, path, job });
+                    return false;
+                };
+                if let Some(answer) = self.look_up(ticket, id, &path) {
+                    self.session.handle_answer(to_proto(now), ticket, answer);
+                }
+                true
+            }
             Some(Work::Load { ticket, id, address, mut job }) => {
                 let Poll::Ready(account) = job.as_mut().poll(cx) else {
                     self.work = Some(Work::Load { ticket, id, address, job });
@@ -349,6 +390,9 @@ impl Lmtp {
 
 impl Machine for Lmtp {
     fn handle_input(&mut self, now: Time, input: &[u8]) -> usize {
+        if self.turned_away.is_some() {
+            return input.len();
+        }
         let mut rest = input;
         // The session takes no more while it asks. Most answers come at once: what was pipelined is then answered by
         // one write.
@@ -388,7 +432,11 @@ impl Machine for Lmtp {
     }
 
     fn poll_output(&mut self, now: Time) -> runtime_smol::Output<'_> {
-        self.serve(now, &[]);
+        match self.turned_away {
+            Some([]) => return runtime_smol::Output::Close,
+            Some(rest) => return runtime_smol::Output::Transmit(rest),
+            None => self.serve(now, &[]),
+        }
         match self.session.poll_output(to_proto(now)) {
             Output::Transmit(bytes) => runtime_smol::Output::Transmit(bytes),
             Output::Upgrade => runtime_smol::Output::Upgrade,
@@ -405,7 +453,10 @@ impl Machine for Lmtp {
     }
 
     fn transmitted(&mut self, n: usize) {
-        self.session.transmitted(n);
+        match &mut self.turned_away {
+            Some(rest) => *rest = rest.get(n..).unwrap_or_default(),
+            None => self.session.transmitted(n),
+        }
     }
 }
 

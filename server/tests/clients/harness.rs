@@ -43,6 +43,31 @@ pub(crate) fn command_but(dir: &Path, option: &str) -> Command {
     command
 }
 
+/// The command for `loft serve` with the configuration in `dir`.
+pub(crate) fn serve_command(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loft"));
+    command.args(["serve", "--config"]).arg(dir.join("loft.toml"));
+    command.env_remove("LOFT_LOG").stdin(Stdio::null());
+    command
+}
+
+/// Writes `dir/loft.toml`: free ports, mail in `dir/data`, accounts in `dir/users`, then `more`.
+pub(crate) fn configure(dir: &Path, more: &str) {
+    let mut text = "version = 1\ndata_dir = \"data\"\nhostname = \"mail.example.org\"\n".to_owned();
+    for service in ["imap", "imaps", "lmtp"] {
+        text += &format!("[[listen]]\nservice = \"{service}\"\naddress = \"127.0.0.1:0\"\n");
+    }
+    text += "[[auth.source]]\ndriver = \"passwd-file\"\npath = \"users\"\n";
+    replace(&dir.join("loft.toml"), &(text + more));
+}
+
+/// Writes a file as careful programs do: whole, by a rename.
+pub(crate) fn replace(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, path).unwrap();
+}
+
 impl Loft {
     /// Starts a server in `dir`, where its log goes too, and waits until it is ready.
     pub(crate) fn start(dir: &TempDir) -> Self {
@@ -61,6 +86,11 @@ impl Loft {
         let mut command = command(dir.path());
         command.env("LOFT_LOG", filter);
         Self::start_by(command, dir)
+    }
+
+    /// `loft serve` with the configuration `dir/loft.toml`; see [`configure`].
+    pub(crate) fn serve(dir: &TempDir) -> Self {
+        Self::start_by(serve_command(dir.path()), dir)
     }
 
     fn start_by(mut command: Command, dir: &TempDir) -> Self {
@@ -105,8 +135,17 @@ impl Loft {
 
     /// SIGTERM.
     pub(crate) fn ask_to_stop(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// SIGHUP.
+    pub(crate) fn ask_to_reload(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// SIGTERM, and how it ended.

@@ -1,12 +1,16 @@
 //! Plain protocol clients, for what no program does: they see every line.
 
 use crate::grammar::Checker;
+use rustix::net::{AddressFamily, SocketType};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 fn connect(at: SocketAddr) -> io::Result<BufReader<TcpStream>> {
-    let stream = TcpStream::connect(at)?;
+    prepare(TcpStream::connect(at)?)
+}
+
+fn prepare(stream: TcpStream) -> io::Result<BufReader<TcpStream>> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     Ok(BufReader::new(stream))
@@ -37,7 +41,19 @@ impl Imap {
 
     /// Reads the greeting.
     pub(crate) fn connect(at: SocketAddr) -> io::Result<Self> {
-        let mut imap = Self { stream: connect(at)?, grammar: Checker::default() };
+        Self::greeted(connect(at)?)
+    }
+
+    /// The same from another address of this machine: 127.0.0.1 to 127.255.255.254 all are.
+    pub(crate) fn connect_from(ip: [u8; 4], at: SocketAddr) -> io::Result<Self> {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        rustix::net::bind(&socket, &SocketAddr::from((ip, 0)))?;
+        rustix::net::connect(&socket, &at)?;
+        Self::greeted(prepare(TcpStream::from(socket))?)
+    }
+
+    fn greeted(stream: BufReader<TcpStream>) -> io::Result<Self> {
+        let mut imap = Self { stream, grammar: Checker::default() };
         let greeting = imap.line()?;
         assert!(greeting.starts_with("* OK"), "{greeting}");
         Ok(imap)

@@ -1,0 +1,183 @@
+//! The configuration file: typed TOML, checked as a whole before anything starts.
+//!
+//! Every setting stands once, in `settings.rs`, with its name, what it may be and what it means; its default is the one
+//! of the type it sets. Reading, `loft config show` and `loft config docs` all go by that table.
+//!
+//! Invariant: a [`Config`] that was read has passed every check, so nothing of it can be refused later but what only the
+//! system knows (whether an address is free, a directory writable).
+
+mod check;
+mod network;
+mod page;
+mod problem;
+mod read;
+mod settings;
+mod show;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use network::Network;
+pub use page::page;
+pub use problem::{Level, Problem, Report};
+pub use read::{Read, read};
+pub use show::show;
+
+use crate::service::Plaintext;
+use crate::store::StoreConfig;
+use runtime_smol::Address;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the mail is.
+    pub data_dir: PathBuf,
+    /// What the server calls itself.
+    pub hostname: String,
+    /// Where it listens.
+    pub listen: Vec<Listen>,
+    /// The certificate's files, if they are not to be made.
+    pub tls: Option<TlsFiles>,
+    /// Where passwords may come without TLS.
+    pub plaintext: Plaintext,
+    /// How long a log-in is remembered.
+    pub remember: Duration,
+    /// Where accounts come from, in the order they are asked.
+    pub sources: Vec<PathBuf>,
+    /// Bounds of the server.
+    pub limits: Limits,
+    /// Bounds of an IMAP session. [`imap_proto::Limits::append`] is that of the store.
+    pub imap: imap_proto::Limits,
+    /// Bounds of an LMTP session. [`lmtp_proto::Limits::message`] is that of the store.
+    pub lmtp: lmtp_proto::Limits,
+    /// Settings of the store.
+    pub store: StoreConfig,
+    /// What survives.
+    pub durability: Durability,
+}
+
+/// Bounds of the server as a whole.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// TLS handshakes at once: each holds up to 64 KiB.
+    pub tls_handshakes: usize,
+    /// Log-ins that wait for a hash.
+    pub waiting_logins: usize,
+    /// Milliseconds that connections may take to say goodbye at a stop.
+    pub stop_time: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { tls_handshakes: 256, waiting_logins: crate::hash_pool::WAITING, stop_time: 10_000 }
+    }
+}
+
+/// One `[[listen]]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listen {
+    /// What is spoken there.
+    pub service: Service,
+    /// Where.
+    pub address: Address,
+    /// Permissions of a UNIX socket.
+    pub mode: u32,
+    /// Who may connect, for LMTP; without any: everybody who can.
+    pub trusted_networks: Vec<Network>,
+    /// Its line in the file, from 1; 0 if it is in none.
+    pub line: usize,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            service: Service::Imap,
+            address: Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 143)),
+            mode: 0o666,
+            trusted_networks: Vec::new(),
+            line: 0,
+        }
+    }
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Service {
+    /// IMAP, with STARTTLS.
+    Imap,
+    /// IMAP in TLS from the first byte.
+    Imaps,
+    /// LMTP, with STARTTLS.
+    Lmtp,
+}
+
+/// `[tls]`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TlsFiles {
+    /// The certificate and those that lead to its root, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// One `[[auth.source]]`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Source {
+    driver: Driver,
+    path: PathBuf,
+}
+
+/// What a source is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Driver {
+    #[default]
+    PasswdFile,
+}
+
+/// `[durability]`: the store knows no other ways yet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Durability {
+    /// What an acknowledged change survives.
+    pub mode: Mode,
+    /// When a change of flags may be shown.
+    pub flags: Flags,
+}
+
+/// What an acknowledged change survives.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// A power failure.
+    #[default]
+    PowerLoss,
+}
+
+/// When a change of flags may be shown.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Flags {
+    /// Once it is durable, as all else.
+    #[default]
+    Synced,
+}
+
+impl Default for Config {
+    /// All defaults. There is none for where to listen, where mail and accounts are: a file has to say it.
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::new(),
+            hostname: crate::assembly::hostname(),
+            listen: Vec::new(),
+            tls: None,
+            plaintext: Plaintext::default(),
+            remember: Duration::from_secs(3600),
+            sources: Vec::new(),
+            limits: Limits::default(),
+            imap: imap_proto::Limits::default(),
+            lmtp: lmtp_proto::Limits::default(),
+            store: StoreConfig::default(),
+            durability: Durability::default(),
+        }
+    }
+}

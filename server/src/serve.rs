@@ -1,0 +1,224 @@
+//! `loft serve`: a server by its configuration file.
+//!
+//! Invariant: a reload takes all of the new file that can be taken while running, or nothing of it.
+
+use crate::accounts::directory::{self, Directory};
+use crate::assembly::{self, Plan, Socket};
+use crate::certificate::{self, Current};
+use crate::config::{self, Config, Listen, Read, Report, TlsFiles};
+use crate::logging;
+use crate::service::{Settings, Shared};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tracing::{error, info, warn};
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file can't be read.
+    #[error("cannot read {}: {source}; name the configuration with --config", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something in it is wrong.
+    #[error("the configuration can't be used")]
+    Wrong(Report),
+    /// A passwd-file can't be used.
+    #[error("the accounts can't be used")]
+    Accounts(Vec<directory::Error>),
+    /// The certificate can't be used.
+    #[error(transparent)]
+    Certificate(#[from] certificate::Error),
+    /// Something else.
+    #[error(transparent)]
+    Start(#[from] assembly::Error),
+}
+
+impl Error {
+    /// All that is wrong, a line each, where more than one thing may be.
+    #[must_use]
+    pub fn details(&self) -> String {
+        match self {
+            Self::Wrong(report) => report.to_string(),
+            Self::Accounts(errors) => errors.iter().map(|error| format!("{error}\n")).collect(),
+            Self::Read { .. } | Self::Certificate(_) | Self::Start(_) => String::new(),
+        }
+    }
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// When it can't be read, or something in it is wrong.
+pub fn read(path: &Path) -> Result<Read, Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(failed)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")))?;
+    // The working directory may be another when it is read again.
+    let whole = std::path::absolute(path).map_err(failed)?;
+    let base = whole.parent().unwrap_or(Path::new("/"));
+    config::read(&path.display().to_string(), &text, base).map_err(Error::Wrong)
+}
+
+/// Reads what a configuration names: its certificate and its accounts. Says what is wrong with them.
+#[must_use]
+pub fn check_files(config: &Config) -> Vec<Error> {
+    let mut errors = Vec::new();
+    if let Some(TlsFiles { certificate, key }) = &config.tls
+        && let Err(error) = certificate::load(certificate, key)
+    {
+        errors.push(error.into());
+    }
+    if let Err(wrong) = Directory::open(&config.sources, config.remember) {
+        errors.push(Error::Accounts(wrong));
+    }
+    errors
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it can't start; nothing runs then.
+pub fn run(path: &Path) -> Result<(), Error> {
+    let Read { config, warnings, .. } = read(path)?;
+    let _until_the_end = logging::start();
+    for line in warnings.to_string().lines() {
+        warn!("{line}");
+    }
+    let accounts = Directory::open(&config.sources, config.remember).map_err(Error::Accounts)?;
+    let accounts = Arc::new(accounts);
+    let pair = match &config.tls {
+        Some(TlsFiles { certificate, key }) => Some(certificate::load(certificate, key)?),
+        None => None,
+    };
+    info!(config = %path.display(), accounts = accounts.len(), "the configuration was read");
+    let mut running = Running {
+        path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+        accounts: accounts.clone(),
+        certificate: pair.map(Current::new),
+        config: config.clone(),
+    };
+    let plan = Plan {
+        data: &config.data_dir,
+        data_named: "data_dir",
+        hostname: &config.hostname,
+        sockets: config.listen.iter().map(|listen| socket(path, listen)).collect(),
+        certificate: running.certificate.clone(),
+        accounts,
+        settings: settings(&config),
+        store: config.store.clone(),
+        limits: config.limits.clone(),
+    };
+    assembly::run(plan, |_| (), |shared| running.reload(shared))?;
+    Ok(())
+}
+
+fn socket(path: &Path, listen: &Listen) -> Socket {
+    Socket {
+        named: format!("the [[listen]] of {}:{}", path.display(), listen.line),
+        service: listen.service,
+        address: listen.address.clone(),
+        mode: listen.mode,
+        trusted: listen.trusted_networks.clone(),
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings::new(
+        &config.hostname,
+        config.store.message_max,
+        config.plaintext,
+        config.imap.clone(),
+        config.lmtp.clone(),
+    )
+}
+
+/// What can be replaced while the server runs.
+struct Running {
+    path: PathBuf,
+    accounts: Arc<Directory>,
+    /// `None` while the certificate is the one that Loft made.
+    certificate: Option<Arc<Current>>,
+    /// What is in force.
+    config: Config,
+}
+
+impl Running {
+    fn reload(&mut self, shared: &Shared) {
+        match self.try_reload(shared) {
+            Ok(()) => {
+                info!(config = %self.path.display(), accounts = self.accounts.len(), "the configuration was read again");
+            }
+            Err(error) => {
+                for line in error.details().lines() {
+                    error!("{line}");
+                }
+                error!("{error}; it stays as it was");
+            }
+        }
+    }
+
+    fn try_reload(&mut self, shared: &Shared) -> Result<(), Error> {
+        let Read { config: new, warnings, .. } = read(&self.path)?;
+        let pair = match (&new.tls, &self.certificate) {
+            (Some(TlsFiles { certificate, key }), Some(_)) => {
+                Some(certificate::load(certificate, key)?)
+            }
+            _ => None,
+        };
+        // The last that can fail.
+        self.accounts.configure(&new.sources, new.remember).map_err(Error::Accounts)?;
+        if let (Some(current), Some(pair)) = (&self.certificate, pair) {
+            current.replace(pair);
+        }
+        for line in warnings.to_string().lines() {
+            warn!("{line}");
+        }
+        for what in needs_start(&self.config, &new) {
+            warn!("{what} has changed: that takes effect at the next start");
+        }
+        let old = &self.config;
+        // What is announced has to be what the store and the listeners go by.
+        let mut now =
+            Config { data_dir: old.data_dir.clone(), hostname: old.hostname.clone(), ..new };
+        now.listen.clone_from(&old.listen);
+        now.store.clone_from(&old.store);
+        now.limits.clone_from(&old.limits);
+        now.durability = old.durability;
+        if now.tls.is_none() != old.tls.is_none() {
+            now.tls.clone_from(&old.tls);
+        }
+        shared.configure(settings(&now));
+        self.config = now;
+        Ok(())
+    }
+}
+
+/// What differs that can't be changed while running.
+fn needs_start(old: &Config, new: &Config) -> Vec<&'static str> {
+    let store = |config: &Config| {
+        let store = &config.store;
+        let checkpoint = (store.checkpoint_bytes, store.checkpoint_ms, store.checkpoint_files);
+        (store.reserve, store.open_files, store.cache_memory, store.cache_unwritten, checkpoint)
+    };
+    // The line may differ.
+    let listen = |config: &Config| -> Vec<Listen> {
+        config.listen.iter().map(|listen| Listen { line: 0, ..listen.clone() }).collect()
+    };
+    let all = [
+        ("data_dir", old.data_dir != new.data_dir),
+        ("hostname", old.hostname != new.hostname),
+        ("[[listen]]", listen(old) != listen(new)),
+        ("whether there is a [tls]", old.tls.is_none() != new.tls.is_none()),
+        ("[limits]", old.limits != new.limits || old.store.message_max != new.store.message_max),
+        ("[limits.store]", store(old) != store(new)),
+        ("[durability]", old.durability != new.durability),
+    ];
+    all.into_iter().filter_map(|(what, differs)| differs.then_some(what)).collect()
+}
