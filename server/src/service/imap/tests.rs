@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::accounts;
+use crate::hash_pool::HashPool;
+use crate::service::{Plaintext, Pools, Settings};
 use crate::store::{Store, StoreConfig};
 use runtime_smol::sim::SimFs;
 use runtime_smol::{Clock, Output as Wish, Pool};
@@ -30,9 +32,13 @@ impl Connection {
         let (disk, root) = (Arc::new(fs.clone()), Path::new("/data"));
         let now = Box::new(|| 1_800_000_000);
         let store = Store::open(disk, root, config, Arc::new(random), now).unwrap();
-        let demo = Box::new(accounts::Demo::new(1, "pw"));
+        let demo = Arc::new(accounts::Demo::new(1, "pw"));
         let pool = || Pool::start("pool", 1, 8).unwrap();
-        let shared = Shared::new(store, demo, pool(), pool(), clock, "localhost", 1 << 20);
+        let hashes = HashPool::start(1, 8).unwrap();
+        let pools = Pools { files: pool(), compute: pool(), hashes };
+        let (imap, lmtp) = (imap_proto::Limits::default(), lmtp_proto::Limits::default());
+        let settings = Settings::new("localhost", 1 << 20, Plaintext::Loopback, imap, lmtp);
+        let shared = Shared::new(store, demo, pools, clock, "localhost", settings);
         let peer = Peer { loopback: true, ..Peer::default() };
         let machine = Imap::new(shared, &peer, Time(0));
         Self { fs, machine, waits: 0 }
