@@ -99,6 +99,15 @@ pub struct FetchItems {
 }
 
 impl FetchItems {
+    /// Bytes held; `shared` says whether a clone holds what both share.
+    pub(crate) fn held(&self, shared: bool) -> usize {
+        let sections = self.sections.iter().map(|section| match (section.held(), shared) {
+            ((own, _), true) => own,
+            ((own, names), false) => own + names,
+        });
+        self.sections.capacity() * size_of::<Section>() + sections.sum::<usize>()
+    }
+
     /// What the server must have at hand to answer: lets it prefetch the right thing and no more.
     #[must_use]
     pub fn needs(&self) -> Needs {

@@ -656,9 +656,8 @@ impl Work {
             | Self::Expunge
             | Self::CloseExpunge
             | Self::Status(_)
-            | Self::Select(_)
-            | Self::Finish(_)
-            | Self::Changes(_) => 0,
+            | Self::Select(_) => 0,
+            Self::Finish(reply) | Self::Changes(reply) => reply.held(),
             Self::Sasl(sasl) => sasl.held(),
             Self::Create(line) | Self::Delete(_, line) | Self::Rename(_, _, line) => {
                 line.as_ref().map_or(0, Vec::capacity)

@@ -1,6 +1,7 @@
 //! One `BODY[…]` of a FETCH, or one of the older names for it.
 
 use crate::mime::header::Initials;
+use std::sync::Arc;
 
 /// What of a part is asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,9 +24,12 @@ pub enum SectionKind {
     BinarySize,
 }
 
-/// Names of header fields, as a client wrote them and ready to be compared.
+/// Names of header fields, as a client wrote them and ready to be compared; a clone costs nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct FieldNames {
+pub struct FieldNames(Arc<Names>);
+
+#[derive(Debug, Eq, PartialEq)]
+struct Names {
     written: Vec<Vec<u8>>,
     /// In lower case, sorted: a command may name thousands, and a header may have millions of lines.
     sorted: Vec<Vec<u8>>,
@@ -44,31 +48,37 @@ impl FieldNames {
         sorted.dedup();
         let lengths = sorted.iter().fold(0, |bits, name| bits | 1 << (name.len() % 64));
         let initials = Initials::of(sorted.iter().map(Vec::as_slice));
-        FieldNames { written, sorted, lengths, initials }
+        FieldNames(Arc::new(Names { written, sorted, lengths, initials }))
     }
 
     /// What they begin with.
     pub(crate) fn initials(&self) -> Initials {
-        self.initials
+        self.0.initials
     }
 
     /// The names as they were written.
     #[must_use]
     pub fn written(&self) -> &[Vec<u8>] {
-        &self.written
+        &self.0.written
     }
 
     /// The names in lower case, sorted, each once.
     pub fn sorted(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.sorted.iter().map(Vec::as_slice)
+        self.0.sorted.iter().map(Vec::as_slice)
     }
 
     /// Whether `name` is one of them, in any case.
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {
         let lower = || name.iter().map(u8::to_ascii_lowercase);
-        self.lengths >> (name.len() % 64) & 1 != 0
-            && self.sorted.binary_search_by(|known| known.iter().copied().cmp(lower())).is_ok()
+        self.0.lengths >> (name.len() % 64) & 1 != 0
+            && self.0.sorted.binary_search_by(|known| known.iter().copied().cmp(lower())).is_ok()
+    }
+
+    /// Bytes held, clones not counted again.
+    fn held(&self) -> usize {
+        let names = self.0.written.iter().chain(&self.0.sorted);
+        names.map(|name| size_of::<Vec<u8>>() + name.capacity()).sum()
     }
 }
 
@@ -116,6 +126,20 @@ impl Section {
     #[must_use]
     pub fn rfc822_text() -> Section {
         Section::named(SectionKind::Text, false, b"RFC822.TEXT")
+    }
+
+    /// Bytes held beyond the struct: those of its own, and those that it shares with its clones.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        let shared = match &self.kind {
+            SectionKind::HeaderFields(names) | SectionKind::HeaderFieldsNot(names) => names.held(),
+            SectionKind::All
+            | SectionKind::Header
+            | SectionKind::Text
+            | SectionKind::Mime
+            | SectionKind::Binary
+            | SectionKind::BinarySize => 0,
+        };
+        (self.path.capacity() * size_of::<u32>() + self.name.capacity(), shared)
     }
 
     fn named(kind: SectionKind, peek: bool, name: &[u8]) -> Section {
@@ -167,7 +191,7 @@ fn name(path: &[u32], kind: &SectionKind, partial: Option<(u64, u64)>) -> Vec<u8
 /// with `]`, which an atom here may have: who looks for the section's end must not find it there.
 fn write_fields(keyword: &[u8], fields: &FieldNames, name: &mut Vec<u8>) {
     name.extend_from_slice(keyword);
-    for (n, field) in fields.written.iter().enumerate() {
+    for (n, field) in fields.written().iter().enumerate() {
         if n > 0 {
             name.push(b' ');
         }

@@ -49,7 +49,15 @@ pub(super) struct Storing {
 
 impl Fetching {
     pub(super) fn held(&self) -> usize {
-        size_of::<Self>() + self.uids.held() + self.runs.capacity() * size_of::<Run>()
+        let seen_items = match Arc::ptr_eq(&self.items, &self.seen_items) {
+            true => 0,
+            false => self.seen_items.held(true),
+        };
+        size_of::<Self>()
+            + self.uids.held()
+            + self.runs.capacity() * size_of::<Run>()
+            + self.items.held(false)
+            + seen_items
     }
 }
 
@@ -217,6 +225,7 @@ impl Session {
             fixed |= Fixed::MODSEQ;
         }
         fetching.items = Arc::new(FetchItems { fixed, ..FetchItems::default() });
+        fetching.seen_items = Arc::clone(&fetching.items);
         fetching.uids = changed;
         self.next_batch(fetching);
     }

@@ -122,7 +122,8 @@ impl Reply {
         out.extend_from_slice(b"\r\n");
     }
 
-    fn held(&self) -> usize {
+    /// Bytes held beyond the struct.
+    pub(super) fn held(&self) -> usize {
         self.text.len() + self.code.as_ref().map_or(0, |code| code.len())
     }
 }

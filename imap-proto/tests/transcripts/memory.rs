@@ -99,6 +99,25 @@ fn an_idle_session_gives_its_buffers_back() {
     assert!(size_of::<imap_proto::Session>() < 1 << 10, "{}", size_of::<imap_proto::Session>());
 }
 
+/// What a command was understood as is held while it runs, and counts.
+#[test]
+fn a_fetch_of_many_names_is_counted_and_bounded() {
+    let limits = Limits::default();
+    let literal = format!("{{65000+}}\r\n{}", "x".repeat(65_000));
+    let fields = format!("BODY[HEADER.FIELDS ({literal} {literal})] ").repeat(8);
+    let bodies = "BODY[] ".repeat(limits.line / 8);
+    for items in [fields, bodies] {
+        for enable in ["", "c ENABLE CONDSTORE\r\n"] {
+            let mut driver = driver(&format!("a LOGIN u pw\r\nb SELECT INBOX\r\n{enable}"));
+            let idle = driver.session.held();
+            driver.silent = true;
+            driver.receive(format!("d FETCH 1:* ({items}UID)\r\n").as_bytes());
+            let held = driver.session.held() - idle;
+            assert!((500_000..limits.held()).contains(&held), "{held} of {}", limits.held());
+        }
+    }
+}
+
 #[test]
 fn row_07_parentheses_without_end() {
     for open in ["(", "[", "{", "([{<", ")("] {
