@@ -20,7 +20,7 @@ use index_format::mailbox::{NewMessage, TransactionBuilder};
 use index_format::{Flags, Guid, MapId};
 use runtime_smol::fs::{self, File, Open};
 use std::io::IoSlice;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 
 /// Where a message goes.
@@ -243,10 +243,33 @@ impl Drop for Spool {
 type Locked<'a> = Result<MutexGuard<'a, State>, StoreError>;
 
 /// A message's place in a container, before the change that names it.
+#[derive(Clone, Copy)]
 struct Place {
     container: u32,
     record_len: u64,
     size: u64,
+}
+
+/// A container of a large message: removed when it is dropped before a change names it.
+struct Unsaved<'a> {
+    store: &'a Store,
+    /// Where it is now, if it is still to be removed.
+    path: Option<PathBuf>,
+}
+
+impl Unsaved<'_> {
+    fn keep(mut self) {
+        self.path = None;
+    }
+}
+
+impl Drop for Unsaved<'_> {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // What can't be unlinked is not told of: the reason why it is to go is.
+            let _ = self.store.files.fs().unlink(path);
+        }
+    }
 }
 
 impl Store {
@@ -269,11 +292,16 @@ impl Store {
         if all && let Some(error) = places.iter().find_map(|place| place.as_ref().err()) {
             return (0, vec![Err(error.clone()); mails.len()]);
         }
+        // Removed behind the locks, but for those that were saved.
+        let mut files = Vec::with_capacity(mails.len());
         let mut accounts: Vec<&Arc<Account>> = mails.iter().map(|mail| mail.account).collect();
         accounts.sort_by(|left, right| left.name().cmp(right.name()));
         accounts.dedup_by(|left, right| Arc::ptr_eq(left, right));
         let mut locked: Vec<(&Arc<Account>, Locked<'_>)> =
             accounts.into_iter().map(|account| (account, account.lock())).collect();
+        if all && let Err(error) = self.check_keywords_of(mails, &mut locked) {
+            return (0, vec![Err(error); mails.len()]);
+        }
         let mut change = Change::default();
         let mut results = Vec::with_capacity(mails.len());
         let mut touched = Vec::new();
@@ -282,6 +310,12 @@ impl Store {
             // Each message of a MULTIAPPEND has a GUID of its own; copies of one delivery share theirs.
             let guid = Guid(if all { self.random() } else { guid });
             let state = locked.iter_mut().find(|(account, _)| Arc::ptr_eq(account, mail.account));
+            let (place, file) = match place {
+                Ok(Some((place, file))) => (Ok(Some(place)), Some(file)),
+                Ok(None) => (Ok(None), None),
+                Err(error) => (Err(error), None),
+            };
+            files.push(file);
             let result = match (state, place) {
                 (Some((_, Ok(state))), Ok(place)) => {
                     self.add_message(&mut change, mail, state, guid, place, session)
@@ -294,7 +328,7 @@ impl Store {
                 touched.push((mail.account, *mailbox));
                 saved.push((mail, *id, guid));
             } else if all {
-                // Only the first can fail once nothing is assigned yet; later ones have been checked by it.
+                // The first is refused before anything is assigned; the others were checked with it.
                 if !change.is_empty() {
                     mail.account.kill();
                 }
@@ -314,8 +348,37 @@ impl Store {
             self.touch(state, &guids, position);
         }
         drop(locked);
+        let kept = files.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
+        kept.filter_map(|(file, _)| file).for_each(Unsaved::keep);
         self.cache_saved(&saved);
         (position, results)
+    }
+
+    /// Whether the mailbox of an APPEND takes the keywords of all its messages, before the first is assigned.
+    fn check_keywords_of(
+        &self,
+        mails: &[Mail<'_>],
+        locked: &mut [(&Arc<Account>, Locked<'_>)],
+    ) -> Result<(), StoreError> {
+        let (Some(first), Some((account, state))) = (mails.first(), locked.first_mut()) else {
+            return Ok(());
+        };
+        let state = state.as_mut().map_err(|error| error.clone())?;
+        let guid = state.list.by_name(first.mailbox).ok_or(StoreError::NoMailbox)?.guid;
+        let mbox = account.mailbox(&self.files, state, guid)?;
+        let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
+        for mail in mails {
+            let message = NewMessage {
+                map_id: MapId(0),
+                internal_date: mail.date,
+                save_date: mail.date,
+                size: 0,
+                flags: mail.flags,
+                keywords: mail.keywords,
+            };
+            builder.append(&message).map_err(keyword_error)?;
+        }
+        Ok(())
     }
 
     /// Puts messages that were just saved into the cache, while their change is on its way to the journal.
@@ -462,7 +525,12 @@ impl Store {
     }
 
     /// Writes a large message into a container of its own, which is durable afterwards and not yet in the map.
-    fn place_large(&self, mail: &Mail<'_>, spool: &Spool, guid: Guid) -> Result<Place, StoreError> {
+    fn place_large(
+        &self,
+        mail: &Mail<'_>,
+        spool: &Spool,
+        guid: Guid,
+    ) -> Result<(Place, Unsaved<'_>), StoreError> {
         let (container, mailbox, name) = {
             let mut state = mail.account.lock()?;
             let entry = state.list.by_name(mail.mailbox).ok_or(StoreError::NoMailbox)?;
@@ -480,9 +548,15 @@ impl Store {
         let fs = self.files.fs();
         let dir = fs::parent(&path);
         fs.create_dir_all(dir).map_err(|error| StoreError::io("create", dir, error))?;
-        let temporary = path.with_extension("tmp");
+        let temporary = unfinished(&path);
         let write = |error| StoreError::io("write", &temporary, error);
+        match fs.unlink(&temporary) {
+            // A crash may have left one, with a number that was not durable.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(write(error)),
+            Ok(()) | Err(_) => {}
+        }
         let file = fs.open(&temporary, Open::Write).map_err(write)?;
+        let mut unsaved = Unsaved { store: self, path: Some(temporary.clone()) };
         let mut out = Vec::with_capacity(2 * STREAM_CHUNK as usize);
         container_header(mail.account, container, self.now()).write(&mut out);
         let head = record_head(mail, guid, mailbox, &name);
@@ -512,23 +586,26 @@ impl Store {
             file.sync_data().map_err(write)?;
         }
         fs.rename(&temporary, &path).map_err(|error| StoreError::io("rename to", &path, error))?;
+        unsaved.path = Some(path.clone());
         if !planted(Planted::LargeBodyNotSynced) {
             // The directories above may be as new as the file.
             for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())) {
                 fs.sync_dir(dir).map_err(|error| StoreError::io("sync", dir, error))?;
             }
         }
-        Ok(Place {
-            container: container.number,
-            record_len: written.record_len,
-            size: written.content.len(),
-        })
+        let (record_len, size) = (written.record_len, written.content.len());
+        Ok((Place { container: container.number, record_len, size }, unsaved))
     }
 
     fn new_container(&self, number: u32) -> Container {
         let seed = Seed(u32::from_le_bytes(self.random()));
         Container { number, seed, end: FILE_HEADER_LEN }
     }
+}
+
+/// What a container is called until it is whole; another's of the same directory has another name.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_added_extension("tmp")
 }
 
 fn container_header(account: &Account, container: Container, created: i64) -> FileHeader {
@@ -566,4 +643,19 @@ fn saved_flags(flags: Flags) -> SavedFlags {
             .filter(|(flag, _)| flags.contains(*flag))
             .fold(0, |bits, (_, saved)| bits | saved),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dbox_format::paths;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn containers_that_are_written_at_the_same_time_are_different_files() {
+        let all: BTreeSet<PathBuf> =
+            (1..1000).map(|number| unfinished(Path::new(&paths::container(number)))).collect();
+        assert_eq!(all.len(), 999);
+        assert!((1..1000).all(|number| !all.contains(Path::new(&paths::container(number)))));
+    }
 }
