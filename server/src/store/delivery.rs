@@ -7,6 +7,7 @@
 use super::account::{Account, Container, Pending, State};
 use super::cache::{Facts, Head};
 use super::change::Change;
+use super::commit::Outcome;
 use super::error::StoreError;
 use super::ops::keyword_error;
 use super::planted::{Planted, planted};
@@ -250,11 +251,14 @@ struct Place {
     size: u64,
 }
 
-/// A container of a large message: removed when it is dropped before a change names it.
+/// The file of a large message: removed when it is dropped before a change names it.
 struct Unsaved<'a> {
     store: &'a Store,
-    /// Where it is now, if it is still to be removed.
+    /// What it is called now, if it is still to be removed.
     path: Option<PathBuf>,
+    /// Once it is called as a container: the change that gave its number away. While that may be lost, another may get
+    /// the number, and the name is left alone.
+    position: Option<u64>,
 }
 
 impl Unsaved<'_> {
@@ -265,7 +269,8 @@ impl Unsaved<'_> {
 
 impl Drop for Unsaved<'_> {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
+        let Some(path) = &self.path else { return };
+        if self.position.is_none_or(|position| self.store.outcome(position) == Outcome::Durable) {
             // What can't be unlinked is not told of: the reason why it is to go is.
             let _ = self.store.files.fs().unlink(path);
         }
@@ -281,6 +286,11 @@ impl Store {
         session: u64,
     ) -> (u64, Vec<Result<Saved, StoreError>>) {
         let guid = self.random();
+        let all = session != 0;
+        // Looked at before large messages are written somewhere, too.
+        if all && let Err(error) = self.check_append(mails) {
+            return (0, vec![Err(error); mails.len()]);
+        }
         let mut places = Vec::with_capacity(mails.len());
         for mail in mails {
             places.push(match mail.body {
@@ -288,7 +298,6 @@ impl Store {
                 Body::Spool { spool, .. } => self.place_large(mail, spool, Guid(guid)).map(Some),
             });
         }
-        let all = session != 0;
         if all && let Some(error) = places.iter().find_map(|place| place.as_ref().err()) {
             return (0, vec![Err(error.clone()); mails.len()]);
         }
@@ -299,7 +308,10 @@ impl Store {
         accounts.dedup_by(|left, right| Arc::ptr_eq(left, right));
         let mut locked: Vec<(&Arc<Account>, Locked<'_>)> =
             accounts.into_iter().map(|account| (account, account.lock())).collect();
-        if all && let Err(error) = self.check_keywords_of(mails, &mut locked) {
+        if all
+            && let Some((account, Ok(state))) = locked.first_mut()
+            && let Err(error) = self.check_keywords(mails, account, state)
+        {
             return (0, vec![Err(error); mails.len()]);
         }
         let mut change = Change::default();
@@ -354,16 +366,24 @@ impl Store {
         (position, results)
     }
 
+    /// Whether the messages of an APPEND could be saved now.
+    fn check_append(&self, mails: &[Mail<'_>]) -> Result<(), StoreError> {
+        if !mails.iter().any(|mail| matches!(mail.body, Body::Spool { .. })) {
+            return Ok(());
+        }
+        let Some(first) = mails.first() else { return Ok(()) };
+        let mut state = first.account.lock()?;
+        self.check_keywords(mails, first.account, &mut state)
+    }
+
     /// Whether the mailbox of an APPEND takes the keywords of all its messages, before the first is assigned.
-    fn check_keywords_of(
+    fn check_keywords(
         &self,
         mails: &[Mail<'_>],
-        locked: &mut [(&Arc<Account>, Locked<'_>)],
+        account: &Account,
+        state: &mut State,
     ) -> Result<(), StoreError> {
-        let (Some(first), Some((account, state))) = (mails.first(), locked.first_mut()) else {
-            return Ok(());
-        };
-        let state = state.as_mut().map_err(|error| error.clone())?;
+        let Some(first) = mails.first() else { return Ok(()) };
         let guid = state.list.by_name(first.mailbox).ok_or(StoreError::NoMailbox)?.guid;
         let mbox = account.mailbox(&self.files, state, guid)?;
         let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
@@ -531,7 +551,7 @@ impl Store {
         spool: &Spool,
         guid: Guid,
     ) -> Result<(Place, Unsaved<'_>), StoreError> {
-        let (container, mailbox, name) = {
+        let (container, mailbox, name, position) = {
             let mut state = mail.account.lock()?;
             let entry = state.list.by_name(mail.mailbox).ok_or(StoreError::NoMailbox)?;
             let (mailbox, name) = (entry.guid, entry.name.clone());
@@ -542,7 +562,7 @@ impl Store {
             let mut change = Change::default();
             change.map(mail.account, &mut state, &draft.finish())?;
             state.position = self.submit(change);
-            (container, mailbox, name)
+            (container, mailbox, name, state.position)
         };
         let path = mail.account.container_path(container.number);
         let fs = self.files.fs();
@@ -556,7 +576,7 @@ impl Store {
             Ok(()) | Err(_) => {}
         }
         let file = fs.open(&temporary, Open::Write).map_err(write)?;
-        let mut unsaved = Unsaved { store: self, path: Some(temporary.clone()) };
+        let mut unsaved = Unsaved { store: self, path: Some(temporary.clone()), position: None };
         let mut out = Vec::with_capacity(2 * STREAM_CHUNK as usize);
         container_header(mail.account, container, self.now()).write(&mut out);
         let head = record_head(mail, guid, mailbox, &name);
@@ -586,7 +606,7 @@ impl Store {
             file.sync_data().map_err(write)?;
         }
         fs.rename(&temporary, &path).map_err(|error| StoreError::io("rename to", &path, error))?;
-        unsaved.path = Some(path.clone());
+        (unsaved.path, unsaved.position) = (Some(path.clone()), Some(position));
         if !planted(Planted::LargeBodyNotSynced) {
             // The directories above may be as new as the file.
             for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())) {
