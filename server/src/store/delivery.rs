@@ -7,6 +7,7 @@
 use super::account::{Account, Container, Pending, State};
 use super::cache::{Facts, Head};
 use super::change::Change;
+use super::commit::Outcome;
 use super::error::StoreError;
 use super::ops::keyword_error;
 use super::planted::{Planted, planted};
@@ -20,7 +21,7 @@ use index_format::mailbox::{NewMessage, TransactionBuilder};
 use index_format::{Flags, Guid, MapId};
 use runtime_smol::fs::{self, File, Open};
 use std::io::IoSlice;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 
 /// Where a message goes.
@@ -243,10 +244,37 @@ impl Drop for Spool {
 type Locked<'a> = Result<MutexGuard<'a, State>, StoreError>;
 
 /// A message's place in a container, before the change that names it.
+#[derive(Clone, Copy)]
 struct Place {
     container: u32,
     record_len: u64,
     size: u64,
+}
+
+/// The file of a large message: removed when it is dropped before a change names it.
+struct Unsaved<'a> {
+    store: &'a Store,
+    /// What it is called now, if it is still to be removed.
+    path: Option<PathBuf>,
+    /// Once it is called as a container: the change that gave its number away. While that may be lost, another may get
+    /// the number, and the name is left alone.
+    position: Option<u64>,
+}
+
+impl Unsaved<'_> {
+    fn keep(mut self) {
+        self.path = None;
+    }
+}
+
+impl Drop for Unsaved<'_> {
+    fn drop(&mut self) {
+        let Some(path) = &self.path else { return };
+        if self.position.is_none_or(|position| self.store.outcome(position) == Outcome::Durable) {
+            // What can't be unlinked is not told of: the reason why it is to go is.
+            let _ = self.store.files.fs().unlink(path);
+        }
+    }
 }
 
 impl Store {
@@ -258,6 +286,11 @@ impl Store {
         session: u64,
     ) -> (u64, Vec<Result<Saved, StoreError>>) {
         let guid = self.random();
+        let all = session != 0;
+        // Looked at before large messages are written somewhere, too.
+        if all && let Err(error) = self.check_append(mails) {
+            return (0, vec![Err(error); mails.len()]);
+        }
         let mut places = Vec::with_capacity(mails.len());
         for mail in mails {
             places.push(match mail.body {
@@ -265,15 +298,22 @@ impl Store {
                 Body::Spool { spool, .. } => self.place_large(mail, spool, Guid(guid)).map(Some),
             });
         }
-        let all = session != 0;
         if all && let Some(error) = places.iter().find_map(|place| place.as_ref().err()) {
             return (0, vec![Err(error.clone()); mails.len()]);
         }
+        // Removed behind the locks, but for those that were saved.
+        let mut files = Vec::with_capacity(mails.len());
         let mut accounts: Vec<&Arc<Account>> = mails.iter().map(|mail| mail.account).collect();
         accounts.sort_by(|left, right| left.name().cmp(right.name()));
         accounts.dedup_by(|left, right| Arc::ptr_eq(left, right));
         let mut locked: Vec<(&Arc<Account>, Locked<'_>)> =
             accounts.into_iter().map(|account| (account, account.lock())).collect();
+        if all
+            && let Some((account, Ok(state))) = locked.first_mut()
+            && let Err(error) = self.check_keywords(mails, account, state)
+        {
+            return (0, vec![Err(error); mails.len()]);
+        }
         let mut change = Change::default();
         let mut results = Vec::with_capacity(mails.len());
         let mut touched = Vec::new();
@@ -282,6 +322,12 @@ impl Store {
             // Each message of a MULTIAPPEND has a GUID of its own; copies of one delivery share theirs.
             let guid = Guid(if all { self.random() } else { guid });
             let state = locked.iter_mut().find(|(account, _)| Arc::ptr_eq(account, mail.account));
+            let (place, file) = match place {
+                Ok(Some((place, file))) => (Ok(Some(place)), Some(file)),
+                Ok(None) => (Ok(None), None),
+                Err(error) => (Err(error), None),
+            };
+            files.push(file);
             let result = match (state, place) {
                 (Some((_, Ok(state))), Ok(place)) => {
                     self.add_message(&mut change, mail, state, guid, place, session)
@@ -294,7 +340,7 @@ impl Store {
                 touched.push((mail.account, *mailbox));
                 saved.push((mail, *id, guid));
             } else if all {
-                // Only the first can fail once nothing is assigned yet; later ones have been checked by it.
+                // The first is refused before anything is assigned; the others were checked with it.
                 if !change.is_empty() {
                     mail.account.kill();
                 }
@@ -314,8 +360,45 @@ impl Store {
             self.touch(state, &guids, position);
         }
         drop(locked);
+        let kept = files.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
+        kept.filter_map(|(file, _)| file).for_each(Unsaved::keep);
         self.cache_saved(&saved);
         (position, results)
+    }
+
+    /// Whether the messages of an APPEND could be saved now.
+    fn check_append(&self, mails: &[Mail<'_>]) -> Result<(), StoreError> {
+        if !mails.iter().any(|mail| matches!(mail.body, Body::Spool { .. })) {
+            return Ok(());
+        }
+        let Some(first) = mails.first() else { return Ok(()) };
+        let mut state = first.account.lock()?;
+        self.check_keywords(mails, first.account, &mut state)
+    }
+
+    /// Whether the mailbox of an APPEND takes the keywords of all its messages, before the first is assigned.
+    fn check_keywords(
+        &self,
+        mails: &[Mail<'_>],
+        account: &Account,
+        state: &mut State,
+    ) -> Result<(), StoreError> {
+        let Some(first) = mails.first() else { return Ok(()) };
+        let guid = state.list.by_name(first.mailbox).ok_or(StoreError::NoMailbox)?.guid;
+        let mbox = account.mailbox(&self.files, state, guid)?;
+        let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
+        for mail in mails {
+            let message = NewMessage {
+                map_id: MapId(0),
+                internal_date: mail.date,
+                save_date: mail.date,
+                size: 0,
+                flags: mail.flags,
+                keywords: mail.keywords,
+            };
+            builder.append(&message).map_err(keyword_error)?;
+        }
+        Ok(())
     }
 
     /// Puts messages that were just saved into the cache, while their change is on its way to the journal.
@@ -462,8 +545,13 @@ impl Store {
     }
 
     /// Writes a large message into a container of its own, which is durable afterwards and not yet in the map.
-    fn place_large(&self, mail: &Mail<'_>, spool: &Spool, guid: Guid) -> Result<Place, StoreError> {
-        let (container, mailbox, name) = {
+    fn place_large(
+        &self,
+        mail: &Mail<'_>,
+        spool: &Spool,
+        guid: Guid,
+    ) -> Result<(Place, Unsaved<'_>), StoreError> {
+        let (container, mailbox, name, position) = {
             let mut state = mail.account.lock()?;
             let entry = state.list.by_name(mail.mailbox).ok_or(StoreError::NoMailbox)?;
             let (mailbox, name) = (entry.guid, entry.name.clone());
@@ -474,15 +562,21 @@ impl Store {
             let mut change = Change::default();
             change.map(mail.account, &mut state, &draft.finish())?;
             state.position = self.submit(change);
-            (container, mailbox, name)
+            (container, mailbox, name, state.position)
         };
         let path = mail.account.container_path(container.number);
         let fs = self.files.fs();
         let dir = fs::parent(&path);
         fs.create_dir_all(dir).map_err(|error| StoreError::io("create", dir, error))?;
-        let temporary = path.with_extension("tmp");
+        let temporary = unfinished(&path);
         let write = |error| StoreError::io("write", &temporary, error);
+        match fs.unlink(&temporary) {
+            // A crash may have left one, with a number that was not durable.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(write(error)),
+            Ok(()) | Err(_) => {}
+        }
         let file = fs.open(&temporary, Open::Write).map_err(write)?;
+        let mut unsaved = Unsaved { store: self, path: Some(temporary.clone()), position: None };
         let mut out = Vec::with_capacity(2 * STREAM_CHUNK as usize);
         container_header(mail.account, container, self.now()).write(&mut out);
         let head = record_head(mail, guid, mailbox, &name);
@@ -512,23 +606,26 @@ impl Store {
             file.sync_data().map_err(write)?;
         }
         fs.rename(&temporary, &path).map_err(|error| StoreError::io("rename to", &path, error))?;
+        (unsaved.path, unsaved.position) = (Some(path.clone()), Some(position));
         if !planted(Planted::LargeBodyNotSynced) {
             // The directories above may be as new as the file.
             for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())) {
                 fs.sync_dir(dir).map_err(|error| StoreError::io("sync", dir, error))?;
             }
         }
-        Ok(Place {
-            container: container.number,
-            record_len: written.record_len,
-            size: written.content.len(),
-        })
+        let (record_len, size) = (written.record_len, written.content.len());
+        Ok((Place { container: container.number, record_len, size }, unsaved))
     }
 
     fn new_container(&self, number: u32) -> Container {
         let seed = Seed(u32::from_le_bytes(self.random()));
         Container { number, seed, end: FILE_HEADER_LEN }
     }
+}
+
+/// What a container is called until it is whole; another's of the same directory has another name.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_added_extension("tmp")
 }
 
 fn container_header(account: &Account, container: Container, created: i64) -> FileHeader {
@@ -566,4 +663,19 @@ fn saved_flags(flags: Flags) -> SavedFlags {
             .filter(|(flag, _)| flags.contains(*flag))
             .fold(0, |bits, (_, saved)| bits | saved),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dbox_format::paths;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn containers_that_are_written_at_the_same_time_are_different_files() {
+        let all: BTreeSet<PathBuf> =
+            (1..1000).map(|number| unfinished(Path::new(&paths::container(number)))).collect();
+        assert_eq!(all.len(), 999);
+        assert!((1..1000).all(|number| !all.contains(Path::new(&paths::container(number)))));
+    }
 }

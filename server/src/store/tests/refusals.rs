@@ -7,11 +7,12 @@ use crate::store::mailbox::directory;
 use imap_proto::fetch::{FetchItems, Fixed};
 use imap_proto::search::{Key, Limits, Program};
 use imap_proto::{
-    Answer, Ask, Code, Cursor, FetchAsk, Flags, MailboxName, Run, Seq, StatusItems, Uid, UidSet,
+    Answer, Ask, Code, Cursor, FetchAsk, Flags, Keyword, MailboxName, Run, Seq, StatusItems,
+    SystemFlags, Uid, UidSet,
 };
 use index_format::list::SpecialUse;
-use runtime_smol::sim::{SimFs, Variant};
-use std::path::Path;
+use runtime_smol::sim::{Failure, Fault, OpKind, SimFs, Variant, When};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn user(world: &World) -> ImapUser {
@@ -148,4 +149,71 @@ fn a_rename_that_makes_names_too_long_is_refused_alone() {
     assert_eq!(refused(&mut user, rename), (Some(Code::Cannot), position));
     assert_eq!(names(&world), before);
     world.commit(position).unwrap();
+}
+
+/// Appends messages with so many keywords each, by one command.
+fn append(world: &World, text: &[u8], keywords: &[usize]) -> Answer {
+    let mut user = user(world);
+    for (index, &count) in keywords.iter().enumerate() {
+        let keywords = (0..count).map(|number| Keyword::new(&format!("k{number}")).unwrap());
+        let flags = Flags { system: SystemFlags::default(), keywords: keywords.collect() };
+        let (size, first) = (text.len() as u64, index == 0);
+        let mailbox = MailboxName::inbox();
+        let open = Ask::AppendOpen { mailbox, flags, date: None, size, binary: true, first };
+        assert!(matches!(at_once(user.ask(open)), Answer::Proceed));
+        user.body(text);
+    }
+    at_once(user.ask(Ask::AppendCommit))
+}
+
+/// Containers and what may become one.
+fn containers(world: &World) -> Vec<PathBuf> {
+    let is = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "storage");
+    world.fs.files().into_iter().filter(is).collect()
+}
+
+#[test]
+fn messages_that_are_refused_leave_no_file_and_the_account_as_it_was() {
+    let world = World::new(SimFs::new());
+    let before = world.view().unwrap();
+    let files = containers(&world);
+    assert!(!files.is_empty());
+    for size in [10, 1000] {
+        for keywords in [&[65][..], &[0, 65], &[40, 0, 65]] {
+            let answer = append(&world, &vec![b'x'; size], keywords);
+            let Answer::No { code, .. } = answer else { panic!("{answer:?}") };
+            assert_eq!(code, Some(Code::Limit));
+            assert!(!world.account.is_dead(), "{size} bytes, {keywords:?}");
+            assert_eq!(containers(&world), files, "{size} bytes, {keywords:?}");
+        }
+    }
+    assert_eq!(world.view().unwrap(), before);
+    assert!(matches!(append(&world, &[b'x'; 1000], &[5, 0]), Answer::Appended { .. }));
+    world.store.flush();
+    assert_eq!(containers(&world).len(), files.len() + 2);
+    assert_eq!(world.view().unwrap().mailboxes["INBOX"].messages.len(), 4);
+}
+
+#[test]
+fn a_large_message_that_the_disk_refuses_leaves_no_file() {
+    for kind in [OpKind::Write, OpKind::SyncData, OpKind::Rename] {
+        let world = World::new(SimFs::new());
+        let files = containers(&world);
+        let mut reached = false;
+        for skip in 0..8 {
+            let struck = world.fs.struck();
+            let when = When::Kind { kind, skip };
+            world.fs.inject(Fault { when, what: Failure::Io, lasting: false });
+            let answer = append(&world, &[b'x'; 1000], &[0]);
+            let now = containers(&world);
+            world.fs.clear_faults();
+            if world.fs.struck() == struck {
+                break;
+            }
+            assert!(matches!(answer, Answer::No { .. }), "{answer:?}");
+            assert_eq!(now, files, "{kind:?} {skip}");
+            reached = true;
+        }
+        assert!(reached, "{kind:?}");
+    }
 }
