@@ -208,12 +208,14 @@ impl Session {
             self.told.push_back(Tell::Reply(Reply::ok_with(code, "Logged in")));
             return;
         }
+        // RFC 5530 §3: the server couldn't look. Nobody has guessed a password, so it doesn't count.
+        let guessed = !matches!(answer, Answer::No { code: Some(Code::Unavailable), .. });
         let reply = if let Answer::No { code: None, text } = answer {
             Reply::no(Some(Code::AuthenticationFailed), text)
         } else {
             Reply::refusal(answer)
         };
-        self.login_failures += 1;
+        self.login_failures += u32::from(guessed);
         if self.login_failures >= self.limits().login_failures {
             let tag = self.tag;
             self.out.write(|out| reply.write(out, tag));

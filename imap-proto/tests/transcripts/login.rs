@@ -156,6 +156,14 @@ fn too_many_failed_logins() {
 }
 
 #[test]
+fn rfc5530_3_a_server_that_can_not_look_counts_no_failure() {
+    let script = "A: unavailable Busy | C: a LOGIN u pw | ".repeat(6) + "C: b LOGIN u pw";
+    let transcript = play_guest(&script);
+    assert_eq!(transcript.matches("S: a NO [UNAVAILABLE] Busy").count(), 6);
+    assert!(transcript.trim_end().ends_with("Logged in"), "{transcript}");
+}
+
+#[test]
 fn sixty_seconds_to_log_in() {
     insta::assert_snapshot!(play_guest("T: +59s | C: a NOOP | T: +1s"), @r#"
     S: * OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR STARTTLS AUTH=PLAIN AUTH=LOGIN ENABLE ID IDLE] Loft ready

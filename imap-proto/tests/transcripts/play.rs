@@ -2,7 +2,7 @@
 
 use crate::grammar::Checker;
 use imap_proto::model::{Driver, Happening, Model};
-use imap_proto::{Answer, Ask, Config, Event, MailboxName, Peer, Uid};
+use imap_proto::{Answer, Ask, Code, Config, Event, MailboxName, Peer, Uid};
 
 /// How a script begins.
 #[derive(Clone)]
@@ -136,6 +136,10 @@ fn act(driver: &mut Driver, step: &str, piece: usize) {
         }
         ("A:", "no") => {
             driver.instead.push_back(Answer::No { code: None, text: argument.to_owned().into() });
+        }
+        ("A:", "unavailable") => {
+            let text = argument.to_owned().into();
+            driver.instead.push_back(Answer::No { code: Some(Code::Unavailable), text });
         }
         ("E:", "eof") => driver.eof(),
         ("E:", "shutdown") => driver.event(Event::Shutdown),
