@@ -45,8 +45,9 @@ pub fn dbox_container(data: &[u8]) {
 
 /// Each other message is streamed.
 fn write_record(number: usize, message: &[u8], file: &mut Vec<u8>) {
+    // No two alike: which record is missing is told by it.
     let head = RecordHead {
-        guid: Guid([number as u8; 16]),
+        guid: Guid((number as u128).to_le_bytes()),
         mailbox_name: "INBOX",
         keywords: &["$Forwarded"],
         ..RecordHead::default()
