@@ -320,7 +320,7 @@ impl<'a> BitReader<'a> {
         } >> (self.used % 8);
         let zeros = held.trailing_zeros().min(ESCAPE);
         let (value, len) = match zeros {
-            ESCAPE => (held >> ESCAPE, ESCAPE + 32),
+            ESCAPE => (held >> ESCAPE & u64::from(u32::MAX), ESCAPE + 32),
             _ => (u64::from(zeros) << k | held >> (zeros + 1) & ((1 << k) - 1), zeros + 1 + k),
         };
         self.used += len as usize;

@@ -45,7 +45,9 @@ pub(crate) fn shaped_uids() -> impl Strategy<Value = UidSet> {
             for (a, b) in noise {
                 let last = next.saturating_add(a % run);
                 set.insert_range(Uid(next)..=Uid(last));
-                next = last.saturating_add(2).saturating_add(b % hole);
+                // Now and then one that is far off what the others suggest.
+                let far = if b % 31 == 0 { a % 1_000_000 } else { 0 };
+                next = last.saturating_add(2).saturating_add(b % hole).saturating_add(far);
             }
             set
         },
