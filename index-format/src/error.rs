@@ -96,4 +96,14 @@ pub enum Error {
         /// The longest allowed.
         max: u64,
     },
+    /// More things than the format carries.
+    #[error("{count} {what}, the format carries {max}")]
+    TooMany {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there are.
+        count: u64,
+        /// How many there may be.
+        max: u64,
+    },
 }

@@ -1,13 +1,21 @@
 //! Sets of UIDs, as sorted ranges that neither touch nor overlap.
 //!
-//! Encoded: one byte for the kind, then varints (layout in `docs/formats/uidset.md`). One set has one encoding, so that
-//! equal sets are equal bytes; a decoder refuses all others.
+//! Encoded: one byte for the form, then what that form says (`docs/formats/uidset.md`). The encoder takes the shortest
+//! form, so that equal sets become equal bytes.
+
+mod code;
+mod rice;
+mod steps;
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::Error;
-use crate::wire::{Put, Reader};
+use crate::wire::Reader;
+
+/// The most ranges in all UID sets of one transaction: what a few bytes say of a set must not cost any memory that they
+/// like. A mailbox of sixteen million messages, every other one in the set, has half as many.
+pub const RANGES_MAX: usize = 1 << 23;
 
 /// A message's number in its mailbox (RFC 9051 §2.3.1.1). No message has 0; sets hold it all the same.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -230,36 +238,15 @@ impl UidSet {
         UidSet { ranges }
     }
 
-    /// Writes the set at the end of `out`.
+    /// Writes the set at the end of `out`, in the shortest of the forms there are.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        match *self.ranges.as_slice() {
-            [] => out.push(KIND_EMPTY),
-            [(first, last)] if first == last => {
-                out.push(KIND_ONE);
-                out.varint(u64::from(first));
-            }
-            [(first, last)] => {
-                out.push(KIND_RANGE);
-                out.varint(u64::from(first));
-                out.varint(u64::from(last - first - 1));
-            }
-            ref ranges => {
-                out.push(KIND_RANGES);
-                out.varint(ranges.len() as u64);
-                let mut least = 0; // the lowest UID the next range may start at
-                for &(first, last) in ranges {
-                    let single = first == last;
-                    out.varint((u64::from(first) - least) << 1 | u64::from(!single));
-                    if !single {
-                        out.varint(u64::from(last - first - 1));
-                    }
-                    least = u64::from(last) + 2;
-                }
-            }
-        }
+        code::encode(&self.ranges, out);
     }
 
     /// Reads a set from the front of `bytes`; gives it and the bytes behind it. `at` is where `bytes` stand, for errors.
+    ///
+    /// # Errors
+    /// Bytes that are not a set, and one of more than [`RANGES_MAX`] ranges.
     pub fn decode(bytes: &[u8], at: u64) -> Result<(UidSet, &[u8]), Error> {
         let mut reader = Reader::new(bytes, at);
         let set = UidSet::read(&mut reader)?;
@@ -267,51 +254,7 @@ impl UidSet {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<UidSet, Error> {
-        let at = reader.at();
-        match reader.u8("UID set kind")? {
-            KIND_EMPTY => Ok(UidSet::new()),
-            KIND_ONE => Ok(UidSet::one(Uid(reader.varint_u32("UID")?))),
-            KIND_RANGE => {
-                let first = reader.varint("first UID")?;
-                let range = read_range(reader, first, true)?;
-                Ok(UidSet { ranges: vec![range] })
-            }
-            KIND_RANGES => read_ranges(reader),
-            kind => Err(Error::Value {
-                field: "UID set kind",
-                at,
-                found: kind.into(),
-                allowed: "0 to 3",
-            }),
-        }
-    }
-}
-
-fn read_ranges(reader: &mut Reader<'_>) -> Result<UidSet, Error> {
-    let at = reader.at();
-    let count = reader.count("UID ranges", 1)?;
-    if count < 2 {
-        let allowed = "at least 2: fewer have kinds of their own";
-        return Err(Error::Value { field: "UID ranges", at, found: count as u64, allowed });
-    }
-    let mut ranges = Vec::with_capacity(count);
-    let mut least = 0u64;
-    for _ in 0..count {
-        let gap = reader.varint("UID gap")?;
-        let (first, last) = read_range(reader, least.saturating_add(gap >> 1), gap & 1 == 1)?;
-        ranges.push((first, last));
-        least = u64::from(last) + 2;
-    }
-    Ok(UidSet { ranges })
-}
-
-/// The range that starts at `first`: one UID, or as long as the next number says.
-fn read_range(reader: &mut Reader<'_>, first: u64, long: bool) -> Result<(u32, u32), Error> {
-    let at = reader.at();
-    let more = if long { reader.varint("UID range length")?.saturating_add(1) } else { 0 };
-    match (u32::try_from(first), u32::try_from(first.saturating_add(more))) {
-        (Ok(first), Ok(last)) => Ok((first, last)),
-        (_, Err(_)) | (Err(_), _) => Err(Error::Number { field: "UID range", at }),
+        Ok(UidSet { ranges: code::read(reader)? })
     }
 }
 
@@ -356,9 +299,3 @@ impl fmt::Display for UidSet {
         Ok(())
     }
 }
-
-const KIND_EMPTY: u8 = 0;
-const KIND_ONE: u8 = 1;
-const KIND_RANGE: u8 = 2;
-const KIND_RANGES: u8 = 3;
-// Kinds from 4 on wait for step sets and entropy coding.

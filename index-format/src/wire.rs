@@ -4,18 +4,21 @@
 //! only the shortest form is valid, so that equal values are equal bytes.
 
 use crate::Error;
+use crate::uidset::RANGES_MAX;
 
 /// Reads from the front of a slice and remembers how far it got.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     at: u64,
+    /// How many ranges of UIDs may still come; see [`crate::uidset::RANGES_MAX`].
+    ranges: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Starts at the front; `at` is where `bytes` stand in their file.
     pub(crate) fn new(bytes: &'a [u8], at: u64) -> Reader<'a> {
-        Reader { rest: bytes, at }
+        Reader { rest: bytes, at, ranges: RANGES_MAX }
     }
 
     pub(crate) fn at(&self) -> u64 {
@@ -117,6 +120,16 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.counted(field)?).map_err(|_| Error::Text { field, at })
     }
 
+    /// Notes that `count` ranges of UIDs were read; refuses more than one transaction may have.
+    pub(crate) fn ranges(&mut self, count: usize) -> Result<(), Error> {
+        let so_far = RANGES_MAX - self.ranges;
+        self.ranges = self
+            .ranges
+            .checked_sub(count)
+            .ok_or_else(|| too_many_ranges(so_far as u64 + count as u64))?;
+        Ok(())
+    }
+
     /// A count of things that take at least `least` bytes each: never more than there is room for.
     pub(crate) fn count(&mut self, field: &'static str, least: u64) -> Result<usize, Error> {
         let at = self.at;
@@ -139,6 +152,17 @@ impl<'a> Reader<'a> {
             count => Err(Error::Trailing { what, at: self.at, count: count as u64 }),
         }
     }
+}
+
+/// Beyond [`RANGES_MAX`].
+pub(crate) fn too_many_ranges(count: u64) -> Error {
+    let what = "ranges of UIDs in a transaction";
+    Error::TooMany { what, count, max: RANGES_MAX as u64 }
+}
+
+/// The length of a varint, in bytes.
+pub(crate) fn varint_len(value: u64) -> u64 {
+    u64::from((64 - (value | 1).leading_zeros()).div_ceil(7))
 }
 
 /// Numbers and counted bytes at the end of a vector.

@@ -4,7 +4,8 @@ use super::{
     Append, KEY_MAX, KEYWORD_NAME_MAX, KEYWORDS_MAX, Prefix, Record, Tombstone, Transaction,
     VALUE_MAX, kind,
 };
-use crate::wire::Put;
+use crate::uidset::RANGES_MAX;
+use crate::wire::{Put, too_many_ranges};
 use crate::{Error, Flags, Guid, Keywords, UidSet};
 
 /// Which keyword names the current log file has introduced; a new file starts with none.
@@ -34,6 +35,7 @@ pub(super) fn transaction(
     names: &mut Names,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
+    check_sets(&transaction.records)?;
     prefix(&transaction.prefix, out);
     let mut base = Base::default();
     let mut records = transaction.records.as_slice();
@@ -58,6 +60,31 @@ pub(super) fn transaction(
     }
     names.note(transaction);
     Ok(())
+}
+
+/// What no reader would take must not be written.
+fn check_sets(records: &[Record]) -> Result<(), Error> {
+    let ranges = records.iter().filter_map(|record| match record {
+        Record::FlagsAdd { uids, .. }
+        | Record::FlagsRemove { uids, .. }
+        | Record::FlagsReplace { uids, .. }
+        | Record::KeywordAdd { uids, .. }
+        | Record::KeywordRemove { uids, .. }
+        | Record::Expunge(uids)
+        | Record::SaveDate { uids, .. }
+        | Record::PrivateFlags { uids, .. }
+        | Record::Void(uids) => Some(uids.ranges().len()),
+        Record::Append(_)
+        | Record::KeywordDefine { .. }
+        | Record::UidValidity(_)
+        | Record::UidNext(_)
+        | Record::Metadata { .. }
+        | Record::Tombstone(_) => None,
+    });
+    match ranges.sum::<usize>() {
+        count if count > RANGES_MAX => Err(too_many_ranges(count as u64)),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn prefix(prefix: &Prefix, out: &mut Vec<u8>) {

@@ -22,6 +22,39 @@ pub(crate) fn wide_uids() -> impl Strategy<Value = UidSet> {
     })
 }
 
+/// Sets of all shapes that a form exists for: steps, scattered members, scattered holes, clusters.
+pub(crate) fn shaped_uids() -> impl Strategy<Value = UidSet> {
+    let piece = (0u32..500, 1u32..40, 1u32..40, 1u32..60);
+    let steps = vec(piece, 1..4).prop_map(|pieces| {
+        let mut next = 1u32;
+        let mut set = UidSet::new();
+        for (skip, run, hole, count) in pieces {
+            next += skip;
+            for _ in 0..count {
+                set.insert_range(Uid(next)..=Uid(next + run - 1));
+                next += run + hole;
+            }
+        }
+        set
+    });
+    let mean = prop_oneof![Just(1u32), 1u32..4, 1u32..100, 1u32..2_000_000];
+    let scattered = (mean.clone(), mean, vec((any::<u32>(), any::<u32>()), 2..300)).prop_map(
+        |(run, hole, noise)| {
+            let mut next = 1u32;
+            let mut set = UidSet::new();
+            for (a, b) in noise {
+                let last = next.saturating_add(a % run);
+                set.insert_range(Uid(next)..=Uid(last));
+                // Now and then one that is far off what the others suggest.
+                let far = if b % 31 == 0 { a % 1_000_000 } else { 0 };
+                next = last.saturating_add(2).saturating_add(b % hole).saturating_add(far);
+            }
+            set
+        },
+    );
+    prop_oneof![steps, scattered]
+}
+
 fn flags() -> impl Strategy<Value = Flags> {
     prop_oneof![(0u8..5).prop_map(|bit| Flags(1 << bit)), any::<u8>().prop_map(Flags)]
 }

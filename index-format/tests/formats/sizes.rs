@@ -70,8 +70,42 @@ fn the_usual_changes_cost_a_few_bytes() {
     let two = UidSet::one(Uid(119_001));
     let again = commit(&mut mailbox, names, |b| b.flags_add(&two, Flags::NONE, &keyword).unwrap());
     assert_eq!(again, 11, "a keyword, again");
+    let tenth: UidSet = (0..10_000).map(|n| Uid(3 + n * 10)).collect();
+    let stepped = commit(&mut mailbox, names, |b| b.flags_add(&tenth, Flags::DRAFT, &[]).unwrap());
+    assert_eq!(stepped, 13, "one flag on every 10th of 100,000 messages");
+    let stepped = commit(&mut mailbox, names, |b| b.expunge(&tenth));
+    assert_eq!(stepped, 13, "every 10th of 100,000 messages expunged");
     let expunge = commit(&mut mailbox, names, |b| b.expunge(&many));
     assert_eq!(expunge, 13, "100,000 messages expunged");
+}
+
+/// A set without a pattern costs what its entropy says: log2 of how many such sets there are.
+#[test]
+fn random_sets_cost_little_more_than_their_entropy() {
+    let mut noise = 7u64;
+    for (density, most) in [
+        (0.001, 1.06),
+        (0.01, 1.05),
+        (0.1, 1.02),
+        (0.3, 1.02),
+        (0.5, 1.02),
+        (0.7, 1.02),
+        (0.9, 1.03),
+    ] {
+        let set: UidSet = (1..=100_000)
+            .filter(|_| {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                ((noise >> 11) as f64) / ((1u64 << 53) as f64) < density
+            })
+            .map(Uid)
+            .collect();
+        let mut bytes = Vec::new();
+        set.encode(&mut bytes);
+        let share = set.len() as f64 / 100_000.0;
+        let bits = -(share * share.log2() + (1.0 - share) * (1.0 - share).log2());
+        let ratio = bytes.len() as f64 / (bits * 100_000.0 / 8.0);
+        assert!(ratio < most, "{density}: {ratio:.3} times the entropy");
+    }
 }
 
 #[test]
