@@ -109,6 +109,7 @@ impl Account {
         let (list, list_log) = load_list(files, &dir, owner)?;
         let (map, map_log) = load_map(files, &dir, owner)?;
         let known = list.transactions() > 0;
+        check_both(&dir, &list, &map)?;
         let container = map
             .containers()
             .next_back()
@@ -325,6 +326,21 @@ fn load_map(files: &Files, dir: &Path, owner: Guid) -> Result<(Map, LogFile), St
             },
         )?;
     Ok((map, log))
+}
+
+/// List and map begin with an account and are never empty again on their own: one that is has been lost, and to begin
+/// anew would hide mail, or give its numbers to other mail.
+fn check_both(dir: &Path, list: &List, map: &Map) -> Result<(), StoreError> {
+    let messages = list.iter().any(|entry| entry.counters.sums.messages > 0);
+    let lost = match (list.transactions(), map.transactions()) {
+        (0, 1..) => "list",
+        (1.., 0) if messages => "map",
+        _ => return Ok(()),
+    };
+    Err(StoreError::damaged(
+        &dir.join(format!("{lost}.log")),
+        "it and its snapshots say nothing, while the account has messages; bring the account's directory back from a backup",
+    ))
 }
 
 pub(crate) fn log_position(position: snapshot::Position) -> LogPosition {

@@ -84,6 +84,7 @@ impl Mbox {
                     }
                 }
             })?;
+        check_against(entry, &mailbox, &dir)?;
         let mut this =
             Self { mailbox, names, recent: entry.recent.max(Uid(1)), ..Self::new(entry.guid, 0) };
         this.refresh();
@@ -126,6 +127,25 @@ impl Mbox {
             modseq: self.mailbox.highest_modseq(),
         }
     }
+}
+
+/// What the list knows of a mailbox must be in its files: else log and both snapshots have lost it, and what looks like a
+/// shorter mailbox, or an empty one, would give UIDs a second time. (After a crash the journal has put it back before.)
+fn check_against(entry: &Entry, mailbox: &Mailbox, dir: &Path) -> Result<(), StoreError> {
+    let Counters { sums, uidnext, modseq } = entry.counters;
+    if mailbox.highest_modseq() >= modseq && mailbox.uidnext() >= uidnext {
+        return Ok(());
+    }
+    Err(StoreError::damaged(
+        dir,
+        format_args!(
+            "the mailbox list knows of {} messages and UIDNEXT {uidnext}, log and snapshots only of {} and UIDNEXT {}; \
+             bring this directory back from a backup",
+            sums.messages,
+            mailbox.len(),
+            mailbox.uidnext()
+        ),
+    ))
 }
 
 /// Where the files of a mailbox are.
