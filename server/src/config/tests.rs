@@ -429,11 +429,11 @@ fn the_example_of_the_page_is_right_and_safe() {
 
 #[test]
 fn every_default_is_allowed_and_every_setting_stands_once() {
-    for (n, setting) in settings::SETTINGS.iter().enumerate() {
+    for (n, setting) in settings::Setting::all().enumerate() {
         let same = |other: &&settings::Setting| {
             (other.section, other.key) == (setting.section, setting.key)
         };
-        assert_eq!(settings::SETTINGS.iter().find(same).map(|s| s.doc), Some(setting.doc), "{n}");
+        assert_eq!(settings::Setting::all().find(same).map(|s| s.doc), Some(setting.doc), "{n}");
         let section = settings::SECTIONS.iter().any(|section| section.name == setting.section);
         assert!(section && !setting.doc.is_empty(), "{}", setting.key);
     }
