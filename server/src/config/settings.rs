@@ -183,11 +183,20 @@ pub(super) const SECTIONS: &[Section] = &[
     ),
     section("limits", false, "Bounds of the server as a whole."),
     section(
+        "limits.login",
+        false,
+        "Delays after failed log-ins. Each failure counts for the address it came from (of IPv6: its /64) and for the account \
+        it named. Where somebody logged in within the last 30 days, tries for the same account don't wait until \
+        `free_failures` of them failed in a row: guessing locks nobody out at home.",
+    ),
+    section(
         "limits.imap",
         false,
-        "Bounds of one IMAP session: what a peer may make the server hold, and for how long.",
+        "How many IMAP connections there are, and the bounds of each: what a peer may make the server hold, and for how long. \
+        Before login that is 16 KiB, beside TLS. After it a command and what is understood of it take at most 4 × (`line` + \
+        `literals`), its answer 2 × `unsent`; an idle session gives all of that back.",
     ),
-    section("limits.lmtp", false, "Bounds of one LMTP session."),
+    section("limits.lmtp", false, "How many LMTP connections there are, and the bounds of each."),
     section("limits.store", false, "Bounds of the store."),
     section("durability", false, "What an acknowledged change survives."),
 ];

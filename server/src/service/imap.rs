@@ -6,8 +6,10 @@
 
 use super::{Job, Load, Settings, Shared, shown};
 use crate::accounts::{AccountName, LogIn};
+use crate::admission::Visitor;
 use crate::hash_pool::{Busy, Hashing};
 use crate::logging::Escaped;
+use crate::login_delay::{Turn, Wait};
 use crate::signal::{self, Signal};
 use crate::store::{Account, Handled, ImapUser, Outcome, StoreError, read_blob};
 use imap_proto::{Answer, Ask, Blob, Code, Event, Output, Position, Secret, Session, Ticket};
@@ -31,6 +33,7 @@ pub(super) struct Imap {
     session: Session,
     signal: Arc<Signal>,
     peer: Peer,
+    visitor: Arc<Visitor>,
     user: Option<ImapUser>,
     work: Option<Work>,
     /// Positions the output waits for, ascending.
@@ -48,6 +51,13 @@ enum Work {
         user: Vec<u8>,
         password: Secret,
         job: Job<()>,
+    },
+    /// Log-ins failed before: this one has to wait, before anything is done for it.
+    Delay {
+        ticket: Ticket,
+        user: Vec<u8>,
+        password: Secret,
+        wait: Wait,
     },
     /// The password is hashed.
     Hash {
@@ -78,7 +88,7 @@ enum Step {
 }
 
 impl Imap {
-    pub(super) fn new(shared: Arc<Shared>, peer: &Peer, now: Time) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, peer: &Peer, now: Time, visitor: Arc<Visitor>) -> Self {
         debug!(peer = shown(peer), tls = peer.tls, "connected");
         let settings = shared.settings();
         let about = to_proto_peer(peer, &settings);
@@ -89,6 +99,7 @@ impl Imap {
             session,
             signal: Arc::default(),
             peer: peer.clone(),
+            visitor,
             user: None,
             work: None,
             waits: VecDeque::new(),
@@ -163,18 +174,44 @@ impl Imap {
             self.begin(Work::Refresh { ticket, user, password, job });
             return None;
         }
-        self.check_password(ticket, user, &password)
+        self.take_turn(ticket, user, password)
     }
 
-    fn check_password(
-        &mut self,
-        ticket: Ticket,
-        user: Vec<u8>,
-        password: &Secret,
-    ) -> Option<Answer> {
-        let work = match self.shared.accounts.log_in(&user, password, self.now) {
-            LogIn::Done(name) => return self.on_password(ticket, &user, name),
+    /// A log-in that is remembered as right goes on at once; another one may have to wait for those that failed before.
+    fn take_turn(&mut self, ticket: Ticket, user: Vec<u8>, password: Secret) -> Option<Answer> {
+        let work = match self.shared.accounts.log_in(&user, &password, self.now) {
+            LogIn::Done(Some(name)) => return self.on_password(ticket, &user, Some(name)),
+            work @ (LogIn::Done(None) | LogIn::Hash(_)) => work,
+        };
+        match self.shared.delays.turn(&self.peer, &self.spelled(&user), self.now) {
+            Turn::Now => self.check_password(ticket, user, work),
+            Turn::Later(wait) => {
+                debug!(user = %Escaped(&user), ms = wait.until.0.saturating_sub(self.now.0), "the log-in has to wait");
+                self.work = Some(Work::Delay { ticket, user, password, wait });
+                None
+            }
+            Turn::Busy => Some(self.turned_away(&user, Busy)),
+        }
+    }
+
+    fn check_password(&mut self, ticket: Ticket, user: Vec<u8>, work: LogIn) -> Option<Answer> {
+        let account = self.spelled(&user);
+        let (delays, peer, now) = (self.shared.delays.clone(), self.peer.clone(), self.now);
+        let settle = move |name: &Option<AccountName>| {
+            delays.settle(&peer, &account, name.is_some(), now);
+        };
+        let work = match work {
+            LogIn::Done(name) => {
+                settle(&name);
+                return self.on_password(ticket, &user, name);
+            }
             LogIn::Hash(work) => work,
+        };
+        // Counted where it is hashed: who doesn't wait for the answer has guessed all the same.
+        let work = move || {
+            let name = work();
+            settle(&name);
+            name
         };
         match self.shared.pools.hashes.run(self.peer.addr.map(|addr| addr.ip()), work) {
             Ok(job) => {
@@ -183,6 +220,12 @@ impl Imap {
             }
             Err(busy) => Some(self.turned_away(&user, busy)),
         }
+    }
+
+    /// The account that is meant, whatever its spelling, or what was sent if there is none.
+    fn spelled(&self, user: &[u8]) -> Vec<u8> {
+        let name = self.shared.accounts.named(user);
+        name.map_or_else(|| user.to_vec(), |name| name.as_str().as_bytes().to_vec())
     }
 
     fn turned_away(&self, user: &[u8], busy: Busy) -> Answer {
@@ -219,6 +262,7 @@ impl Imap {
             }
         };
         info!(peer = shown(&self.peer), tls = self.peer.tls, account = account.name(), "logged in");
+        self.visitor.logged_in();
         let store = self.shared.store.clone();
         self.user = Some(ImapUser::new(store, account, self.signal.clone()));
         Answer::LoggedIn
@@ -267,7 +311,16 @@ impl Imap {
                     self.work = Some(Work::Refresh { ticket, user, password, job });
                     return false;
                 };
-                (ticket, self.check_password(ticket, user, &password))
+                (ticket, self.take_turn(ticket, user, password))
+            }
+            Some(Work::Delay { ticket, user, password, wait }) => {
+                if now < wait.until {
+                    self.work = Some(Work::Delay { ticket, user, password, wait });
+                    return false;
+                }
+                // Asked again: the account may have changed while it waited.
+                let work = self.shared.accounts.log_in(&user, &password, now);
+                (ticket, self.check_password(ticket, user, work))
             }
             Some(Work::Hash { ticket, user, mut job }) => {
                 let Poll::Ready(name) = Pin::new(&mut job).poll(cx) else {
@@ -381,6 +434,18 @@ impl Machine for Imap {
         self.session.handle_event(to_proto(now), Event::Shutdown);
     }
 
+    fn handle_eviction(&mut self, now: Time) {
+        self.session.handle_event(to_proto(now), Event::Evicted);
+    }
+
+    fn held(&self) -> usize {
+        let step = match &self.step {
+            Step::Bytes(bytes, _) => bytes.capacity(),
+            Step::Idle | Step::Reading(_) | Step::Broken => 0,
+        };
+        self.session.held_output() + step
+    }
+
     fn poll_events(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
         self.now = now;
         let raised = self.signal.take(cx.waker());
@@ -412,10 +477,14 @@ impl Machine for Imap {
         match self.session.poll_output(to_proto(now)) {
             Output::Transmit(bytes) => runtime_smol::Output::Transmit(bytes),
             Output::Upgrade => runtime_smol::Output::Upgrade,
-            Output::Wait { wants_input, deadline } => runtime_smol::Output::Wait {
-                wants_input,
-                deadline: deadline.map(|time| Time(time.0)),
-            },
+            Output::Wait { wants_input, deadline } => {
+                let delay = match &self.work {
+                    Some(Work::Delay { wait, .. }) => Some(wait.until),
+                    _ => None,
+                };
+                let deadline = deadline.map(|time| Time(time.0)).into_iter().chain(delay).min();
+                runtime_smol::Output::Wait { wants_input, deadline }
+            }
             Output::Close
             | Output::Ask(..)
             | Output::Cancel(_)

@@ -22,6 +22,14 @@ pub(super) const LIMITS: &[Setting] = &[
     ),
     optional(
         "limits",
+        "tls_handshake_time",
+        Kind::Time(SECOND, MINUTE),
+        |c| Slot::U64(&mut c.limits.tls_handshake_time),
+        "How long a client's first word in TLS may take, as long the wait for a place among `tls_handshakes`, and as long \
+        the handshake; all of it ends at `login_time`, too.",
+    ),
+    optional(
+        "limits",
         "waiting_logins",
         Kind::Count(1, 4096),
         |c| Slot::Usize(&mut c.limits.waiting_logins),
@@ -35,6 +43,85 @@ pub(super) const LIMITS: &[Setting] = &[
         |c| Slot::U64(&mut c.limits.stop_time),
         "How long connections \
         may take to say goodbye when the server stops.",
+    ),
+    optional(
+        "limits",
+        "output",
+        Kind::Size(MIB, 1024 * GIB),
+        |c| Slot::Usize(&mut c.limits.output),
+        "Output that may wait for peers that take none of it, of all connections together; each may have its `unsent`. When there \
+        is more, those that took nothing for the longest are closed.",
+    ),
+    optional(
+        "limits",
+        "trusted_networks",
+        Kind::Networks,
+        |c| Slot::Networks(&mut c.limits.trusted_networks),
+        "Whose connections are not counted by address, and whose failed log-ins delay nobody: this machine itself, a webmail, a \
+        proxy. UNIX sockets always are trusted.",
+    ),
+    optional(
+        "limits.login",
+        "free_failures",
+        Kind::Count(0, 1000),
+        |c| Slot::U32(&mut c.limits.login.free_failures),
+        "Failures that cost no delay.",
+    ),
+    optional(
+        "limits.login",
+        "first_delay",
+        Kind::Time(0, MINUTE),
+        |c| Slot::U64(&mut c.limits.login.first_delay),
+        "The delay of the next try after one failure more; it doubles with each further failure. `0 s` for no delays.",
+    ),
+    optional(
+        "limits.login",
+        "longest_delay",
+        Kind::Time(SECOND, MINUTE),
+        |c| Slot::U64(&mut c.limits.login.longest_delay),
+        "The longest delay.",
+    ),
+    optional(
+        "limits.login",
+        "forget_time",
+        Kind::Time(SECOND, DAY),
+        |c| Slot::U64(&mut c.limits.login.forget_time),
+        "Time after which one failure is forgotten, then the next.",
+    ),
+    optional(
+        "limits.login",
+        "waiting_per_address",
+        Kind::Count(1, 1000),
+        |c| Slot::Usize(&mut c.limits.login.waiting_per_address),
+        "Log-ins of one address that wait at once; what comes then is told to try again later.",
+    ),
+    optional(
+        "limits.imap",
+        "connections",
+        Kind::Count(10, 1_000_000),
+        |c| Slot::Usize(&mut c.limits.imap.connections),
+        "Connections in all, of all listeners together. At most half of the files that the process may have open.",
+    ),
+    optional(
+        "limits.imap",
+        "connections_before_login",
+        Kind::Count(10, 1_000_000),
+        |c| Slot::Usize(&mut c.limits.imap.before_login),
+        "Those of them that have not logged in. When there are more, the oldest makes room, strangers before `limits.trusted_networks`.",
+    ),
+    optional(
+        "limits.imap",
+        "connections_per_address",
+        Kind::Count(1, 1_000_000),
+        |c| Slot::Usize(&mut c.limits.imap.per_address),
+        "Connections from one IPv4 address, or one /64 of IPv6, but for `limits.trusted_networks`.",
+    ),
+    optional(
+        "limits.imap",
+        "connections_per_network",
+        Kind::Count(1, 1_000_000),
+        |c| Slot::Usize(&mut c.limits.imap.per_network),
+        "Connections from one /48 of IPv6, but for `limits.trusted_networks`.",
     ),
     optional(
         "limits.imap",
@@ -167,6 +254,34 @@ pub(super) const LIMITS: &[Setting] = &[
         |c| Slot::U64(&mut c.imap.stall_time),
         "While output \
         waits and the peer takes none of it.",
+    ),
+    optional(
+        "limits.lmtp",
+        "connections",
+        Kind::Count(10, 1_000_000),
+        |c| Slot::Usize(&mut c.limits.lmtp.connections),
+        "Connections in all, of all listeners together. At most half of the files that the process may have open.",
+    ),
+    optional(
+        "limits.lmtp",
+        "connections_before_login",
+        Kind::Count(10, 1_000_000),
+        |c| Slot::Usize(&mut c.limits.lmtp.before_login),
+        "Those of them that have named no recipient yet. When there are more, the oldest makes room.",
+    ),
+    optional(
+        "limits.lmtp",
+        "connections_per_address",
+        Kind::Count(1, 1_000_000),
+        |c| Slot::Usize(&mut c.limits.lmtp.per_address),
+        "Connections from one IPv4 address, or one /64 of IPv6, but for `limits.trusted_networks`.",
+    ),
+    optional(
+        "limits.lmtp",
+        "connections_per_network",
+        Kind::Count(1, 1_000_000),
+        |c| Slot::Usize(&mut c.limits.lmtp.per_network),
+        "Connections from one /48 of IPv6, but for `limits.trusted_networks`.",
     ),
     optional(
         "limits.lmtp",
