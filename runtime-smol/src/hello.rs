@@ -28,7 +28,7 @@ pub(crate) fn poll_hello(socket: &Socket, cx: &mut Context<'_>) -> Poll<io::Resu
         seen.resize(RECORD_MAX, 0);
         let mut before = None;
         loop {
-            match socket.poll_peek(cx, seen, |bytes| is_whole(bytes)) {
+            match socket.poll_peek(cx, seen, is_whole) {
                 Poll::Ready(Ok(n)) => {
                     // What is said again with nothing new is the end.
                     let last = before.replace(n) == Some(n);

@@ -220,7 +220,8 @@ fn a_peer_that_takes_nothing_is_told_of_and_so_is_one_that_goes_on() {
     let guest = place.guest(0);
     until("it takes nothing", || matches!(guest.stalls.lock().unwrap().last(), Some(Some(_))));
     let held = guest.stalls.lock().unwrap().last().unwrap().unwrap();
-    assert!((1000..10_100_000).contains(&held), "{held}");
+    // The kernel has not taken much more than the client's own buffer has room for.
+    assert!((9_000_000..10_100_000).contains(&held), "{held}");
     let mut got = vec![0; 10_000_000];
     slow.0.read_exact(&mut got).unwrap();
     until("it flows", || guest.stalls.lock().unwrap().last() == Some(&None));
