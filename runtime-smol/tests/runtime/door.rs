@@ -1,5 +1,7 @@
 //! Who is let in, who has to go, and what is said of peers that take nothing.
 
+#![allow(clippy::disallowed_methods, reason = "a test has a watch")]
+
 use crate::echo::{Client, Echo, Seen, until};
 use crate::tls::{configs, secure};
 use runtime_smol::{Clock, Door, Listener, Options, Pass, Peer, Runtime, Server, Time, Tls};

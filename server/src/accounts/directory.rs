@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_locked_users_cost_the_hash_that_known_ones_cost() {
+    fn row_20_unknown_and_locked_users_cost_the_hash_that_known_ones_cost() {
         let world = World::new(&format!("alice:{BCRYPT}\nlocked:\n"));
         world.log_in("alice", "wrong");
         assert_eq!(world.hashes(), [("BLF-CRYPT", 1)]);
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_user_costs_the_same_each_time_and_all_schemes_occur() {
+    fn row_20_an_unknown_user_costs_the_same_each_time_and_all_schemes_occur() {
         let world = World::new(&format!("a:{BCRYPT}\nb:{{PLAIN}}b\n"));
         let mut schemes = std::collections::BTreeSet::new();
         for n in 0..40 {

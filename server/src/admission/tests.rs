@@ -119,3 +119,11 @@ fn the_log_is_not_filled_by_those_who_are_turned_away() {
     assert!(door.enter(&peer("192.0.2.1"), Time(SAID_EVERY)).is_err());
     assert_eq!(door.shared.state().said.refused, 0);
 }
+
+#[test]
+fn addresses_of_one_ipv6_network_are_one() {
+    let same = ["2001:db8::1", "2001:db8::ffff:1"].map(|ip| one_address(ip.parse().unwrap()));
+    assert_eq!(same[0], same[1]);
+    assert_ne!(one_address("2001:db8:0:1::1".parse().unwrap()), same[0]);
+    assert_eq!(one_address("192.0.2.1".parse().unwrap()), "192.0.2.1".parse::<IpAddr>().unwrap());
+}

@@ -7,7 +7,7 @@
 use super::{Job, Load, Settings, Shared, shown};
 use crate::accounts::{AccountName, LogIn};
 use crate::admission::Visitor;
-use crate::hash_pool::{Busy, Hashing};
+use crate::hash_pool::Hashing;
 use crate::logging::Escaped;
 use crate::login_delay::{Turn, Wait};
 use crate::signal::{self, Signal};
@@ -25,6 +25,9 @@ use tracing::{debug, error, info, warn};
 
 /// How much of a stored body is held at a time, in bytes.
 const STEP: u64 = 64 << 10;
+
+/// After so many milliseconds a log-in that is not looked at is told so.
+const TURNED_AWAY: u64 = 1000;
 
 /// One IMAP connection.
 pub(super) struct Imap {
@@ -58,6 +61,11 @@ enum Work {
         user: Vec<u8>,
         password: Secret,
         wait: Wait,
+    },
+    /// It is not looked at, as too many are: whoever asks again at once gains nothing by it.
+    TurnedAway {
+        ticket: Ticket,
+        until: Time,
     },
     /// The password is hashed.
     Hash {
@@ -180,7 +188,7 @@ impl Imap {
     /// A log-in that is remembered as right goes on at once; another one may have to wait for those that failed before.
     fn take_turn(&mut self, ticket: Ticket, user: Vec<u8>, password: Secret) -> Option<Answer> {
         let work = match self.shared.accounts.log_in(&user, &password, self.now) {
-            LogIn::Done(Some(name)) => return self.on_password(ticket, &user, Some(name)),
+            work @ LogIn::Done(Some(_)) => return self.check_password(ticket, user, work),
             work @ (LogIn::Done(None) | LogIn::Hash(_)) => work,
         };
         match self.shared.delays.turn(&self.peer, &self.spelled(&user), self.now) {
@@ -190,7 +198,10 @@ impl Imap {
                 self.work = Some(Work::Delay { ticket, user, password, wait });
                 None
             }
-            Turn::Busy => Some(self.turned_away(&user, Busy)),
+            Turn::Busy => {
+                self.turn_away(ticket, &user, "others of its address wait already");
+                None
+            }
         }
     }
 
@@ -218,7 +229,10 @@ impl Imap {
                 self.begin(Work::Hash { ticket, user, job });
                 None
             }
-            Err(busy) => Some(self.turned_away(&user, busy)),
+            Err(busy) => {
+                self.turn_away(ticket, &user, &busy.to_string());
+                None
+            }
         }
     }
 
@@ -228,9 +242,10 @@ impl Imap {
         name.map_or_else(|| user.to_vec(), |name| name.as_str().as_bytes().to_vec())
     }
 
-    fn turned_away(&self, user: &[u8], busy: Busy) -> Answer {
-        info!(peer = shown(&self.peer), user = %Escaped(user), "not checked: {busy}");
-        no(Code::Unavailable, "Too many log-ins are waiting, try again later")
+    fn turn_away(&mut self, ticket: Ticket, user: &[u8], why: &str) {
+        info!(peer = shown(&self.peer), user = %Escaped(user), "not checked: {why}");
+        let until = Time(self.now.0.saturating_add(TURNED_AWAY));
+        self.work = Some(Work::TurnedAway { ticket, until });
     }
 
     /// It is known whose password that is.
@@ -313,6 +328,14 @@ impl Imap {
                 };
                 (ticket, self.take_turn(ticket, user, password))
             }
+            Some(Work::TurnedAway { ticket, until }) => {
+                if now < until {
+                    self.work = Some(Work::TurnedAway { ticket, until });
+                    return false;
+                }
+                let text = "Too many log-ins are waiting, try again later";
+                (ticket, Some(no(Code::Unavailable, text)))
+            }
             Some(Work::Delay { ticket, user, password, wait }) => {
                 if now < wait.until {
                     self.work = Some(Work::Delay { ticket, user, password, wait });
@@ -329,7 +352,10 @@ impl Imap {
                 };
                 let answer = match name {
                     Ok(name) => self.on_password(ticket, &user, name),
-                    Err(busy) => Some(self.turned_away(&user, busy)),
+                    Err(busy) => {
+                        self.turn_away(ticket, &user, &busy.to_string());
+                        None
+                    }
                 };
                 (ticket, answer)
             }
@@ -480,6 +506,7 @@ impl Machine for Imap {
             Output::Wait { wants_input, deadline } => {
                 let delay = match &self.work {
                     Some(Work::Delay { wait, .. }) => Some(wait.until),
+                    Some(Work::TurnedAway { until, .. }) => Some(*until),
                     _ => None,
                 };
                 let deadline = deadline.map(|time| Time(time.0)).into_iter().chain(delay).min();

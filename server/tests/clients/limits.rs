@@ -280,7 +280,7 @@ fn row_58_slow_readers_together_have_a_bound_and_who_reads_is_not_hurt() {
         loft.wait_for_log("too much waits for slow readers");
         std::thread::sleep(Duration::from_millis(300));
         stop.store(true, std::sync::atomic::Ordering::SeqCst);
-        assert_eq!(reads.join().unwrap().1, true, "who reads was cut off");
+        assert!(reads.join().unwrap().1, "who reads was cut off");
         let whole: Vec<bool> =
             lazy.iter_mut().map(|stream| read(stream, Duration::ZERO).1).collect();
         let first = whole.iter().position(|whole| *whole).expect("all were cut off");
