@@ -93,6 +93,8 @@ pub enum Event {
     Changed,
     /// The server stops: say BYE at the next command boundary.
     Shutdown,
+    /// The connection has to make room for another: say BYE now.
+    Evicted,
 }
 
 /// One IMAP connection, server side.
@@ -321,6 +323,10 @@ impl Session {
                     self.give_up_search(true);
                 }
             }
+            Event::Evicted => {
+                // RFC 5530 §3: a resource that is temporarily not there.
+                self.bye(Some(Code::Unavailable), "Too many connections, try again later");
+            }
         }
         self.advance(now);
     }
@@ -437,6 +443,13 @@ impl Session {
         matches!(self.phase, Phase::Guest)
     }
 
+    /// Those of the bytes held that wait to be written, or to be made into what is written.
+    #[must_use]
+    pub fn held_output(&self) -> usize {
+        let told: usize = self.told.iter().map(Tell::held).sum();
+        self.out.held() + told
+    }
+
     /// Bytes held beyond the struct itself.
     #[must_use]
     pub fn held(&self) -> usize {
@@ -444,11 +457,9 @@ impl Session {
             Phase::Guest | Phase::User => 0,
             Phase::Selected(mailbox) => mailbox.held(),
         };
-        let told: usize = self.told.iter().map(Tell::held).sum();
         self.framer.held()
-            + self.out.held()
+            + self.held_output()
             + phase
-            + told
             + self.told.capacity() * size_of::<Tell>()
             + self.wishes.capacity() * size_of::<Wish>()
             + self.work.held()

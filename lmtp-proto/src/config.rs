@@ -44,4 +44,6 @@ pub struct Peer {
 pub enum Event {
     /// It stops: the session says 421 at its next command boundary and closes.
     Shutdown,
+    /// The connection has to make room for another: the session says 421 and closes.
+    Evicted,
 }

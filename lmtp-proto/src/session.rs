@@ -172,6 +172,8 @@ impl Session {
     pub fn handle_event(&mut self, now: Time, event: Event) {
         match event {
             Event::Shutdown => self.shutdown = true,
+            Event::Evicted if matches!(self.state, State::Closing) => {}
+            Event::Evicted => return self.farewell(now, Farewell::Evicted),
         }
         if matches!(self.state, State::Command) {
             self.end_command(now);

@@ -61,6 +61,14 @@ impl Machine for Echo {
         self.ended = true;
     }
 
+    fn handle_eviction(&mut self, _: Time) {
+        self.ended = true;
+    }
+
+    fn held(&self) -> usize {
+        self.out.len()
+    }
+
     fn poll_events(&mut self, _: Time, _: &mut Context<'_>) -> bool {
         false
     }

@@ -9,19 +9,22 @@
 //! - Between two polls an idle connection holds no buffer.
 
 use crate::clock::Time;
+use crate::door::Pass;
+use crate::hello::poll_hello;
 use crate::machine::{Machine, Output, Peer};
 use crate::options::{Options, Tls};
 use crate::reactor::{GRAIN, Timer};
 use crate::runtime::Place;
 use crate::socket::Socket;
 use crate::stop::StopWatch;
-use crate::tls::{Gate, describe, handshake};
+use crate::tls::{Gate, HandshakeError, describe, handshake};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::server::TlsStream;
+use rustls::ServerConfig;
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -50,25 +53,27 @@ pub(crate) async fn drive<M: Machine>(
     mut peer: Peer,
     options: Arc<Options>,
     gate: Gate,
-    make: impl FnOnce(Time, &Peer) -> M,
+    pass: Arc<dyn Pass>,
+    make: impl FnOnce(&Peer) -> M,
 ) {
     let clock = place.reactor.clock();
-    let allowed = u64::try_from(options.handshake.as_millis()).unwrap_or(u64::MAX);
     let link = match &options.tls {
-        Tls::Always(config) => match handshake(socket, Arc::clone(config), &gate, allowed).await {
-            Ok(tls) => {
-                describe(&mut peer, &tls);
-                Link::Tls(tls)
+        Tls::Always(config) => {
+            match Box::pin(secure(socket, config, &options, &gate, &*pass)).await {
+                Ok(tls) => {
+                    describe(&mut peer, &tls);
+                    Link::Tls(tls)
+                }
+                Err(error) => {
+                    tracing::debug!(listener = options.name, addr = ?peer.addr, %error, "no TLS");
+                    return;
+                }
             }
-            Err(error) => {
-                tracing::debug!(listener = options.name, addr = ?peer.addr, %error, "no TLS");
-                return;
-            }
-        },
+        }
         Tls::Never | Tls::OnRequest(_) => Link::Plain(socket),
     };
-    let machine = make(clock.now(), &peer);
-    let mut driver = Driver::new(&place, link, machine, Arc::clone(&options));
+    let machine = make(&peer);
+    let mut driver = Driver::new(&place, link, machine, Arc::clone(&options), pass);
     loop {
         match poll_fn(|cx| driver.poll(cx)).await {
             End::Broken => return,
@@ -79,7 +84,7 @@ pub(crate) async fn drive<M: Machine>(
             tracing::error!(listener = options.name, "TLS was asked for where there is none");
             return;
         };
-        match handshake(socket, Arc::clone(config), &gate, allowed).await {
+        match Box::pin(secure(socket, config, &options, &gate, &*driver.pass)).await {
             Ok(tls) => {
                 describe(&mut peer, &tls);
                 driver.link = Link::Tls(tls);
@@ -92,6 +97,39 @@ pub(crate) async fn drive<M: Machine>(
             }
         }
     }
+}
+
+/// Waits for the client's first word, then does the handshake; each may take [`Options::handshake`], and all of it ends
+/// when the pass does.
+async fn secure(
+    socket: Socket,
+    config: &Arc<ServerConfig>,
+    options: &Options,
+    gate: &Gate,
+    pass: &dyn Pass,
+) -> Result<Box<TlsStream<Socket>>, HandshakeError> {
+    let allowed = u64::try_from(options.handshake.as_millis()).unwrap_or(u64::MAX);
+    let reactor = Arc::clone(socket.reactor());
+    let clock = reactor.clock();
+    let late = || HandshakeError::TooSlow { allowed };
+    let (mut timer, mut end) = (Timer::new(&reactor), Timer::new(&reactor));
+    let mut is_over = |cx: &mut Context<'_>| {
+        let due = |at| end.poll(cx, clock.now(), at).is_ready();
+        pass.deadline().is_some_and(due) || pass.poll_evicted(cx)
+    };
+    let deadline = Time(clock.now().0.saturating_add(allowed));
+    poll_fn(|cx| match (is_over(cx), poll_hello(&socket, cx)) {
+        (true, _) => Poll::Ready(Err(late())),
+        (false, Poll::Ready(done)) => Poll::Ready(done.map_err(HandshakeError::Failed)),
+        (false, Poll::Pending) => timer.poll(cx, clock.now(), deadline).map(|()| Err(late())),
+    })
+    .await?;
+    let mut shaking = pin!(handshake(socket, Arc::clone(config), gate, allowed));
+    poll_fn(|cx| match (is_over(cx), shaking.as_mut().poll(cx)) {
+        (true, _) => Poll::Ready(Err(late())),
+        (false, polled) => polled,
+    })
+    .await
 }
 
 /// How a connection speaks.
@@ -169,6 +207,8 @@ struct Driver<M> {
     machine: M,
     options: Arc<Options>,
     place: Place,
+    pass: Arc<dyn Pass>,
+    evicted: bool,
     stop: StopWatch,
     told_to_stop: bool,
     timer: Timer,
@@ -189,12 +229,20 @@ struct Driver<M> {
 }
 
 impl<M: Machine> Driver<M> {
-    fn new(place: &Place, link: Link, machine: M, options: Arc<Options>) -> Self {
+    fn new(
+        place: &Place,
+        link: Link,
+        machine: M,
+        options: Arc<Options>,
+        pass: Arc<dyn Pass>,
+    ) -> Self {
         Self {
             link,
             machine,
             options,
             place: place.clone(),
+            pass,
+            evicted: false,
             stop: place.stop.watch(),
             told_to_stop: false,
             timer: Timer::new(&place.reactor),
@@ -212,8 +260,16 @@ impl<M: Machine> Driver<M> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         for _ in 0..ROUNDS {
             let now = self.place.reactor.clock().now();
-            match self.round(now, cx) {
+            let stalled = self.stalled;
+            let step = self.round(now, cx);
+            self.tell_of_stall(stalled);
+            match step {
                 Ok(Step::Progress) => {}
+                // It was told, and had its one chance to send.
+                Ok(Step::Idle) if self.evicted => {
+                    self.end_of_input(now);
+                    return Poll::Ready(End::Broken);
+                }
                 Ok(Step::Idle) => return Poll::Pending,
                 Ok(Step::Done(end)) => return Poll::Ready(end),
                 Err(error) => {
@@ -227,11 +283,24 @@ impl<M: Machine> Driver<M> {
         Poll::Pending
     }
 
+    /// Tells who counts it when the peer stops to take, and when it goes on.
+    fn tell_of_stall(&mut self, before: Option<Time>) {
+        match self.stalled {
+            since if since == before => {}
+            Some(since) => self.pass.stalled(since, self.unsent.len() + self.machine.held()),
+            None => self.pass.flows(),
+        }
+    }
+
     /// Polls everything once.
     fn round(&mut self, now: Time, cx: &mut Context<'_>) -> io::Result<Step> {
         if !self.told_to_stop && self.stop.poll(cx) {
             self.told_to_stop = true;
             self.machine.handle_shutdown(now);
+        }
+        if !self.evicted && self.pass.poll_evicted(cx) {
+            self.evicted = true;
+            self.machine.handle_eviction(now);
         }
         let mut progress = self.machine.poll_events(now, cx);
         let wants_input = match self.send(now, cx)? {
@@ -449,13 +518,14 @@ impl<M: Machine> Driver<M> {
             // The end of TLS is the end of the connection; what the peer still has to say is not waited for.
             tls.get_mut().1.send_close_notify();
             poll_fn(|cx| match Pin::new(&mut *tls).poll_flush(cx) {
+                Poll::Pending if self.evicted => Poll::Ready(()),
                 Poll::Ready(_) => Poll::Ready(()),
                 Poll::Pending => self.timer.poll(cx, clock.now(), deadline),
             })
             .await;
         }
         let socket = self.link.socket();
-        if self.ended || (self.rest.is_empty() && !socket.may_be_readable()) {
+        if self.ended || self.evicted || (self.rest.is_empty() && !socket.may_be_readable()) {
             return;
         }
         // To close a socket with unread input resets the connection, and the peer may lose what it was sent.

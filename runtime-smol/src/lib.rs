@@ -4,12 +4,15 @@
 //! - [`fs`]: files, real ([`fs::RealFs`]) or simulated with power loss ([`sim::SimFs`]).
 //! - [`Clock`]: the only code that reads a clock.
 //! - [`Runtime`]: threads, tasks, timers; [`Pool`]: threads that may wait for a disk.
-//! - [`Server`]: accepts connections of a [`Listener`] and drives a [`Machine`] for each, with TLS or without.
+//! - [`Server`]: accepts connections of a [`Listener`] and drives a [`Machine`] for each, with TLS or without. A [`Door`]
+//!   says who is let in, and who has to go for others.
 //! - [`on_signals`], [`raise_open_files`]: the process as a whole.
 
 mod clock;
+mod door;
 mod driver;
 pub mod fs;
+mod hello;
 mod listener;
 mod machine;
 mod options;
@@ -24,6 +27,7 @@ mod stop;
 mod tls;
 
 pub use clock::{Clock, Time};
+pub use door::{Door, Open, Pass};
 pub use listener::{Address, Listener};
 pub use machine::{Machine, Output, Peer};
 pub use options::{Options, Tls};

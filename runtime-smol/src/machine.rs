@@ -58,6 +58,13 @@ pub trait Machine: Send {
     /// The server stops. Called once; the machine should say goodbye and close at its next good moment.
     fn handle_shutdown(&mut self, now: Time);
 
+    /// The connection has to make room for another ([`crate::Pass::poll_evicted`]). Called once; what is then given to be
+    /// sent is sent as far as the peer takes it at once, and the connection ends.
+    fn handle_eviction(&mut self, now: Time);
+
+    /// Bytes of output that it holds, about; asked for when the peer takes nothing.
+    fn held(&self) -> usize;
+
     /// Polls what else the machine waits for (answers, durability, changes of a mailbox), so that the task is woken by
     /// `cx` when one comes. True if the machine's state changed; it is then polled again before the task sleeps.
     fn poll_events(&mut self, now: Time, cx: &mut Context<'_>) -> bool;

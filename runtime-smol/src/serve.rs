@@ -1,6 +1,7 @@
 //! Listeners at work.
 
 use crate::clock::Time;
+use crate::door::{Door, Open};
 use crate::driver::drive;
 use crate::listener::{Accepting, Listener, is_shortage};
 use crate::machine::{Machine, Peer};
@@ -8,6 +9,7 @@ use crate::options::Options;
 use crate::runtime::{Place, Runtime, sleep_until};
 use crate::socket::Socket;
 use crate::tls::Gate;
+use rustix::net::{SendFlags, Shutdown};
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -39,25 +41,38 @@ impl Server {
         M: Machine + 'static,
         F: Fn(Time, &Peer) -> M + Send + Sync + 'static,
     {
-        let (server, options, make) = (self.clone(), Arc::new(options), Arc::new(make));
+        self.listen_behind(listener, options, Open, move |now, peer, _: &Arc<Open>| {
+            make(now, peer)
+        });
+    }
+
+    /// The same for those whom `door` lets in. `make` is told when the connection was accepted.
+    pub fn listen_behind<M, D, F>(&self, listener: Listener, options: Options, door: D, make: F)
+    where
+        M: Machine + 'static,
+        D: Door,
+        F: Fn(Time, &Peer, &Arc<D::Pass>) -> M + Send + Sync + 'static,
+    {
+        let server = self.clone();
+        let house = Arc::new(House { options: Arc::new(options), door, make });
         self.runtime.spawn_at(move |place| async move {
             match listener.register(&place.reactor) {
-                Ok(accepting) => server.accept_all(place, accepting, options, make).await,
-                Err(error) => tracing::error!(listener = options.name, %error, "can't listen"),
+                Ok(accepting) => server.accept_all(place, accepting, house).await,
+                Err(error) => {
+                    tracing::error!(listener = house.options.name, %error, "can't listen")
+                }
             }
         });
     }
 
-    async fn accept_all<M, F>(
-        self,
-        place: Place,
-        accepting: Accepting,
-        options: Arc<Options>,
-        make: Arc<F>,
-    ) where
+    async fn accept_all<M, D, F>(self, place: Place, accepting: Accepting, house: Arc<House<D, F>>)
+    where
         M: Machine + 'static,
-        F: Fn(Time, &Peer) -> M + Send + Sync + 'static,
+        D: Door,
+        F: Fn(Time, &Peer, &Arc<D::Pass>) -> M + Send + Sync + 'static,
     {
+        let options = &house.options;
+        let clock = place.reactor.clock();
         let mut stop = place.stop.watch();
         tracing::debug!(listener = options.name, address = ?accepting.address(), "listening");
         loop {
@@ -67,10 +82,9 @@ impl Server {
             });
             match next.await {
                 None => return,
-                Some(Ok((fd, peer))) => self.start(fd, peer, &options, &make),
+                Some(Ok((fd, peer))) => self.start(clock.now(), fd, peer, &house),
                 Some(Err(error)) if is_shortage(&error) => {
                     tracing::warn!(listener = options.name, %error, "can't accept for now");
-                    let clock = place.reactor.clock();
                     let pause = Time(clock.now().0.saturating_add(SHORTAGE_PAUSE));
                     sleep_until(Arc::clone(&place.reactor), pause).await;
                 }
@@ -82,20 +96,44 @@ impl Server {
         }
     }
 
-    fn start<M, F>(&self, fd: OwnedFd, peer: Peer, options: &Arc<Options>, make: &Arc<F>)
+    fn start<M, D, F>(&self, now: Time, fd: OwnedFd, peer: Peer, house: &Arc<House<D, F>>)
     where
         M: Machine + 'static,
-        F: Fn(Time, &Peer) -> M + Send + Sync + 'static,
+        D: Door,
+        F: Fn(Time, &Peer, &Arc<D::Pass>) -> M + Send + Sync + 'static,
     {
-        let (options, make, gate) = (Arc::clone(options), Arc::clone(make), self.gate.clone());
+        let pass = match house.door.enter(&peer, now) {
+            Ok(pass) => pass,
+            Err(farewell) => return turn_away(&fd, farewell),
+        };
+        let (house, gate) = (Arc::clone(house), self.gate.clone());
         self.runtime.spawn_at(move |place| async move {
+            let options = Arc::clone(&house.options);
             let socket: io::Result<Socket> = Socket::new(&place.reactor, fd);
             match socket {
                 Ok(socket) => {
-                    drive(place, socket, peer, options, gate, |now, peer| make(now, peer)).await;
+                    let make = |peer: &Peer| (house.make)(now, peer, &pass);
+                    drive(place, socket, peer, options, gate, pass.clone(), make).await;
                 }
                 Err(error) => tracing::warn!(listener = options.name, %error, "can't serve"),
             }
         });
     }
+}
+
+/// What all connections of a listener have in common.
+struct House<D, F> {
+    options: Arc<Options>,
+    door: D,
+    make: F,
+}
+
+/// Says this if the socket takes it at once, and no more.
+fn turn_away(fd: &OwnedFd, farewell: &[u8]) {
+    if farewell.is_empty() {
+        return;
+    }
+    // The peer may be gone.
+    let _gone = rustix::net::send(fd, farewell, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    let _gone = rustix::net::shutdown(fd, Shutdown::Write);
 }

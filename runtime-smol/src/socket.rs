@@ -61,6 +61,22 @@ impl Socket {
         self.fd.poll_write(cx, |fd| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL))
     }
 
+    /// What can be read, which stays to be read. `enough` says of it whether to see more is not waited for.
+    pub(crate) fn poll_peek(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> Poll<io::Result<usize>> {
+        let full = std::cell::Cell::new(false);
+        let peek = |fd: &OwnedFd| {
+            let (n, _) = rustix::net::recv(fd, &mut *buf, RecvFlags::PEEK)?;
+            full.set(n == 0 || enough(buf.get(..n).unwrap_or_default()));
+            Ok(n)
+        };
+        self.fd.poll_read(cx, peek, |_| full.get())
+    }
+
     /// Says to the peer that nothing more comes.
     pub(crate) fn shut_down_write(&self) {
         // It may be gone already, and then it knows.

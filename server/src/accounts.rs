@@ -69,6 +69,9 @@ pub trait Accounts: Send + Sync {
     /// The account, if `user` names one and `password` is its password. Both are as the client sent them.
     fn log_in(&self, user: &[u8], password: &Secret, now: Time) -> LogIn;
 
+    /// The account that this names, as the client sent it, whatever its password.
+    fn named(&self, user: &[u8]) -> Option<AccountName>;
+
     /// The account that takes mail for this address; `local` is unquoted, `domain` is `None` for a bare local part.
     fn recipient(&self, local: &str, domain: Option<&str>) -> Option<AccountName>;
 
@@ -113,9 +116,7 @@ impl Demo {
 
     fn authenticate(&self, user: &[u8], password: &[u8]) -> Option<AccountName> {
         let right = same(&self.password, password);
-        // A local part that was not quoted has no `@`.
-        let local = user.split(|&byte| byte == b'@').next()?;
-        self.find(local).filter(|_| right)
+        self.named(user).filter(|_| right)
     }
 
     /// `uN`, in any case, with or without `+folder`.
@@ -140,6 +141,12 @@ impl fmt::Debug for Demo {
 impl Accounts for Demo {
     fn log_in(&self, user: &[u8], password: &Secret, _now: Time) -> LogIn {
         LogIn::Done(self.authenticate(user, password.expose()))
+    }
+
+    fn named(&self, user: &[u8]) -> Option<AccountName> {
+        // A local part that was not quoted has no `@`.
+        let local = user.split(|&byte| byte == b'@').next()?;
+        self.find(local)
     }
 
     fn recipient(&self, local: &str, _domain: Option<&str>) -> Option<AccountName> {

@@ -5,9 +5,11 @@
 //! - A server that does not start has taken nothing that would have to be undone.
 
 use crate::accounts::Accounts;
+use crate::admission::{Admission, OutputBudget};
 use crate::certificate::{self, Current};
-use crate::config::{Limits, Network, Service};
+use crate::config::{Connections, Limits, Network, Service};
 use crate::hash_pool::HashPool;
+use crate::login_delay::Delays;
 use crate::service::{Pools, Settings, Shared};
 use crate::store::{Store, StoreConfig, StoreError};
 use runtime_smol::fs::RealFs;
@@ -27,6 +29,9 @@ use tracing::{error, info, warn};
 /// Threads that wait for disks, and the calls that wait for such a thread.
 const FILE_THREADS: usize = 8;
 const FILE_QUEUE: usize = 1024;
+
+/// Files that may be open where nobody knows.
+const FILES: u64 = 1024;
 
 /// Computations that wait for their turn. Each is a connection's, which waits outside when there are more.
 const COMPUTE_QUEUE: usize = 1024;
@@ -104,12 +109,14 @@ pub(crate) fn run(
 ) -> Result<(), Error> {
     // Before anything that would have to be undone: a stop asked for during recovery is obeyed after it.
     let requests = requests()?;
-    match raise_open_files() {
+    let files = raise_open_files();
+    match &files {
         Ok(files) => {
             info!(version = env!("CARGO_PKG_VERSION"), files, data = %plan.data.display(), "starting")
         }
         Err(error) => warn!(%error, "the limit of open files stays as it is"),
     }
+    let doors = Doors::new(&plan.limits, &plan.settings, files.unwrap_or(FILES));
     let clock = Clock::new();
     let wall = Box::new(move || i64::try_from(clock.wall()).unwrap_or(i64::MAX));
     let store = Store::open(Arc::new(RealFs), plan.data, plan.store, Arc::new(random), wall)
@@ -130,10 +137,12 @@ pub(crate) fn run(
     let hashes = start("threads for passwords", HashPool::start(0, plan.limits.waiting_logins))?;
     let runtime = start("threads", Runtime::start(0, clock))?;
     let pools = Pools { files, compute, hashes };
-    let shared = Shared::new(store, plan.accounts, pools, clock, plan.hostname, plan.settings);
+    let delays = Delays::new(plan.limits.login, plan.limits.trusted_networks);
+    let shared =
+        Shared::new(store, plan.accounts, pools, delays, clock, plan.hostname, plan.settings);
     let server = Server::new(&runtime, plan.limits.tls_handshakes);
     for (listener, socket) in listeners {
-        serve(&server, &shared, listener, socket, &imap_tls, &lmtp_tls);
+        serve(&server, &shared, &doors, listener, socket, &imap_tls, &lmtp_tls);
     }
 
     ready(&bound);
@@ -154,6 +163,7 @@ pub(crate) fn run(
 fn serve(
     server: &Server,
     shared: &Arc<Shared>,
+    doors: &Doors,
     listener: Listener,
     socket: Socket,
     imap_tls: &Arc<ServerConfig>,
@@ -162,32 +172,78 @@ fn serve(
     let of = shared.clone();
     match socket.service {
         Service::Imap => {
-            let options = imap_options("imap", Tls::OnRequest(imap_tls.clone()));
-            server.listen(listener, options, move |now, peer| of.imap(peer, now));
+            let options = doors.imap_options("imap", Tls::OnRequest(imap_tls.clone()));
+            let door = doors.imap.clone();
+            server.listen_behind(listener, options, door, move |now, peer, visitor| {
+                of.imap(peer, now, visitor)
+            });
         }
         Service::Imaps => {
-            let options = imap_options("imaps", Tls::Always(imap_tls.clone()));
-            server.listen(listener, options, move |now, peer| of.imap(peer, now));
+            let options = doors.imap_options("imaps", Tls::Always(imap_tls.clone()));
+            let door = doors.imap.silent();
+            server.listen_behind(listener, options, door, move |now, peer, visitor| {
+                of.imap(peer, now, visitor)
+            });
         }
         Service::Lmtp => {
-            let options = Options::new("lmtp", Tls::OnRequest(lmtp_tls.clone()));
+            let options = doors.options("lmtp", Tls::OnRequest(lmtp_tls.clone()));
             let trusted = socket.trusted;
-            server.listen(listener, options, move |now, peer| {
-                of.lmtp(peer, now, is_welcome(&trusted, peer))
+            let door = doors.lmtp.clone();
+            server.listen_behind(listener, options, door, move |now, peer, visitor| {
+                of.lmtp(peer, now, visitor, is_welcome(&trusted, peer))
             });
         }
     }
+}
+
+/// Who is let in, by service, and how long connections may take.
+struct Doors {
+    imap: Admission,
+    lmtp: Admission,
+    handshake: Duration,
+    stall: Duration,
+}
+
+impl Doors {
+    fn new(limits: &Limits, settings: &Settings, files: u64) -> Self {
+        let output = OutputBudget::new(limits.output);
+        let door = |service, bounds, login_time| {
+            let trusted = limits.trusted_networks.clone();
+            Admission::new(service, fit(bounds, files), login_time, trusted, output.clone())
+        };
+        Self {
+            imap: door(Service::Imap, &limits.imap, Some(settings.login_time())),
+            // Who speaks LMTP may ask for TLS at any time.
+            lmtp: door(Service::Lmtp, &limits.lmtp, None),
+            handshake: Duration::from_millis(limits.tls_handshake_time),
+            stall: Duration::from_millis(settings.stall_time()),
+        }
+    }
+
+    /// How connections are driven.
+    fn options(&self, name: &'static str, tls: Tls) -> Options {
+        let Self { handshake, stall, .. } = *self;
+        Options { handshake, stall, ..Options::new(name, tls) }
+    }
+
+    /// A peer that has not logged in must not make the server hold more than 16 KiB of its input.
+    fn imap_options(&self, name: &'static str, tls: Tls) -> Options {
+        Options { read_max: 16 << 10, ..self.options(name, tls) }
+    }
+}
+
+/// As many connections as the process can have descriptors for: half of them, and strangers a quarter.
+fn fit(bounds: &Connections, files: u64) -> Connections {
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    let connections = bounds.connections.min(files / 2);
+    let before_login = bounds.before_login.min(files / 4);
+    Connections { connections, before_login, ..bounds.clone() }
 }
 
 /// Who is on this machine always is.
 fn is_welcome(trusted: &[Network], peer: &Peer) -> bool {
     let within = |ip| trusted.iter().any(|network| network.contains(ip));
     trusted.is_empty() || peer.loopback || peer.addr.is_some_and(|addr| within(addr.ip()))
-}
-
-/// A peer that has not logged in must not make the server hold more than 16 KiB of its input.
-fn imap_options(name: &'static str, tls: Tls) -> Options {
-    Options { read_max: 16 << 10, ..Options::new(name, tls) }
 }
 
 fn requests() -> Result<mpsc::Receiver<Request>, Error> {

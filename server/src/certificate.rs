@@ -260,6 +260,18 @@ mod tests {
     }
 
     #[test]
+    fn row_28_no_early_data_is_taken_and_only_the_offered_protocol_spoken() {
+        let data = TempDir::new().unwrap();
+        let made = start(&data).unwrap();
+        let dir = data.path().join(DIR);
+        let current = Current::new(load(&dir.join(CERTIFICATE), &dir.join(KEY)).unwrap());
+        for config in [made, current.server(&[b"imap"]).unwrap()] {
+            assert_eq!((config.max_early_data_size, config.send_half_rtt_data), (0, false));
+            assert_eq!(config.alpn_protocols, [b"imap"]);
+        }
+    }
+
+    #[test]
     fn what_is_named_has_to_be_a_pair_and_the_texts_say_what_is_wrong() {
         let (data, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         start(&data).unwrap();

@@ -64,15 +64,85 @@ pub struct Config {
 pub struct Limits {
     /// TLS handshakes at once: each holds up to 64 KiB.
     pub tls_handshakes: usize,
+    /// Milliseconds for the client's first word, for a place among those, and for the handshake: for each.
+    pub tls_handshake_time: u64,
     /// Log-ins that wait for a hash.
     pub waiting_logins: usize,
     /// Milliseconds that connections may take to say goodbye at a stop.
     pub stop_time: u64,
+    /// Bytes that may wait for peers that take nothing, of all connections together.
+    pub output: usize,
+    /// Whose connections are not counted by address, and whose failed log-ins delay nobody.
+    pub trusted_networks: Vec<Network>,
+    /// IMAP connections, with TLS from the first byte or not.
+    pub imap: Connections,
+    /// LMTP connections.
+    pub lmtp: Connections,
+    /// Delays after failed log-ins.
+    pub login: LoginDelays,
+}
+
+/// How many connections a service has at most.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Connections {
+    /// In all.
+    pub connections: usize,
+    /// Before login; for LMTP, before the first recipient was accepted.
+    pub before_login: usize,
+    /// From one address: an IPv4 address, a /64 of IPv6.
+    pub per_address: usize,
+    /// From one /48 of IPv6.
+    pub per_network: usize,
+}
+
+/// How failed log-ins delay the next ones. Times are in milliseconds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoginDelays {
+    /// Failures of an address or an account that cost no delay.
+    pub free_failures: u32,
+    /// The first delay; it doubles with each further failure. 0 for no delays.
+    pub first_delay: u64,
+    /// The longest.
+    pub longest_delay: u64,
+    /// After which one failure is forgotten.
+    pub forget_time: u64,
+    /// Log-ins of one address that wait at once.
+    pub waiting_per_address: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tls_handshakes: 256, waiting_logins: crate::hash_pool::WAITING, stop_time: 10_000 }
+        let loopback = ["127.0.0.0/8", "::1/128"];
+        let imap = Connections {
+            connections: 50_000,
+            before_login: 4096,
+            per_address: 256,
+            per_network: 1024,
+        };
+        let lmtp = Connections { connections: 1000, before_login: 256, ..imap };
+        Self {
+            tls_handshakes: 256,
+            tls_handshake_time: 10_000,
+            waiting_logins: crate::hash_pool::WAITING,
+            stop_time: 10_000,
+            output: 256 << 20,
+            trusted_networks: loopback.iter().filter_map(|text| text.parse().ok()).collect(),
+            imap,
+            lmtp,
+            login: LoginDelays::default(),
+        }
+    }
+}
+
+impl Default for LoginDelays {
+    fn default() -> Self {
+        Self {
+            free_failures: 3,
+            first_delay: 1000,
+            longest_delay: 15_000,
+            forget_time: 5 * 60_000,
+            waiting_per_address: 8,
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 //! - At most [`WAITING`] log-ins wait; who comes then is turned away at once, and nobody's mail waits for a hash.
 //! - Those who wait take turns by address: many from one address don't delay one from another, and when all places are
 //!   taken it is the address with most of them that loses one.
+//! - The threads that hash stand back for those that serve.
 
+use crate::admission::one_address;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::io;
@@ -18,6 +20,9 @@ use tracing::error;
 
 /// Log-ins that wait, beside those that are at work: with argon2id, about a second's worth on two cores.
 pub const WAITING: usize = 64;
+
+/// How much the threads stand back for those that serve: a hash keeps a core for 20 ms and more, mail for less than 1.
+const NICE: i32 = 10;
 
 /// Too many wait already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -106,7 +111,7 @@ impl HashPool {
                 waker.wake();
             }
         });
-        let from = from.map(network);
+        let from = from.map(one_address);
         let number = self.shared.push(from, job)?;
         Ok(Hashing { answer, shared: self.shared.clone(), from, number })
     }
@@ -156,6 +161,8 @@ impl Shared {
     }
 
     fn work(&self) {
+        // Of this thread alone (setpriority(2)). Where it can't be had, hashes and mail share the cores.
+        let _same = rustix::process::setpriority_process(None, NICE);
         let mut line = self.line();
         loop {
             if line.closed {
@@ -202,17 +209,6 @@ impl Line {
             self.turns.retain(|turn| *turn != from);
         }
         Some(job)
-    }
-}
-
-/// What counts as one address: whoever has an IPv6 address has 2^64 of them.
-fn network(addr: IpAddr) -> IpAddr {
-    match addr {
-        IpAddr::V4(_) => addr,
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
     }
 }
 
@@ -322,14 +318,6 @@ mod tests {
         block_on(first).unwrap();
         block_on(next).unwrap();
         assert!(has_run.try_recv().is_err());
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_network_are_one() {
-        let same = ["2001:db8::1", "2001:db8::ffff:1"].map(|ip| network(ip.parse().unwrap()));
-        assert_eq!(same[0], same[1]);
-        assert_ne!(network("2001:db8:0:1::1".parse().unwrap()), same[0]);
-        assert_eq!(network("192.0.2.1".parse().unwrap()), "192.0.2.1".parse::<IpAddr>().unwrap());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod admission;
 pub mod assembly;
 pub mod certificate;
 pub mod cli;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod demo;
 pub mod hash_pool;
 pub mod logging;
+pub mod login_delay;
 pub mod serve;
 pub mod service;
 pub mod shared_log;

@@ -13,7 +13,9 @@ mod logged;
 mod trace;
 
 use crate::accounts::{AccountName, Accounts};
+use crate::admission::Visitor;
 use crate::hash_pool::HashPool;
+use crate::login_delay::Delays;
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::{Account, Store, StoreError};
 use runtime_smol::{Clock, Machine, Peer, Pool, Time};
@@ -35,6 +37,7 @@ pub struct Shared {
     /// Accounts that the store has in memory, or nearly so. There are no more than there are accounts.
     known: Mutex<HashSet<AccountName>>,
     pools: Pools,
+    delays: Delays,
     clock: Clock,
     hostname: Box<str>,
     ids: Ids,
@@ -84,6 +87,16 @@ impl Settings {
         let loopback = plaintext != Plaintext::Never;
         Self { imap: Arc::new(imap), lmtp: Arc::new(config), loopback }
     }
+
+    /// How long an IMAP connection may take to log in, in milliseconds.
+    pub(crate) fn login_time(&self) -> u64 {
+        self.imap.limits.login_time
+    }
+
+    /// How long a peer may take none of what is to be sent, in milliseconds.
+    pub(crate) fn stall_time(&self) -> u64 {
+        self.imap.limits.stall_time
+    }
 }
 
 /// Where passwords may come without TLS.
@@ -108,6 +121,7 @@ impl Shared {
         store: Arc<Store>,
         accounts: Arc<dyn Accounts>,
         pools: Pools,
+        delays: Delays,
         clock: Clock,
         hostname: &str,
         settings: Settings,
@@ -117,6 +131,7 @@ impl Shared {
             accounts,
             known: Mutex::default(),
             pools,
+            delays,
             clock,
             hostname: hostname.into(),
             ids: Ids::new(clock.wall()),
@@ -133,19 +148,32 @@ impl Shared {
         self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// An IMAP connection that was just accepted; with `peer.tls`, whose handshake is done.
+    /// An IMAP connection that was accepted at `now`; with `peer.tls`, whose handshake is done.
     #[must_use]
-    pub fn imap(self: &Arc<Self>, peer: &Peer, now: Time) -> impl Machine + use<> {
-        let id = self.ids.session();
-        Logged::new(info_span!("imap", session = %id), || Imap::new(self.clone(), peer, now))
+    pub fn imap(
+        self: &Arc<Self>,
+        peer: &Peer,
+        now: Time,
+        visitor: &Arc<Visitor>,
+    ) -> impl Machine + use<> {
+        let (id, visitor) = (self.ids.session(), visitor.clone());
+        Logged::new(info_span!("imap", session = %id), || {
+            Imap::new(self.clone(), peer, now, visitor)
+        })
     }
 
     /// An LMTP connection that was just accepted. Unless it is `welcome` it is told so and closed.
     #[must_use]
-    pub fn lmtp(self: &Arc<Self>, peer: &Peer, now: Time, welcome: bool) -> impl Machine + use<> {
-        let id = self.ids.session();
+    pub fn lmtp(
+        self: &Arc<Self>,
+        peer: &Peer,
+        now: Time,
+        visitor: &Arc<Visitor>,
+        welcome: bool,
+    ) -> impl Machine + use<> {
+        let (id, visitor) = (self.ids.session(), visitor.clone());
         let span = info_span!("lmtp", session = %id);
-        Logged::new(span, || Lmtp::new(self.clone(), id, peer, now, welcome))
+        Logged::new(span, || Lmtp::new(self.clone(), id, peer, now, visitor, welcome))
     }
 
     /// Runs `call` on the file pool; what it logs carries the session's id.

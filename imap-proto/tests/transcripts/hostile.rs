@@ -45,6 +45,59 @@ fn row_02_state_is_forgotten_over_tls() {
 }
 
 #[test]
+fn row_02_starttls_in_the_middle_of_authenticate() {
+    insta::assert_snapshot!(play_guest("C: a AUTHENTICATE LOGIN dQ== | C: b STARTTLS | C: c AUTHENTICATE LOGIN dQ== | C: * | C: d STARTTLS | E: tls | C: cHc= | C: e NOOP"), @r"
+    S: * OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR STARTTLS AUTH=PLAIN AUTH=LOGIN ENABLE ID IDLE] Loft ready
+    C: a AUTHENTICATE LOGIN dQ==
+    S: + UGFzc3dvcmQ6
+    C: b STARTTLS
+    S: a BAD Expected base64
+    C: c AUTHENTICATE LOGIN dQ==
+    S: + UGFzc3dvcmQ6
+    C: *
+    S: c BAD Cancelled
+    C: d STARTTLS
+    S: d OK Begin TLS
+    X: tls
+    E: tls
+    C: cHc=
+    S: cHc= BAD Unknown command
+    C: e NOOP
+    S: e OK Done
+    ");
+}
+
+#[test]
+fn row_26_a_guest_that_has_to_make_room_is_told_at_once() {
+    insta::assert_snapshot!(play_guest("C: a NOOP | E: evicted | C: b NOOP"), @r"
+    S: * OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR STARTTLS AUTH=PLAIN AUTH=LOGIN ENABLE ID IDLE] Loft ready
+    C: a NOOP
+    S: a OK Done
+    E: evicted
+    S: * BYE [UNAVAILABLE] Too many connections, try again later
+    X: close
+    C: b NOOP
+    ");
+    insta::assert_snapshot!(play_guest("B: a LOGIN u | E: evicted | C: b NOOP"), @r"
+    S: * OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR STARTTLS AUTH=PLAIN AUTH=LOGIN ENABLE ID IDLE] Loft ready
+    B: a LOGIN u
+    E: evicted
+    S: * BYE [UNAVAILABLE] Too many connections, try again later
+    X: close
+    C: b NOOP
+    ");
+    insta::assert_snapshot!(play_guest("C: a AUTHENTICATE LOGIN dQ== | E: evicted | C: cHc="), @r"
+    S: * OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR STARTTLS AUTH=PLAIN AUTH=LOGIN ENABLE ID IDLE] Loft ready
+    C: a AUTHENTICATE LOGIN dQ==
+    S: + UGFzc3dvcmQ6
+    E: evicted
+    S: * BYE [UNAVAILABLE] Too many connections, try again later
+    X: close
+    C: cHc=
+    ");
+}
+
+#[test]
 fn row_05_http() {
     insta::assert_snapshot!(play_guest(r#"B: GET / HTTP/1.1\r\nHost: x\r\n\r\n"#), @r#"
     S: * OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR STARTTLS AUTH=PLAIN AUTH=LOGIN ENABLE ID IDLE] Loft ready

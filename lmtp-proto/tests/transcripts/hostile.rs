@@ -158,3 +158,59 @@ fn an_endless_line_closes() {
     C: x
     ");
 }
+
+#[test]
+fn row_26_who_has_to_make_room_is_told_at_once() {
+    insta::assert_snapshot!(play("C: LHLO a\nV:\nC: NOOP"), @r"
+    S: 220 mx.example LMTP
+    C: LHLO a
+    S: 250-mx.example | PIPELINING | ENHANCEDSTATUSCODES | 8BITMIME | CHUNKING | SIZE 134217728
+    V:
+    S: 421 4.3.2 Too many connections, closing connection
+    close
+    C: NOOP
+    ");
+    insta::assert_snapshot!(play("C: LHLO a\nC: MAIL FROM:<>\nC: RCPT TO:<u1>\nV:\nV:"), @r"
+    S: 220 mx.example LMTP
+    C: LHLO a
+    S: 250-mx.example | PIPELINING | ENHANCEDSTATUSCODES | 8BITMIME | CHUNKING | SIZE 134217728
+    C: MAIL FROM:<>
+    S: 250 2.1.0 Sender noted
+    C: RCPT TO:<u1>
+    Q: recipient 0 <u1> (u1)
+    V:
+    Q: cancel
+    S: 421 4.3.2 Too many connections, closing connection
+    close
+    V:
+    ");
+}
+
+#[test]
+fn row_24_xclient_is_not_known_and_not_for_ever() {
+    let mut config = config();
+    config.limits.errors = 3;
+    insta::assert_snapshot!(play_with(config, r"
+        C: LHLO a
+        C: XCLIENT ADDR=127.0.0.1 NAME=localhost LOGIN=root
+        C: XCLIENT ADDR=[UNAVAILABLE]
+        C: XFORWARD ADDR=127.0.0.1
+        C: XCLIENT DESTADDR=127.0.0.1
+        C: XCLIENT
+    "), @r"
+    S: 220 mx.example LMTP
+    C: LHLO a
+    S: 250-mx.example | PIPELINING | ENHANCEDSTATUSCODES | 8BITMIME | CHUNKING | SIZE 134217728
+    C: XCLIENT ADDR=127.0.0.1 NAME=localhost LOGIN=root
+    S: 502 5.5.1 Not offered here
+    C: XCLIENT ADDR=[UNAVAILABLE]
+    S: 502 5.5.1 Not offered here
+    C: XFORWARD ADDR=127.0.0.1
+    S: 502 5.5.1 Not offered here
+    C: XCLIENT DESTADDR=127.0.0.1
+    S: 502 5.5.1 Not offered here
+    S: 421 4.7.0 Too many errors, closing connection
+    close
+    C: XCLIENT
+    ");
+}

@@ -132,7 +132,7 @@ fn an_answer_from_another_thread_is_passed_on() {
 }
 
 #[test]
-fn a_panic_ends_its_connection_and_nothing_else() {
+fn row_25_a_panic_ends_its_connection_and_nothing_else() {
     let server = TestServer::start(Tls::Never);
     let mut good = server.greeted();
     for _ in 0..10 {

@@ -141,6 +141,15 @@ impl Machine for Echo {
         self.ended = true;
     }
 
+    fn handle_eviction(&mut self, _: Time) {
+        self.say("make room");
+        self.ended = true;
+    }
+
+    fn held(&self) -> usize {
+        self.out.len()
+    }
+
     fn poll_events(&mut self, _: Time, cx: &mut Context<'_>) -> bool {
         let mut later = self.later.lock().unwrap();
         later.waker = Some(cx.waker().clone());

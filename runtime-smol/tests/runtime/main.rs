@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this is tests")]
 
 mod connections;
+mod door;
 mod echo;
 mod files;
 mod tasks;

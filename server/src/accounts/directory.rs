@@ -200,6 +200,14 @@ impl Directory {
         names.find(|name| known.by_name.contains_key(name))
     }
 
+    fn named_in(known: &Known, user: &[u8]) -> Option<AccountName> {
+        let text = str::from_utf8(user).unwrap_or_default();
+        match text.rsplit_once('@') {
+            Some((local, domain)) => Self::find(known, local, Some(domain)),
+            None => Self::find(known, text, None),
+        }
+    }
+
     fn known(&self) -> Arc<Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -220,11 +228,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, Error> {
 impl Accounts for Directory {
     fn log_in(&self, user: &[u8], password: &Secret, now: Time) -> LogIn {
         let known = self.known();
-        let text = str::from_utf8(user).unwrap_or_default();
-        let name = match text.rsplit_once('@') {
-            Some((local, domain)) => Self::find(&known, local, Some(domain)),
-            None => Self::find(&known, text, None),
-        };
+        let name = Self::named_in(&known, user);
         let stored = name.as_ref().and_then(|name| known.by_name.get(name));
         let stored = stored.filter(|stored| stored.scheme() != Scheme::Locked).cloned();
         let hashed = self.hashed.clone();
@@ -252,6 +256,10 @@ impl Accounts for Directory {
             }
             right.then_some(name)
         }))
+    }
+
+    fn named(&self, user: &[u8]) -> Option<AccountName> {
+        Self::named_in(&self.known(), user)
     }
 
     fn recipient(&self, local: &str, domain: Option<&str>) -> Option<AccountName> {
@@ -456,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_locked_users_cost_the_hash_that_known_ones_cost() {
+    fn row_20_unknown_and_locked_users_cost_the_hash_that_known_ones_cost() {
         let world = World::new(&format!("alice:{BCRYPT}\nlocked:\n"));
         world.log_in("alice", "wrong");
         assert_eq!(world.hashes(), [("BLF-CRYPT", 1)]);
@@ -467,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_user_costs_the_same_each_time_and_all_schemes_occur() {
+    fn row_20_an_unknown_user_costs_the_same_each_time_and_all_schemes_occur() {
         let world = World::new(&format!("a:{BCRYPT}\nb:{{PLAIN}}b\n"));
         let mut schemes = std::collections::BTreeSet::new();
         for n in 0..40 {

@@ -38,6 +38,12 @@ pub(super) fn whole(config: &Config, found: &Found, problems: &mut Vec<Problem>)
                 .into(),
         );
     }
+    if config.limits.trusted_networks.iter().any(super::Network::is_everybody) {
+        check.warn(
+            "limits.trusted_networks",
+            "everybody on the internet may guess passwords without a delay, over as many connections as there are".into(),
+        );
+    }
     let remote_imap =
         |listen: &Listen| listen.service == Service::Imap && !is_local(&listen.address);
     if config.plaintext == Plaintext::Always && config.listen.iter().any(remote_imap) {

@@ -1,6 +1,6 @@
 //! TOML to [`Config`], with all that is wrong at once.
 
-use super::settings::{Kind, Need, Place, SECTIONS, SETTINGS, Section, Setting, Slot};
+use super::settings::{Kind, Need, Place, SECTIONS, Section, Setting, Slot};
 use super::value;
 use super::{Config, Level, Listen, Network, Problem, Report, Source, TlsFiles, check};
 use std::collections::{BTreeMap, BTreeSet};
@@ -257,7 +257,7 @@ fn unknown(section: &str, key: &str) -> String {
     let mut text = format!("{key:?} is not known {}", shown(section));
     let alike = |known: &&str| strsim::jaro_winkler(known, key);
     let nearest = here.iter().copied().max_by(|a, b| alike(a).total_cmp(&alike(b)));
-    let elsewhere = SETTINGS.iter().find(|setting| setting.key == key);
+    let elsewhere = Setting::all().find(|setting| setting.key == key);
     if let Some(nearest) = nearest.filter(|nearest| alike(nearest) >= ALIKE) {
         text += &format!("; did you mean {nearest:?}?");
     } else if let Some(setting) = elsewhere {

@@ -76,8 +76,9 @@ fn write_section(
             format!("{path}.{}", setting.key)
         };
         let set = read.set.contains(&full);
-        // Some only go with others: what is not set and has no meaning there is left out.
-        let only_if_set = matches!(setting.kind, Kind::Permissions | Kind::Networks);
+        // Some of a listener only go with others: what is not set and has no meaning there is left out.
+        let only_if_set = matches!(setting.slot, Place::Listen(_))
+            && matches!(setting.kind, Kind::Permissions | Kind::Networks);
         if (set || (defaults && !only_if_set))
             && let Some(value) = value(setting)
         {

@@ -225,9 +225,26 @@ fn unknown_keys() {
     insta::assert_snapshot!(but("plaintext =", "cleartext ="), @r#"loft.toml:19:1: error: "cleartext" is not known in [auth] (known are: plaintext, remember, source)"#);
     insta::assert_snapshot!(but("[tls]", "[ssl]"), @r#"loft.toml:14:2: error: "ssl" is not known at the top of the file (known are: version, data_dir, hostname, listen, tls, auth, limits, durability)"#);
     insta::assert_snapshot!(but("remember =", "certificate ="), @r#"loft.toml:20:1: error: "certificate" is not known in [auth]; it belongs in [tls] (known are: plaintext, remember, source)"#);
-    insta::assert_snapshot!(but("recipients =", "recipient ="), @r#"loft.toml:34:1: error: "recipient" is not known in [limits.lmtp]; did you mean "recipients"? (known are: line, discard, recipients, unsent, errors, refusals, lhlo_timeout, command_timeout, text_timeout, text_block, close_timeout)"#);
-    insta::assert_snapshot!(but("message =", "literal_count ="), @r#"loft.toml:27:1: error: "literal_count" is not known in [limits]; it belongs in [limits.imap] (known are: message, tls_handshakes, waiting_logins, stop_time, imap, lmtp, store)"#);
+    insta::assert_snapshot!(but("recipients =", "recipient ="), @r#"loft.toml:34:1: error: "recipient" is not known in [limits.lmtp]; did you mean "recipients"? (known are: connections, connections_before_login, connections_per_address, connections_per_network, line, discard, recipients, unsent, errors, refusals, lhlo_timeout, command_timeout, text_timeout, text_block, close_timeout)"#);
+    insta::assert_snapshot!(but("message =", "literal_count ="), @r#"loft.toml:27:1: error: "literal_count" is not known in [limits]; it belongs in [limits.imap] (known are: message, tls_handshakes, tls_handshake_time, waiting_logins, stop_time, output, trusted_networks, login, imap, lmtp, store)"#);
     insta::assert_snapshot!(but("mode = 0o660", "\"a b\\n\" = 1"), @r#"loft.toml:12:1: error: "a b\n" is not known in [[listen]] (known are: service, address, mode, trusted_networks)"#);
+}
+
+#[test]
+fn whom_the_limits_trust() {
+    let read = parse(GOOD).unwrap();
+    let shown = |networks: &[Network]| -> Vec<String> {
+        networks.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(shown(&read.config.limits.trusted_networks), ["127.0.0.0/8", "::1/128"]);
+    insta::assert_snapshot!(but("message =", "trusted_networks = []\nmessage ="), @"(it works)");
+    insta::assert_snapshot!(but("message =", "trusted_networks = [\"::/0\"]\nmessage ="), @r"
+    loft.toml:27:1: warning: everybody on the internet may guess passwords without a delay, over as many connections as there are
+    (it works)
+    ");
+    insta::assert_snapshot!(but("message =", "trusted_networks = [\"localhost\"]\nmessage ="), @r#"
+    loft.toml:27:20: error: trusted_networks = ["localhost"]: "localhost" is no network; write 192.0.2.0/24, 2001:db8::/32 or one address
+    "#);
 }
 
 #[test]
@@ -429,11 +446,11 @@ fn the_example_of_the_page_is_right_and_safe() {
 
 #[test]
 fn every_default_is_allowed_and_every_setting_stands_once() {
-    for (n, setting) in settings::SETTINGS.iter().enumerate() {
+    for (n, setting) in settings::Setting::all().enumerate() {
         let same = |other: &&settings::Setting| {
             (other.section, other.key) == (setting.section, setting.key)
         };
-        assert_eq!(settings::SETTINGS.iter().find(same).map(|s| s.doc), Some(setting.doc), "{n}");
+        assert_eq!(settings::Setting::all().find(same).map(|s| s.doc), Some(setting.doc), "{n}");
         let section = settings::SECTIONS.iter().any(|section| section.name == setting.section);
         assert!(section && !setting.doc.is_empty(), "{}", setting.key);
     }

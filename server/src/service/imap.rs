@@ -6,8 +6,10 @@
 
 use super::{Job, Load, Settings, Shared, shown};
 use crate::accounts::{AccountName, LogIn};
-use crate::hash_pool::{Busy, Hashing};
+use crate::admission::Visitor;
+use crate::hash_pool::Hashing;
 use crate::logging::Escaped;
+use crate::login_delay::{Turn, Wait};
 use crate::signal::{self, Signal};
 use crate::store::{Account, Handled, ImapUser, Outcome, StoreError, read_blob};
 use imap_proto::{Answer, Ask, Blob, Code, Event, Output, Position, Secret, Session, Ticket};
@@ -24,6 +26,9 @@ use tracing::{debug, error, info, warn};
 /// How much of a stored body is held at a time, in bytes.
 const STEP: u64 = 64 << 10;
 
+/// After so many milliseconds a log-in that is not looked at is told so.
+const TURNED_AWAY: u64 = 1000;
+
 /// One IMAP connection.
 pub(super) struct Imap {
     shared: Arc<Shared>,
@@ -31,6 +36,7 @@ pub(super) struct Imap {
     session: Session,
     signal: Arc<Signal>,
     peer: Peer,
+    visitor: Arc<Visitor>,
     user: Option<ImapUser>,
     work: Option<Work>,
     /// Positions the output waits for, ascending.
@@ -48,6 +54,18 @@ enum Work {
         user: Vec<u8>,
         password: Secret,
         job: Job<()>,
+    },
+    /// Log-ins failed before: this one has to wait, before anything is done for it.
+    Delay {
+        ticket: Ticket,
+        user: Vec<u8>,
+        password: Secret,
+        wait: Wait,
+    },
+    /// It is not looked at, as too many are: whoever asks again at once gains nothing by it.
+    TurnedAway {
+        ticket: Ticket,
+        until: Time,
     },
     /// The password is hashed.
     Hash {
@@ -78,7 +96,7 @@ enum Step {
 }
 
 impl Imap {
-    pub(super) fn new(shared: Arc<Shared>, peer: &Peer, now: Time) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, peer: &Peer, now: Time, visitor: Arc<Visitor>) -> Self {
         debug!(peer = shown(peer), tls = peer.tls, "connected");
         let settings = shared.settings();
         let about = to_proto_peer(peer, &settings);
@@ -89,6 +107,7 @@ impl Imap {
             session,
             signal: Arc::default(),
             peer: peer.clone(),
+            visitor,
             user: None,
             work: None,
             waits: VecDeque::new(),
@@ -163,31 +182,70 @@ impl Imap {
             self.begin(Work::Refresh { ticket, user, password, job });
             return None;
         }
-        self.check_password(ticket, user, &password)
+        self.take_turn(ticket, user, password)
     }
 
-    fn check_password(
-        &mut self,
-        ticket: Ticket,
-        user: Vec<u8>,
-        password: &Secret,
-    ) -> Option<Answer> {
-        let work = match self.shared.accounts.log_in(&user, password, self.now) {
-            LogIn::Done(name) => return self.on_password(ticket, &user, name),
+    /// A log-in that is remembered as right goes on at once; another one may have to wait for those that failed before.
+    fn take_turn(&mut self, ticket: Ticket, user: Vec<u8>, password: Secret) -> Option<Answer> {
+        let work = match self.shared.accounts.log_in(&user, &password, self.now) {
+            work @ LogIn::Done(Some(_)) => return self.check_password(ticket, user, work),
+            work @ (LogIn::Done(None) | LogIn::Hash(_)) => work,
+        };
+        match self.shared.delays.turn(&self.peer, &self.spelled(&user), self.now) {
+            Turn::Now => self.check_password(ticket, user, work),
+            Turn::Later(wait) => {
+                debug!(user = %Escaped(&user), ms = wait.until.0.saturating_sub(self.now.0), "the log-in has to wait");
+                self.work = Some(Work::Delay { ticket, user, password, wait });
+                None
+            }
+            Turn::Busy => {
+                self.turn_away(ticket, &user, "others of its address wait already");
+                None
+            }
+        }
+    }
+
+    fn check_password(&mut self, ticket: Ticket, user: Vec<u8>, work: LogIn) -> Option<Answer> {
+        let account = self.spelled(&user);
+        let (delays, peer, now) = (self.shared.delays.clone(), self.peer.clone(), self.now);
+        let settle = move |name: &Option<AccountName>| {
+            delays.settle(&peer, &account, name.is_some(), now);
+        };
+        let work = match work {
+            LogIn::Done(name) => {
+                settle(&name);
+                return self.on_password(ticket, &user, name);
+            }
             LogIn::Hash(work) => work,
+        };
+        // Counted where it is hashed: who doesn't wait for the answer has guessed all the same.
+        let work = move || {
+            let name = work();
+            settle(&name);
+            name
         };
         match self.shared.pools.hashes.run(self.peer.addr.map(|addr| addr.ip()), work) {
             Ok(job) => {
                 self.begin(Work::Hash { ticket, user, job });
                 None
             }
-            Err(busy) => Some(self.turned_away(&user, busy)),
+            Err(busy) => {
+                self.turn_away(ticket, &user, &busy.to_string());
+                None
+            }
         }
     }
 
-    fn turned_away(&self, user: &[u8], busy: Busy) -> Answer {
-        info!(peer = shown(&self.peer), user = %Escaped(user), "not checked: {busy}");
-        no(Code::Unavailable, "Too many log-ins are waiting, try again later")
+    /// The account that is meant, whatever its spelling, or what was sent if there is none.
+    fn spelled(&self, user: &[u8]) -> Vec<u8> {
+        let name = self.shared.accounts.named(user);
+        name.map_or_else(|| user.to_vec(), |name| name.as_str().as_bytes().to_vec())
+    }
+
+    fn turn_away(&mut self, ticket: Ticket, user: &[u8], why: &str) {
+        info!(peer = shown(&self.peer), user = %Escaped(user), "not checked: {why}");
+        let until = Time(self.now.0.saturating_add(TURNED_AWAY));
+        self.work = Some(Work::TurnedAway { ticket, until });
     }
 
     /// It is known whose password that is.
@@ -219,6 +277,7 @@ impl Imap {
             }
         };
         info!(peer = shown(&self.peer), tls = self.peer.tls, account = account.name(), "logged in");
+        self.visitor.logged_in();
         let store = self.shared.store.clone();
         self.user = Some(ImapUser::new(store, account, self.signal.clone()));
         Answer::LoggedIn
@@ -267,7 +326,24 @@ impl Imap {
                     self.work = Some(Work::Refresh { ticket, user, password, job });
                     return false;
                 };
-                (ticket, self.check_password(ticket, user, &password))
+                (ticket, self.take_turn(ticket, user, password))
+            }
+            Some(Work::TurnedAway { ticket, until }) => {
+                if now < until {
+                    self.work = Some(Work::TurnedAway { ticket, until });
+                    return false;
+                }
+                let text = "Too many log-ins are waiting, try again later";
+                (ticket, Some(no(Code::Unavailable, text)))
+            }
+            Some(Work::Delay { ticket, user, password, wait }) => {
+                if now < wait.until {
+                    self.work = Some(Work::Delay { ticket, user, password, wait });
+                    return false;
+                }
+                // Asked again: the account may have changed while it waited.
+                let work = self.shared.accounts.log_in(&user, &password, now);
+                (ticket, self.check_password(ticket, user, work))
             }
             Some(Work::Hash { ticket, user, mut job }) => {
                 let Poll::Ready(name) = Pin::new(&mut job).poll(cx) else {
@@ -276,7 +352,10 @@ impl Imap {
                 };
                 let answer = match name {
                     Ok(name) => self.on_password(ticket, &user, name),
-                    Err(busy) => Some(self.turned_away(&user, busy)),
+                    Err(busy) => {
+                        self.turn_away(ticket, &user, &busy.to_string());
+                        None
+                    }
                 };
                 (ticket, answer)
             }
@@ -381,6 +460,18 @@ impl Machine for Imap {
         self.session.handle_event(to_proto(now), Event::Shutdown);
     }
 
+    fn handle_eviction(&mut self, now: Time) {
+        self.session.handle_event(to_proto(now), Event::Evicted);
+    }
+
+    fn held(&self) -> usize {
+        let step = match &self.step {
+            Step::Bytes(bytes, _) => bytes.capacity(),
+            Step::Idle | Step::Reading(_) | Step::Broken => 0,
+        };
+        self.session.held_output() + step
+    }
+
     fn poll_events(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
         self.now = now;
         let raised = self.signal.take(cx.waker());
@@ -412,10 +503,15 @@ impl Machine for Imap {
         match self.session.poll_output(to_proto(now)) {
             Output::Transmit(bytes) => runtime_smol::Output::Transmit(bytes),
             Output::Upgrade => runtime_smol::Output::Upgrade,
-            Output::Wait { wants_input, deadline } => runtime_smol::Output::Wait {
-                wants_input,
-                deadline: deadline.map(|time| Time(time.0)),
-            },
+            Output::Wait { wants_input, deadline } => {
+                let delay = match &self.work {
+                    Some(Work::Delay { wait, .. }) => Some(wait.until),
+                    Some(Work::TurnedAway { until, .. }) => Some(*until),
+                    _ => None,
+                };
+                let deadline = deadline.map(|time| Time(time.0)).into_iter().chain(delay).min();
+                runtime_smol::Output::Wait { wants_input, deadline }
+            }
             Output::Close
             | Output::Ask(..)
             | Output::Cancel(_)

@@ -8,6 +8,7 @@
 use super::header_scan::HeaderScan;
 use super::id::{DeliveryId, SessionId};
 use super::{Job, Load, Shared, shown, trace};
+use crate::admission::Visitor;
 use crate::logging::Escaped;
 use crate::signal::{self, Signal};
 use crate::store::{
@@ -36,6 +37,7 @@ pub(super) struct Lmtp {
     signal: Arc<Signal>,
     id: SessionId,
     peer: Peer,
+    visitor: Arc<Visitor>,
     deliveries: u64,
     /// Those of the transaction, by [`RecipientId`].
     recipients: Vec<Option<Recipient>>,
@@ -103,6 +105,7 @@ impl Lmtp {
         id: SessionId,
         peer: &Peer,
         now: Time,
+        visitor: Arc<Visitor>,
         welcome: bool,
     ) -> Self {
         debug!(peer = shown(peer), "connected");
@@ -117,6 +120,7 @@ impl Lmtp {
             signal: Arc::default(),
             id,
             peer: peer.clone(),
+            visitor,
             deliveries: 0,
             recipients: Vec::new(),
             preparing: None,
@@ -230,6 +234,7 @@ impl Lmtp {
         if let Some(slot) = self.recipients.get_mut(id.index()) {
             *slot = Some(Recipient { address, account });
         }
+        self.visitor.logged_in();
         if self.preparing.is_none() {
             self.preparing = Some(self.shared.store.preparing());
         }
@@ -420,6 +425,14 @@ impl Machine for Lmtp {
 
     fn handle_shutdown(&mut self, now: Time) {
         self.session.handle_event(to_proto(now), Event::Shutdown);
+    }
+
+    fn handle_eviction(&mut self, now: Time) {
+        self.session.handle_event(to_proto(now), Event::Evicted);
+    }
+
+    fn held(&self) -> usize {
+        self.session.held()
     }
 
     fn poll_events(&mut self, now: Time, cx: &mut Context<'_>) -> bool {

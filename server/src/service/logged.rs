@@ -52,6 +52,14 @@ impl<M: Machine> Machine for Logged<M> {
         self.with(|machine| machine.handle_shutdown(now));
     }
 
+    fn handle_eviction(&mut self, now: Time) {
+        self.with(|machine| machine.handle_eviction(now));
+    }
+
+    fn held(&self) -> usize {
+        self.machine.as_ref().map_or(0, Machine::held)
+    }
+
     fn poll_events(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
         self.with(|machine| machine.poll_events(now, cx))
     }

@@ -2,11 +2,14 @@
 
 use super::*;
 use crate::accounts;
+use crate::admission::{Admission, OutputBudget};
+use crate::config::{Limits, Service};
 use crate::hash_pool::HashPool;
+use crate::login_delay::Delays;
 use crate::service::{Plaintext, Pools, Settings};
 use crate::store::{Store, StoreConfig};
 use runtime_smol::sim::SimFs;
-use runtime_smol::{Clock, Output as Wish, Pool};
+use runtime_smol::{Clock, Door as _, Output as Wish, Pool};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
@@ -38,9 +41,14 @@ impl Connection {
         let pools = Pools { files: pool(), compute: pool(), hashes };
         let (imap, lmtp) = (imap_proto::Limits::default(), lmtp_proto::Limits::default());
         let settings = Settings::new("localhost", 1 << 20, Plaintext::Loopback, imap, lmtp);
-        let shared = Shared::new(store, demo, pools, clock, "localhost", settings);
+        let Limits { login, imap, .. } = Limits::default();
+        let delays = Delays::new(login, Vec::new());
+        let shared = Shared::new(store, demo, pools, delays, clock, "localhost", settings);
         let peer = Peer { loopback: true, ..Peer::default() };
-        let machine = Imap::new(shared, &peer, Time(0));
+        let output = OutputBudget::new(1 << 20);
+        let door = Admission::new(Service::Imap, imap, Some(60_000), Vec::new(), output);
+        let visitor = door.enter(&peer, Time(0)).unwrap();
+        let machine = Imap::new(shared, &peer, Time(0), visitor);
         Self { fs, machine, waits: 0 }
     }
 

@@ -1,0 +1,147 @@
+//! All settings but the limits.
+
+use super::{DAY, Kind, Need, Place, Setting, Slot, later, optional, ready};
+
+/// In the order they are documented, section by section.
+pub(super) const GENERAL: &[Setting] = &[
+    Setting {
+        section: "",
+        key: "version",
+        kind: Kind::Version,
+        need: Need::Required,
+        slot: Place::Nowhere,
+        doc: "The version of the file's form.",
+    },
+    Setting {
+        section: "",
+        key: "data_dir",
+        kind: Kind::Path,
+        need: Need::Required,
+        slot: Place::Config(|c| Slot::Path(&mut c.data_dir)),
+        doc: "Where the mail is kept; made when missing. One server uses it at a time.",
+    },
+    optional(
+        "",
+        "hostname",
+        Kind::Hostname,
+        |c| Slot::Text(&mut c.hostname),
+        "What the server calls itself: in LMTP's \
+        greeting, in `Received` lines, and in the certificate it makes.",
+    ),
+    Setting {
+        section: "listen",
+        key: "service",
+        kind: Kind::Choice(&[
+            ready("imap", "IMAP with STARTTLS"),
+            ready("imaps", "IMAP in TLS from the first byte"),
+            ready("lmtp", "LMTP: mail comes in"),
+        ]),
+        need: Need::Required,
+        slot: Place::Listen(|l| Slot::Choice(&mut l.service)),
+        doc: "What is spoken there.",
+    },
+    Setting {
+        section: "listen",
+        key: "address",
+        kind: Kind::Address,
+        need: Need::Required,
+        slot: Place::Listen(|l| Slot::Address(&mut l.address)),
+        doc: "Where: an IP address and a port (0 picks a free one), or a UNIX socket. `[::]` is all addresses of this \
+            machine, IPv4 included.",
+    },
+    Setting {
+        section: "listen",
+        key: "mode",
+        kind: Kind::Permissions,
+        need: Need::Optional,
+        slot: Place::Listen(|l| Slot::U32(&mut l.mode)),
+        doc: "Permissions of a UNIX socket. With the default, whoever gets to its directory may connect.",
+    },
+    Setting {
+        section: "listen",
+        key: "trusted_networks",
+        kind: Kind::Networks,
+        need: Need::Optional,
+        slot: Place::Listen(|l| Slot::Networks(&mut l.trusted_networks)),
+        doc: "Who may connect to LMTP over the network; others are turned away. Needed where LMTP listens on other \
+            addresses than this machine's own: LMTP knows no log-in.",
+    },
+    Setting {
+        section: "tls",
+        key: "certificate",
+        kind: Kind::Path,
+        need: Need::Required,
+        slot: Place::Tls(|t| Slot::Path(&mut t.certificate)),
+        doc: "The certificate, and those that lead from it to its root, in PEM.",
+    },
+    Setting {
+        section: "tls",
+        key: "key",
+        kind: Kind::Path,
+        need: Need::Required,
+        slot: Place::Tls(|t| Slot::Path(&mut t.key)),
+        doc: "Its private key, in PEM.",
+    },
+    optional(
+        "auth",
+        "plaintext",
+        Kind::Choice(&[
+            ready("never", "TLS is needed everywhere"),
+            ready("loopback", "from this machine itself they may come without TLS"),
+            ready(
+                "always",
+                "from everywhere they may: whoever sees the network sees the passwords",
+            ),
+        ]),
+        |c| Slot::Choice(&mut c.plaintext),
+        "Where passwords are taken without TLS.",
+    ),
+    optional(
+        "auth",
+        "remember",
+        Kind::Time(0, DAY),
+        |c| Slot::Duration(&mut c.remember),
+        "How long a log-in that was \
+        right is remembered, so that clients which connect again cost no hash; `0 s` for never. A change of the \
+        account ends it.",
+    ),
+    Setting {
+        section: "auth.source",
+        key: "driver",
+        kind: Kind::Choice(&[ready(
+            "passwd-file",
+            "a file with a line for each account, as `loft user` writes it",
+        )]),
+        need: Need::Required,
+        slot: Place::Source(|s| Slot::Choice(&mut s.driver)),
+        doc: "What it is.",
+    },
+    Setting {
+        section: "auth.source",
+        key: "path",
+        kind: Kind::Path,
+        need: Need::Required,
+        slot: Place::Source(|s| Slot::Path(&mut s.path)),
+        doc: "The file. A running server sees changes by itself.",
+    },
+    optional(
+        "durability",
+        "mode",
+        Kind::Choice(&[
+            ready("power-loss", "what was acknowledged is there after a power failure"),
+            later("process-crash", "only after a crash of the server itself"),
+        ]),
+        |c| Slot::Choice(&mut c.durability.mode),
+        "What an acknowledged change survives.",
+    ),
+    optional(
+        "durability",
+        "flags",
+        Kind::Choice(&[
+            ready("synced", "once it is durable, as all else"),
+            later("deferred", "up to a second before it is durable"),
+        ]),
+        |c| Slot::Choice(&mut c.durability.flags),
+        "When a change of flags is shown.",
+    ),
+];
