@@ -137,7 +137,7 @@ enum Driver {
     PasswdFile,
 }
 
-/// `[durability]`: the store knows no other ways yet.
+/// `[durability]`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Durability {
     /// What an acknowledged change survives.
@@ -152,6 +152,8 @@ pub enum Mode {
     /// A power failure.
     #[default]
     PowerLoss,
+    /// The end of the server's process, however it comes.
+    ProcessCrash,
 }
 
 /// When a change of flags may be shown.
@@ -160,6 +162,8 @@ pub enum Flags {
     /// Once it is durable, as all else.
     #[default]
     Synced,
+    /// Up to a second before it is durable.
+    Deferred,
 }
 
 impl Default for Config {

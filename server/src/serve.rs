@@ -5,9 +5,10 @@
 use crate::accounts::directory::{self, Directory};
 use crate::assembly::{self, Plan, Socket};
 use crate::certificate::{self, Current};
-use crate::config::{self, Config, Listen, Read, Report, TlsFiles};
+use crate::config::{self, Config, Flags, Listen, Mode, Read, Report, TlsFiles};
 use crate::logging;
 use crate::service::{Settings, Shared};
+use crate::store::StoreConfig;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,7 +113,7 @@ pub fn run(path: &Path) -> Result<(), Error> {
         certificate: running.certificate.clone(),
         accounts,
         settings: settings(&config),
-        store: config.store.clone(),
+        store: store(&config),
         limits: config.limits.clone(),
     };
     assembly::run(plan, |_| (), |shared| running.reload(shared))?;
@@ -126,6 +127,14 @@ fn socket(path: &Path, listen: &Listen) -> Socket {
         address: listen.address.clone(),
         mode: listen.mode,
         trusted: listen.trusted_networks.clone(),
+    }
+}
+
+fn store(config: &Config) -> StoreConfig {
+    StoreConfig {
+        sync_commits: config.durability.mode == Mode::PowerLoss,
+        defer_flags: config.durability.flags == Flags::Deferred,
+        ..config.store.clone()
     }
 }
 

@@ -12,6 +12,7 @@ mod change;
 mod checkpoint;
 mod commit;
 mod config;
+mod deferred;
 mod delivery;
 mod error;
 mod feed;

@@ -101,8 +101,7 @@ fn write_section(page: &mut String, section: &Section) {
         let Kind::Choice(choices) = &setting.kind else { continue };
         let _ = writeln!(page, "\n`{}`:\n", setting.key);
         for choice in *choices {
-            let later = if choice.ready { "" } else { " (not available yet)" };
-            let _ = writeln!(page, "- `\"{}\"`: {}{later}", choice.name, choice.means);
+            let _ = writeln!(page, "- `\"{}\"`: {}", choice.name, choice.means);
         }
     }
 }

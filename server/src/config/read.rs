@@ -287,8 +287,8 @@ pub(super) fn allowed(kind: &Kind) -> String {
         Kind::Permissions => "write permissions in octal, such as 0o660".to_owned(),
         Kind::Networks => "write a list, such as [\"192.0.2.0/24\", \"2001:db8::/32\"]".to_owned(),
         Kind::Choice(choices) => {
-            let ready = choices.iter().filter(|choice| choice.ready);
-            let names: Vec<String> = ready.map(|choice| format!("{:?}", choice.name)).collect();
+            let names: Vec<String> =
+                choices.iter().map(|choice| format!("{:?}", choice.name)).collect();
             match names.as_slice() {
                 [only] => format!("write {only}"),
                 names => format!("write one of {}", names.join(", ")),
@@ -372,13 +372,12 @@ fn set(
         }
         (Kind::Choice(choices), DeValue::String(text)) => {
             match choices.iter().position(|choice| choice.name == text) {
-                Some(at) if choices.get(at).is_some_and(|choice| choice.ready) => {
+                Some(at) => {
                     if let Some(Slot::Choice(field)) = slot {
                         field.pick(at);
                     }
                     Ok(())
                 }
-                Some(_) => Err(format!("that is not available yet; {}", allowed(kind))),
                 None => Err(allowed(kind)),
             }
         }

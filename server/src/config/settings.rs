@@ -50,15 +50,13 @@ pub(super) enum Kind {
     /// Permissions of a file.
     Permissions,
     Networks,
-    /// One of these. Those that can be had come first, in the order of [`Pick`].
+    /// One of these, in the order of [`Pick`].
     Choice(&'static [Choice]),
 }
 
 pub(super) struct Choice {
     pub(super) name: &'static str,
     pub(super) means: &'static str,
-    /// Whether it can be had.
-    pub(super) ready: bool,
 }
 
 /// The type whose field a setting is.
@@ -110,8 +108,8 @@ pick! {
     Service: Imap, Imaps, Lmtp;
     Plaintext: Never, Loopback, Always;
     Driver: PasswdFile;
-    Mode: PowerLoss;
-    Flags: Synced;
+    Mode: PowerLoss, ProcessCrash;
+    Flags: Synced, Deferred;
 }
 
 impl Setting {
@@ -127,11 +125,7 @@ impl Setting {
 }
 
 const fn ready(name: &'static str, means: &'static str) -> Choice {
-    Choice { name, means, ready: true }
-}
-
-const fn later(name: &'static str, means: &'static str) -> Choice {
-    Choice { name, means, ready: false }
+    Choice { name, means }
 }
 
 const fn section(name: &'static str, many: bool, doc: &'static str) -> Section {
@@ -612,7 +606,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "mode",
         Kind::Choice(&[
             ready("power-loss", "what was acknowledged is there after a power failure"),
-            later("process-crash", "only after a crash of the server itself"),
+            ready(
+                "process-crash",
+                "what was acknowledged is there however the server ends; a power failure takes the last second's changes \
+                back, mail included",
+            ),
         ]),
         |c| Slot::Choice(&mut c.durability.mode),
         "What an acknowledged change survives.",
@@ -622,7 +620,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "flags",
         Kind::Choice(&[
             ready("synced", "once it is durable, as all else"),
-            later("deferred", "up to a second before it is durable"),
+            ready(
+                "deferred",
+                "up to a second before it is durable: a power failure may take the last changes of flags back, never \
+                mail nor expunges",
+            ),
         ]),
         |c| Slot::Choice(&mut c.durability.flags),
         "When a change of flags is shown.",

@@ -274,8 +274,8 @@ fn values_of_every_kind() {
         ("recipients = 200", "recipients = -1"),
         ("recipients = 200", "recipients = \"200\""),
         ("recipients = 200", "recipients = 0x1_0000_0000_0000_0000"),
-        ("mode = \"power-loss\"", "mode = \"process-crash\""),
-        ("flags = \"synced\"", "flags = \"deferred\""),
+        ("mode = \"power-loss\"", "mode = \"none\""),
+        ("flags = \"synced\"", "flags = \"never\""),
         ("flags = \"synced\"", "flags = [\n  \"synced\",\n]"),
     ] {
         let said = but(line, wrong);
@@ -291,8 +291,8 @@ fn values_of_every_kind() {
         ("driver = \"passwd-file\"", "driver = \"ldap\""),
         ("message = \"64 MiB\"", "message = \"64 MB\""),
         ("recipients = 200", "recipients = -1"),
-        ("mode = \"power-loss\"", "mode = \"process-crash\""),
-        ("flags = \"synced\"", "flags = \"deferred\""),
+        ("mode = \"power-loss\"", "mode = \"none\""),
+        ("flags = \"synced\"", "flags = \"never\""),
     ]
     .map(|(line, wrong)| but(line, wrong))
     .to_vec();
@@ -306,8 +306,8 @@ fn values_of_every_kind() {
     loft.toml:23:10: error: driver = "ldap": write "passwd-file"
     loft.toml:27:11: error: message = "64 MB": write a size from "1 MiB" to "2 GiB", in B, KiB, MiB or GiB
     loft.toml:34:14: error: recipients = -1: write a number from 100 to 100000
-    loft.toml:37:8: error: mode = "process-crash": that is not available yet; write "power-loss"
-    loft.toml:38:9: error: flags = "deferred": that is not available yet; write "synced"
+    loft.toml:37:8: error: mode = "none": write one of "power-loss", "process-crash"
+    loft.toml:38:9: error: flags = "never": write one of "synced", "deferred"
     "#);
 }
 

@@ -132,7 +132,7 @@ impl Store {
         }
         let mut writer = self.writer();
         self.write_files(&mut writer);
-        let journal = writer.journal.rotate();
+        let journal = writer.journal.rotate().and_then(|()| self.sync_told(&mut writer));
         if journal.is_ok() && writer.is_written() {
             self.commit.set_refusing(false);
             tracing::info!("changes are taken again");
@@ -143,6 +143,7 @@ impl Store {
     fn recover_in_place(&self) -> Result<(), StoreError> {
         let mut writer = self.writer();
         writer.journal.rotate()?;
+        self.sync_told(&mut writer)?;
         for account in self.loaded_accounts() {
             account.kill();
         }
@@ -172,6 +173,7 @@ impl Store {
     pub(crate) fn checkpoint(&self, snapshot_after: u64) -> Result<(), StoreError> {
         self.write_counters()?;
         self.flush();
+        self.sync_deferred()?;
         let covered = self.applied();
         let written = {
             let mut writer = self.writer();
