@@ -44,4 +44,6 @@ pub struct Peer {
 pub enum Event {
     /// It stops: the session says 421 at its next command boundary and closes.
     Shutdown,
+    /// Whoever runs it wants this session to end: the same, in other words.
+    Kick,
 }
