@@ -10,6 +10,7 @@
 mod clock;
 mod driver;
 pub mod fs;
+mod inherited;
 mod listener;
 mod machine;
 mod options;
@@ -21,9 +22,12 @@ mod serve;
 pub mod sim;
 mod socket;
 mod stop;
+mod sys;
 mod tls;
+mod unix;
 
 pub use clock::{Clock, Time};
+pub use inherited::inherited;
 pub use listener::{Address, Listener};
 pub use machine::{Machine, Output, Peer};
 pub use options::{Options, Tls};
@@ -32,3 +36,4 @@ pub use process::{Request, on_signals, raise_open_files};
 pub use runtime::Runtime;
 pub use serve::Server;
 pub use stop::{Stop, StopWatch};
+pub use unix::{Owner, connect_unix};

@@ -72,6 +72,9 @@ pub trait Accounts: Send + Sync {
     /// The account that takes mail for this address; `local` is unquoted, `domain` is `None` for a bare local part.
     fn recipient(&self, local: &str, domain: Option<&str>) -> Option<AccountName>;
 
+    /// How many there are.
+    fn count(&self) -> usize;
+
     /// Whether who they are may have changed: [`Accounts::refresh`] should then come before the next question.
     fn is_stale(&self) -> bool {
         false
@@ -144,6 +147,10 @@ impl Accounts for Demo {
 
     fn recipient(&self, local: &str, _domain: Option<&str>) -> Option<AccountName> {
         self.find(local.as_bytes())
+    }
+
+    fn count(&self) -> usize {
+        self.count as usize
     }
 }
 

@@ -13,7 +13,9 @@ mod logged;
 mod trace;
 
 use crate::accounts::{AccountName, Accounts};
+use crate::counters::Counters;
 use crate::hash_pool::HashPool;
+use crate::sessions::Sessions;
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::{Account, Store, StoreError};
 use runtime_smol::{Clock, Machine, Peer, Pool, Time};
@@ -38,6 +40,8 @@ pub struct Shared {
     clock: Clock,
     hostname: Box<str>,
     ids: Ids,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) counters: Counters,
     settings: RwLock<Arc<Settings>>,
 }
 
@@ -99,7 +103,7 @@ pub enum Plaintext {
 }
 
 /// A call on its way through the file pool.
-type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Shared {
     /// Services for the mail of `store`.
@@ -120,6 +124,8 @@ impl Shared {
             clock,
             hostname: hostname.into(),
             ids: Ids::new(clock.wall()),
+            sessions: Arc::default(),
+            counters: Counters::default(),
             settings: RwLock::new(Arc::new(settings)),
         })
     }
@@ -137,7 +143,8 @@ impl Shared {
     #[must_use]
     pub fn imap(self: &Arc<Self>, peer: &Peer, now: Time) -> impl Machine + use<> {
         let id = self.ids.session();
-        Logged::new(info_span!("imap", session = %id), || Imap::new(self.clone(), peer, now))
+        let span = info_span!("imap", session = %id);
+        Logged::new(span, || Imap::new(self.clone(), &id, peer, now))
     }
 
     /// An LMTP connection that was just accepted. Unless it is `welcome` it is told so and closed.
@@ -148,8 +155,41 @@ impl Shared {
         Logged::new(span, || Lmtp::new(self.clone(), id, peer, now, welcome))
     }
 
+    /// The store.
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The accounts.
+    pub(crate) fn accounts(&self) -> &dyn Accounts {
+        &*self.accounts
+    }
+
+    /// The time.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// What the server calls itself.
+    pub(crate) fn hostname(&self) -> &str {
+        &self.hostname
+    }
+
+    /// How a session of this number is called in logs.
+    pub(crate) fn session_name(&self, number: u64) -> String {
+        self.ids.name(number).to_string()
+    }
+
+    /// The number of the session that is called so in logs.
+    pub(crate) fn session_number(&self, name: &str) -> Option<u64> {
+        self.ids.number(name)
+    }
+
     /// Runs `call` on the file pool; what it logs carries the session's id.
-    fn run<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> Job<T> {
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Job<T> {
         let span = Span::current();
         Box::pin(self.pools.files.run(move || span.in_scope(call)))
     }

@@ -258,6 +258,10 @@ impl Accounts for Directory {
         Self::find(&self.known(), local, domain)
     }
 
+    fn count(&self) -> usize {
+        self.len()
+    }
+
     /// One stat for each file, of what the kernel has in memory.
     fn is_stale(&self) -> bool {
         self.known().stamps.iter().any(|(path, stamp)| Stamp::of(path) != *stamp)

@@ -39,8 +39,8 @@ path = \"/etc/loft/users\"
 - `loft config check FILE` says all that is wrong with it, as `FILE:LINE:COLUMN`, and what is not safe.
 - `loft config show FILE` shows what it sets, `loft config show --defaults FILE` all the rest too.
 - SIGHUP has a running server read it again. New connections then go by it; a file that is wrong leaves the old one in
-  force, and the log says so. `data_dir`, `hostname`, `[[listen]]`, `[limits]` itself, `[limits.store]` and `[durability]`
-  need a new start, and the log says that too.
+  force, and the log says so. `data_dir`, `hostname`, `[[listen]]`, `[limits]` itself, `[limits.store]`, `[durability]` and
+  `[log]` need a new start, and the log says that too.
 
 Sizes are written with their unit (`\"64 KiB\"`) or as a number of bytes, times with their unit (`\"30 s\"`). A relative path
 starts at the directory of the file.
@@ -112,7 +112,8 @@ fn unit(kind: &Kind) -> String {
         Kind::Version => "1".to_owned(),
         Kind::Hostname => "name".to_owned(),
         Kind::Path => "path".to_owned(),
-        Kind::Address => "`HOST:PORT` or `unix:PATH`".to_owned(),
+        Kind::Address => "`HOST:PORT`, `unix:PATH` or `systemd:NAME`".to_owned(),
+        Kind::Owner => "`USER`, `USER:GROUP` or `:GROUP`".to_owned(),
         Kind::Permissions => "octal".to_owned(),
         Kind::Networks => "list of networks".to_owned(),
         Kind::Choice(_) => "one of those below".to_owned(),

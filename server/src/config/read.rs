@@ -2,7 +2,7 @@
 
 use super::settings::{Kind, Need, Place, SECTIONS, SETTINGS, Section, Setting, Slot};
 use super::value;
-use super::{Config, Level, Listen, Network, Problem, Report, Source, TlsFiles, check};
+use super::{Config, Level, Listen, Network, OwnerName, Problem, Report, Source, TlsFiles, check};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -283,7 +283,11 @@ pub(super) fn allowed(kind: &Kind) -> String {
         Kind::Path => {
             "write a path in quotes; a relative one starts at this file's directory".to_owned()
         }
-        Kind::Address => "write \"HOST:PORT\", such as \"[::]:143\", or \"unix:PATH\"".to_owned(),
+        Kind::Address => {
+            "write \"HOST:PORT\", such as \"[::]:143\", \"unix:PATH\" or \"systemd:NAME\""
+                .to_owned()
+        }
+        Kind::Owner => "write \"USER\", \"USER:GROUP\" or \":GROUP\"".to_owned(),
         Kind::Permissions => "write permissions in octal, such as 0o660".to_owned(),
         Kind::Networks => "write a list, such as [\"192.0.2.0/24\", \"2001:db8::/32\"]".to_owned(),
         Kind::Choice(choices) => {
@@ -370,6 +374,13 @@ fn set(
             }
             Ok(())
         }
+        (Kind::Owner, DeValue::String(text)) => {
+            let owner = OwnerName::new(text)?;
+            if let Some(Slot::Owner(field)) = slot {
+                *field = Some(owner);
+            }
+            Ok(())
+        }
         (Kind::Choice(choices), DeValue::String(text)) => {
             match choices.iter().position(|choice| choice.name == text) {
                 Some(at) => {
@@ -397,7 +408,12 @@ fn store(n: u64, slot: Option<Slot<'_>>) {
         Some(Slot::Usize(field)) => *field = usize::try_from(n).unwrap_or(usize::MAX),
         Some(Slot::Duration(field)) => *field = Duration::from_millis(n),
         Some(
-            Slot::Text(_) | Slot::Path(_) | Slot::Address(_) | Slot::Networks(_) | Slot::Choice(_),
+            Slot::Text(_)
+            | Slot::Path(_)
+            | Slot::Address(_)
+            | Slot::Networks(_)
+            | Slot::Owner(_)
+            | Slot::Choice(_),
         )
         | None => {}
     }

@@ -1,6 +1,9 @@
 //! The one table of all settings.
 
-use super::{Config, Driver, Flags, Listen, Mode, Network, Service, Source, TlsFiles};
+use super::{
+    Config, Driver, Flags, Listen, LogFormat, LogLevel, Mode, Network, OwnerName, Service, Source,
+    TlsFiles,
+};
 use crate::service::Plaintext;
 use runtime_smol::Address;
 use std::path::PathBuf;
@@ -50,6 +53,8 @@ pub(super) enum Kind {
     /// Permissions of a file.
     Permissions,
     Networks,
+    /// A user, a group, or both.
+    Owner,
     /// One of these, in the order of [`Pick`].
     Choice(&'static [Choice]),
 }
@@ -79,6 +84,7 @@ pub(super) enum Slot<'a> {
     Path(&'a mut PathBuf),
     Address(&'a mut Address),
     Networks(&'a mut Vec<Network>),
+    Owner(&'a mut Option<OwnerName>),
     Choice(&'a mut dyn Pick),
 }
 
@@ -110,6 +116,8 @@ pick! {
     Driver: PasswdFile;
     Mode: PowerLoss, ProcessCrash;
     Flags: Synced, Deferred;
+    LogFormat: Text, Json;
+    LogLevel: Error, Warn, Info, Debug;
 }
 
 impl Setting {
@@ -176,6 +184,11 @@ pub(super) const SECTIONS: &[Section] = &[
     section("limits.lmtp", false, "Bounds of one LMTP session."),
     section("limits.store", false, "Bounds of the store."),
     section("durability", false, "What an acknowledged change survives."),
+    section(
+        "log",
+        false,
+        "What is logged, on standard error. The environment variable `LOFT_LOG` goes before it.",
+    ),
 ];
 
 /// All settings, in the order they are documented.
@@ -222,8 +235,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         kind: Kind::Address,
         need: Need::Required,
         slot: Place::Listen(|l| Slot::Address(&mut l.address)),
-        doc: "Where: an IP address and a port (0 picks a free one), or a UNIX socket. `[::]` is all addresses of this \
-            machine, IPv4 included.",
+        doc: "Where: an IP address and a port (0 picks a free one), a UNIX socket, or the sockets that systemd listens on \
+            under this name (`FileDescriptorName=`). `[::]` is all addresses of this machine, IPv4 included.",
     },
     Setting {
         section: "listen",
@@ -232,6 +245,15 @@ pub(super) const SETTINGS: &[Setting] = &[
         need: Need::Optional,
         slot: Place::Listen(|l| Slot::U32(&mut l.mode)),
         doc: "Permissions of a UNIX socket. With the default, whoever gets to its directory may connect.",
+    },
+    Setting {
+        section: "listen",
+        key: "owner",
+        kind: Kind::Owner,
+        need: Need::Optional,
+        slot: Place::Listen(|l| Slot::Owner(&mut l.owner)),
+        doc: "Whose a UNIX socket is, before anybody can connect. Only root can give a socket to another user; to a group, \
+            whoever is in it.",
     },
     Setting {
         section: "listen",
@@ -628,5 +650,30 @@ pub(super) const SETTINGS: &[Setting] = &[
         ]),
         |c| Slot::Choice(&mut c.durability.flags),
         "When a change of flags is shown.",
+    ),
+    optional(
+        "log",
+        "format",
+        Kind::Choice(&[
+            ready("text", "a line for people"),
+            ready(
+                "json",
+                "a line of JSON for programs: `timestamp`, `level`, `message`, the event's fields, `span`",
+            ),
+        ]),
+        |c| Slot::Choice(&mut c.log.format),
+        "What a line looks like.",
+    ),
+    optional(
+        "log",
+        "level",
+        Kind::Choice(&[
+            ready("error", "what does not work"),
+            ready("warn", "and what may not work soon"),
+            ready("info", "and who connects, logs in and gets mail"),
+            ready("debug", "and how"),
+        ]),
+        |c| Slot::Choice(&mut c.log.level),
+        "How much is logged.",
     ),
 ];

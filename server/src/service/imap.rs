@@ -4,13 +4,17 @@
 //! - The store is asked to wake this connection for every position its output waits for.
 //! - A stored body that can't be read to its end ends the connection: its length was promised.
 
+use super::id::SessionId;
 use super::{Job, Load, Settings, Shared, shown};
 use crate::accounts::{AccountName, LogIn};
 use crate::hash_pool::{Busy, Hashing};
 use crate::logging::Escaped;
+use crate::sessions::{Protocol, Registered, State};
 use crate::signal::{self, Signal};
 use crate::store::{Account, Handled, ImapUser, Outcome, StoreError, read_blob};
-use imap_proto::{Answer, Ask, Blob, Code, Event, Output, Position, Secret, Session, Ticket};
+use imap_proto::{
+    Answer, Ask, Blob, Code, Event, Output, Position, Secret, Session, Stage, Ticket,
+};
 use runtime_smol::{Machine, Peer, Time};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -30,6 +34,7 @@ pub(super) struct Imap {
     settings: Arc<Settings>,
     session: Session,
     signal: Arc<Signal>,
+    entry: Registered,
     peer: Peer,
     user: Option<ImapUser>,
     work: Option<Work>,
@@ -78,16 +83,20 @@ enum Step {
 }
 
 impl Imap {
-    pub(super) fn new(shared: Arc<Shared>, peer: &Peer, now: Time) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, id: &SessionId, peer: &Peer, now: Time) -> Self {
         debug!(peer = shown(peer), tls = peer.tls, "connected");
         let settings = shared.settings();
         let about = to_proto_peer(peer, &settings);
         let session = Session::new(settings.imap.clone(), about, to_proto(now));
+        let signal = Arc::default();
+        let protocol = if peer.tls { Protocol::Imaps } else { Protocol::Imap };
+        let entry = shared.sessions.begin(id.number(), protocol, peer, now, &signal);
         Self {
             shared,
             settings,
             session,
-            signal: Arc::default(),
+            signal,
+            entry,
             peer: peer.clone(),
             user: None,
             work: None,
@@ -133,6 +142,11 @@ impl Imap {
             error!(question = ?ask, "asked before login");
             return Some(no(Code::ServerBug, "Internal error"));
         };
+        if let Ask::Select { mailbox, .. } = &ask {
+            self.entry.set_mailbox(Some(mailbox.as_str()));
+        } else if matches!(ask, Ask::Unselect) {
+            self.entry.set_mailbox(None);
+        }
         // Orders: the session goes on without an answer.
         let silent = matches!(ask, Ask::AppendAbort | Ask::Unselect);
         match user.ask(ask) {
@@ -186,6 +200,7 @@ impl Imap {
     }
 
     fn turned_away(&self, user: &[u8], busy: Busy) -> Answer {
+        self.shared.counters.busy_logins.count();
         info!(peer = shown(&self.peer), user = %Escaped(user), "not checked: {busy}");
         no(Code::Unavailable, "Too many log-ins are waiting, try again later")
     }
@@ -198,6 +213,7 @@ impl Imap {
         name: Option<AccountName>,
     ) -> Option<Answer> {
         let Some(name) = name else {
+            self.shared.counters.wrong_logins.count();
             info!(peer = shown(&self.peer), user = %Escaped(user), "log-in failed");
             return Some(no(Code::AuthenticationFailed, "Wrong user name or password"));
         };
@@ -219,6 +235,8 @@ impl Imap {
             }
         };
         info!(peer = shown(&self.peer), tls = self.peer.tls, account = account.name(), "logged in");
+        self.shared.counters.logins.count();
+        self.entry.set_account(&account);
         let store = self.shared.store.clone();
         self.user = Some(ImapUser::new(store, account, self.signal.clone()));
         Answer::LoggedIn
@@ -226,6 +244,9 @@ impl Imap {
 
     /// Hands an answer on, and waits for what it depends on.
     fn answer(&mut self, now: Time, ticket: Ticket, answer: Answer) {
+        if let Answer::Appended { uids, .. } = &answer {
+            self.shared.counters.appended.add(uids.len());
+        }
         if let Some(user) = &self.user {
             self.session.hold(Position(user.take_position()));
         }
@@ -301,6 +322,18 @@ impl Imap {
         true
     }
 
+    /// Tells those who run the server what this is at.
+    fn publish(&self) {
+        self.entry.set_state(match self.session.stage() {
+            Stage::Logout => State::Ending,
+            _ if self.work.is_some() => State::Busy,
+            Stage::NotAuthenticated => State::Login,
+            Stage::Authenticated => State::Authenticated,
+            Stage::Selected => State::Selected,
+            Stage::Idle => State::Idle,
+        });
+    }
+
     /// Reads the next bytes of a body, once those before have been sent: here if memory has them, else on the file
     /// pool.
     fn read_step(&mut self, blob: &Blob, range: Range<u64>) {
@@ -361,6 +394,8 @@ impl Machine for Imap {
             let Some(left) = rest.get(taken..).filter(|_| taken > 0) else { break };
             rest = left;
         }
+        self.entry.heard(now);
+        self.publish();
         input.len() - rest.len()
     }
 
@@ -374,6 +409,7 @@ impl Machine for Imap {
 
     fn handle_upgraded(&mut self, now: Time, peer: &Peer) {
         self.peer = peer.clone();
+        self.entry.set_tls();
         self.session.handle_upgraded(to_proto(now), &to_proto_peer(peer, &self.settings));
     }
 
@@ -390,8 +426,15 @@ impl Machine for Imap {
         if raised & signal::CHANGED != 0 {
             self.session.handle_event(to_proto(now), Event::Changed);
         }
+        if raised & signal::KICK != 0 {
+            info!("ended by the administrator");
+            self.session.handle_event(to_proto(now), Event::Kick);
+        }
         let worked = self.poll_work(now, cx);
         let read = self.poll_step(cx);
+        if raised != 0 || worked {
+            self.publish();
+        }
         raised != 0 || worked || read
     }
 

@@ -101,6 +101,7 @@ impl Store {
             };
             if due {
                 if let Err(error) = self.checkpoint(self.config.snapshot_after) {
+                    self.counts.failed.count();
                     tracing::error!(%error, "the checkpoint failed and is tried again; the journal grows until it succeeds");
                 }
                 last = clock.now();
@@ -206,6 +207,7 @@ impl Store {
             self.cache.sweep(&self.files, &account, &|| u64::from_le_bytes(self.random()));
         }
         self.write_cache();
+        self.counts.checkpoints.count();
         Ok(())
     }
 

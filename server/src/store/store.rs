@@ -12,6 +12,7 @@ use super::checkpoint::Due;
 use super::commit::{Commit, Entry, Generation, Outcome, Woken};
 use super::config::{self, StoreConfig};
 use super::error::StoreError;
+use super::figures::Counts;
 use super::files::Files;
 use super::journal::{self, Journal, Syncing};
 use super::planted::{Planted, planted};
@@ -53,6 +54,7 @@ pub struct Store {
     /// A sync of files that the journal covers failed: what they hold is not to be believed.
     pub(crate) suspect: AtomicBool,
     pub(crate) due: Due,
+    pub(crate) counts: Counts,
     _lock: Lock,
 }
 
@@ -155,6 +157,7 @@ impl Store {
             full: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
             due: Due::default(),
+            counts: Counts::default(),
             _lock: lock,
         }))
     }
@@ -332,7 +335,10 @@ impl Store {
         if let Some(last) = entries.last() {
             self.commit.set_durable(last.position);
         }
+        self.counts.groups.count();
+        self.counts.changes.add(entries.len() as u64);
         if let Some(error) = &written.error {
+            self.counts.failed.count();
             tracing::error!(%error, "changes could not be made durable; they are answered NO");
         }
         self.give_up(lost);

@@ -40,7 +40,8 @@ impl Connection {
         let settings = Settings::new("localhost", 1 << 20, Plaintext::Loopback, imap, lmtp);
         let shared = Shared::new(store, demo, pools, clock, "localhost", settings);
         let peer = Peer { loopback: true, ..Peer::default() };
-        let machine = Imap::new(shared, &peer, Time(0));
+        let id = shared.ids.session();
+        let machine = Imap::new(shared, &id, &peer, Time(0));
         Self { fs, machine, waits: 0 }
     }
 
