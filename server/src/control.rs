@@ -42,7 +42,7 @@ pub(crate) fn listen(server: &Server, shared: &Arc<Shared>) {
     match Listener::unix(&path, 0o600, None) {
         Ok(listener) => {
             let (shared, open) = (shared.clone(), Arc::new(AtomicUsize::new(0)));
-            let options = Options { read_max: REQUEST_MAX, ..Options::new("control", Tls::Never) };
+            let options = Options::new("control", Tls::Never);
             server
                 .listen(listener, options, move |now, _: &Peer| Control::new(&shared, &open, now));
         }
