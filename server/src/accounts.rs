@@ -7,6 +7,7 @@
 
 pub mod directory;
 pub mod edit;
+pub mod nets;
 pub mod passwd_file;
 pub mod password;
 mod remembered;
@@ -15,6 +16,7 @@ use imap_proto::Secret;
 use runtime_smol::Time;
 use std::fmt;
 use std::hint::black_box;
+use std::net::IpAddr;
 
 /// The longest name of an account, in bytes.
 const NAME_MAX: usize = 128;
@@ -66,8 +68,9 @@ impl fmt::Display for AccountName {
 
 /// Where accounts come from. Calls don't wait, unless they say so.
 pub trait Accounts: Send + Sync {
-    /// The account, if `user` names one and `password` is its password. Both are as the client sent them.
-    fn log_in(&self, user: &[u8], password: &Secret, now: Time) -> LogIn;
+    /// The account, if `user` names one that may come from the address `from` (`None` is a UNIX socket) and `password`
+    /// is its password. Both are as the client sent them.
+    fn log_in(&self, user: &[u8], password: &Secret, from: Option<IpAddr>, now: Time) -> LogIn;
 
     /// The account that takes mail for this address; `local` is unquoted, `domain` is `None` for a bare local part.
     fn recipient(&self, local: &str, domain: Option<&str>) -> Option<AccountName>;
@@ -141,7 +144,7 @@ impl fmt::Debug for Demo {
 }
 
 impl Accounts for Demo {
-    fn log_in(&self, user: &[u8], password: &Secret, _now: Time) -> LogIn {
+    fn log_in(&self, user: &[u8], password: &Secret, _from: Option<IpAddr>, _now: Time) -> LogIn {
         LogIn::Done(self.authenticate(user, password.expose()))
     }
 

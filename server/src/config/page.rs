@@ -54,7 +54,8 @@ be written by hand or by another program: one account a line, in the order of fi
 
 The first two count. `{ARGON2ID}`, `{BLF-CRYPT}`, `{SHA512-CRYPT}`, `{SHA256-CRYPT}` and `{PLAIN}` are known, and
 `crypt(3)` strings without a scheme (`$6$…`). An empty password, `*`, one that begins with `!`, and the extra field
-`nologin` mean: takes mail, but nobody logs in. Lines that begin with `#` are comments. A line that is wrong leaves the
+`nologin` mean: takes mail, but nobody logs in. The extra field `allow_nets=192.0.2.0/24,2001:db8::1,local` names the only
+addresses that may log in as this user (`local` is a UNIX socket); from elsewhere no password is right. Lines that begin with `#` are comments. A line that is wrong leaves the
 whole file as it was.
 
 Capital letters are the same as small ones. A user `alice` is also `alice@any.domain`, unless that has a line of its own;

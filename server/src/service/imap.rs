@@ -186,11 +186,12 @@ impl Imap {
         user: Vec<u8>,
         password: &Secret,
     ) -> Option<Answer> {
-        let work = match self.shared.accounts.log_in(&user, password, self.now) {
+        let from = self.peer.addr.map(|addr| addr.ip());
+        let work = match self.shared.accounts.log_in(&user, password, from, self.now) {
             LogIn::Done(name) => return self.on_password(ticket, &user, name),
             LogIn::Hash(work) => work,
         };
-        match self.shared.pools.hashes.run(self.peer.addr.map(|addr| addr.ip()), work) {
+        match self.shared.pools.hashes.run(from, work) {
             Ok(job) => {
                 self.begin(Work::Hash { ticket, user, job });
                 None
