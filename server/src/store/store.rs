@@ -446,7 +446,7 @@ impl Store {
         let house = std::thread::Builder::new()
             .name("house".into())
             .spawn(move || store.keep_house(&clock))?;
-        Ok(Threads { store: self.clone(), commit, house })
+        Ok(Threads { store: self.clone(), clock, commit, house })
     }
 
     /// Zeroes the journal's next segment ahead, when it is time.
@@ -510,6 +510,7 @@ impl Store {
 /// The threads of a store.
 pub struct Threads {
     store: Arc<Store>,
+    clock: Clock,
     commit: std::thread::JoinHandle<()>,
     house: std::thread::JoinHandle<()>,
 }
@@ -522,7 +523,7 @@ impl Threads {
         let _ = self.house.join();
         self.store.commit.stop();
         let _ = self.commit.join();
-        self.store.last_checkpoint();
+        self.store.last_checkpoint(&self.clock);
     }
 }
 

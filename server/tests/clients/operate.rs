@@ -478,3 +478,21 @@ fn of_two_servers_on_one_stale_socket_one_is_refused() {
         }
     }
 }
+
+#[test]
+fn systemd_understands_the_units_of_the_guide() {
+    let Ok(analyze) = fs::canonicalize("/usr/bin/systemd-analyze") else { return };
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/systemd.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let mut units = guide.split("```ini\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let dir = temporary();
+    let service = units.next().unwrap().replace("/usr/local/bin/loft", env!("CARGO_BIN_EXE_loft"));
+    fs::write(dir.path().join("loft.service"), service).unwrap();
+    fs::write(dir.path().join("loft.socket"), units.next().unwrap()).unwrap();
+    let mut analyze = Command::new(analyze);
+    analyze.args(["verify", "--man=no"]).args(["loft.service", "loft.socket"]);
+    let said = output(analyze.current_dir(dir.path()));
+    let text = String::from_utf8(said.stderr).unwrap();
+    // Of other units it may say what it likes.
+    assert!(said.status.success() && !text.contains("loft."), "{text}");
+}
