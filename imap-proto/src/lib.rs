@@ -25,5 +25,5 @@ mod view;
 pub use ask::*;
 pub use fetch::Piece;
 pub use limits::Limits;
-pub use session::{Config, Event, Output, Peer, Session};
+pub use session::{Config, Event, Output, Peer, Session, Stage};
 pub use types::*;

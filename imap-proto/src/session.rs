@@ -93,8 +93,25 @@ pub enum Event {
     Changed,
     /// The server stops: say BYE at the next command boundary.
     Shutdown,
+    /// Whoever runs the server wants this session to end: the same, in other words.
+    Kick,
     /// The connection has to make room for another: say BYE now.
     Evicted,
+}
+
+/// The states of RFC 3501 §3, and IDLE (RFC 2177), in which a client spends its days.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stage {
+    /// Nobody has logged in.
+    NotAuthenticated,
+    /// Somebody has, and no mailbox is selected.
+    Authenticated,
+    /// A mailbox is.
+    Selected,
+    /// The client waits for what happens, with a mailbox or without.
+    Idle,
+    /// BYE is said.
+    Logout,
 }
 
 /// One IMAP connection, server side.
@@ -174,11 +191,20 @@ enum End {
     Open,
     /// The peer sends no more: what executes may finish.
     Eof,
-    /// The server stops: BYE at the next command boundary.
-    Shutdown,
+    /// BYE at the next command boundary.
+    Bye(Why),
     /// BYE is said; close once it has left.
     Closing,
     Closed,
+}
+
+/// Why the server ends a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Why {
+    /// It stops.
+    Shutdown,
+    /// Somebody wants it to.
+    Kick,
 }
 
 /// What the session wants beside writing.
@@ -317,18 +343,21 @@ impl Session {
                     mailbox.changed = true;
                 }
             }
-            Event::Shutdown => {
-                if matches!(self.end, End::Open) {
-                    self.end = End::Shutdown;
-                    self.give_up_search(true);
-                }
-            }
+            Event::Shutdown => self.on_farewell(Why::Shutdown),
+            Event::Kick => self.on_farewell(Why::Kick),
             Event::Evicted => {
                 // RFC 5530 §3: a resource that is temporarily not there.
                 self.bye(Some(Code::Unavailable), "Too many connections, try again later");
             }
         }
         self.advance(now);
+    }
+
+    fn on_farewell(&mut self, why: Why) {
+        if matches!(self.end, End::Open) {
+            self.end = End::Bye(why);
+            self.give_up_search(true);
+        }
     }
 
     /// TLS is up.
@@ -349,7 +378,7 @@ impl Session {
     /// SEARCH: it may take long, changes nothing, and most who hang up on it don't wait for it. Who has more to ask
     /// (LOGOUT at least) and then waits gets all answers.
     pub fn handle_eof(&mut self, now: Time) {
-        if matches!(self.end, End::Open | End::Shutdown) {
+        if matches!(self.end, End::Open | End::Bye(_)) {
             self.end = End::Eof;
             self.give_up_search(false);
         }
@@ -450,6 +479,18 @@ impl Session {
         self.out.held() + told
     }
 
+    /// How far it has come (RFC 3501 §3), for those who run the server.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match (&self.phase, self.end, &self.work) {
+            (_, End::Closing | End::Closed, _) => Stage::Logout,
+            (_, _, Work::Idle(_)) => Stage::Idle,
+            (Phase::Guest, ..) => Stage::NotAuthenticated,
+            (Phase::User, ..) => Stage::Authenticated,
+            (Phase::Selected(_), ..) => Stage::Selected,
+        }
+    }
+
     /// Bytes held beyond the struct itself.
     #[must_use]
     pub fn held(&self) -> usize {
@@ -476,7 +517,7 @@ impl Session {
     }
 
     fn wants_input(&self) -> bool {
-        let open = matches!(self.end, End::Open | End::Shutdown | End::Eof);
+        let open = matches!(self.end, End::Open | End::Bye(_) | End::Eof);
         let listens = match &self.work {
             Work::Nothing | Work::Sasl(_) => self.told.is_empty(),
             // IDLE blocks on nothing, so DONE is read.

@@ -43,9 +43,13 @@ pub struct Header {
     pub first_record: u64,
     /// The store's epoch.
     pub epoch: u32,
-    /// Bits no version has given a meaning yet; kept as found.
+    /// [`UNSYNCED`], and bits no version has given a meaning yet; kept as found.
     pub flags: u32,
 }
+
+/// Flag of a [`Header`]: records of this segment may have been told of before they were synced, so that a power failure
+/// may leave none of them. A start raises the epoch, whatever it finds.
+pub const UNSYNCED: u32 = 1;
 
 /// All parts of one change.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

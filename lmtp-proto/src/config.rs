@@ -44,6 +44,8 @@ pub struct Peer {
 pub enum Event {
     /// It stops: the session says 421 at its next command boundary and closes.
     Shutdown,
+    /// Whoever runs it wants this session to end: the same, in other words.
+    Kick,
     /// The connection has to make room for another: the session says 421 and closes.
     Evicted,
 }

@@ -112,6 +112,8 @@ pub(crate) enum Farewell {
     Shutdown,
     /// The connection has to make room for another.
     Evicted,
+    /// Whoever runs the server wants it to end.
+    Kick,
     /// A chunk whose size cannot be known: what follows is not known to be text or commands.
     ChunkSize,
     /// QUIT.
@@ -127,6 +129,7 @@ impl Farewell {
             Self::Timeout => Some("421 4.4.2 Timeout, closing connection"),
             Self::Shutdown => Some("421 4.3.2 Shutting down, closing connection"),
             Self::Evicted => Some("421 4.3.2 Too many connections, closing connection"),
+            Self::Kick => Some("421 4.3.2 Session ended by the administrator"),
             Self::ChunkSize => Some("501 5.5.4 Bad chunk size, closing connection"),
             Self::Quit => Some("221 2.0.0 Bye"),
         }

@@ -43,7 +43,8 @@ pub struct Session {
     refusals: u32,
     /// Facts that wait for the next command boundary.
     eof: bool,
-    shutdown: bool,
+    /// What to end it with at the next command boundary.
+    ending: Option<Farewell>,
 }
 
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Session {
             errors: 0,
             refusals: 0,
             eof: false,
-            shutdown: false,
+            ending: None,
         };
         session.put_parts(&["220 ", &Arc::clone(&session.config).hostname, " LMTP"]);
         session
@@ -171,7 +172,8 @@ impl Session {
     /// Something happened to the server.
     pub fn handle_event(&mut self, now: Time, event: Event) {
         match event {
-            Event::Shutdown => self.shutdown = true,
+            Event::Shutdown => self.ending = Some(Farewell::Shutdown),
+            Event::Kick => self.ending = Some(Farewell::Kick),
             Event::Evicted if matches!(self.state, State::Closing) => {}
             Event::Evicted => return self.farewell(now, Farewell::Evicted),
         }
@@ -412,8 +414,8 @@ impl Session {
         self.touch(now);
         if self.eof {
             self.farewell(now, Farewell::Silent);
-        } else if self.shutdown {
-            self.farewell(now, Farewell::Shutdown);
+        } else if let Some(why) = self.ending {
+            self.farewell(now, why);
         }
     }
 

@@ -38,6 +38,15 @@ impl Clock {
         Time(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 
+    /// Microseconds on the machine's own monotonic clock, by which programs understand each other
+    /// (`CLOCK_MONOTONIC`).
+    #[must_use]
+    pub fn boot_micros(&self) -> u64 {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let part = |n: i64| u64::try_from(n).unwrap_or(0);
+        part(now.tv_sec) * 1_000_000 + part(now.tv_nsec) / 1000
+    }
+
     /// Seconds since 1970, as the machine believes; it may jump.
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the clock")]

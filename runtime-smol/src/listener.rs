@@ -2,18 +2,17 @@
 
 use crate::machine::Peer;
 use crate::reactor::{Reactor, Registered};
+use crate::unix::{Owner, SocketFile, listen_at};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind,
-    getsockname, ipproto, listen, socket_with, sockopt,
+    AddressFamily, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, getsockname,
+    ipproto, listen, socket_with, sockopt,
 };
 use socket2::SockRef;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -39,14 +38,17 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A UNIX socket.
     Unix(PathBuf),
+    /// Whatever the service manager listens on under this name; see [`inherited`](crate::inherited).
+    Systemd(String),
 }
 
 impl fmt::Display for Address {
-    /// `192.0.2.1:24`, `[::1]:24` or `unix:/run/lmtp`.
+    /// `192.0.2.1:24`, `[::1]:24`, `unix:/run/lmtp` or `systemd:lmtp`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -74,21 +76,19 @@ impl Listener {
         Ok(Self { fd, at: Address::Tcp(bound), file: None })
     }
 
-    /// Listens on a UNIX socket with these permissions. A socket that nobody listens on any more is removed first; this
-    /// one is removed when it is no longer listened on.
+    /// Listens on a UNIX socket with these permissions and this owner. A socket that nobody listens on any more is
+    /// removed first; this one is removed when it is no longer listened on.
     ///
     /// # Errors
     /// [`io::ErrorKind::AddrInUse`] when somebody does listen or the name is no socket's, else those of the system calls.
-    pub fn unix(path: &Path, mode: u32) -> io::Result<Self> {
-        remove_stale(path)?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        bind(&fd, &SocketAddrUnix::new(path)?)?;
-        let file = SocketFile::new(path)?;
-        // Before it listens: until then nobody can connect.
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-        listen(&fd, BACKLOG)?;
+    pub fn unix(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<Self> {
+        let (fd, file) = listen_at(path, mode, owner, BACKLOG)?;
         Ok(Self { fd, at: Address::Unix(path.to_owned()), file: Some(file) })
+    }
+
+    /// One that listens already; its name, if it has one, is somebody else's.
+    pub(crate) fn adopted(fd: OwnedFd, at: Address) -> Self {
+        Self { fd, at, file: None }
     }
 
     /// Where it listens.
@@ -102,54 +102,13 @@ impl Listener {
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         match &self.at {
             Address::Tcp(address) => Some(*address),
-            Address::Unix(_) => None,
+            Address::Unix(_) | Address::Systemd(_) => None,
         }
     }
 
     pub(crate) fn register(self, reactor: &Arc<Reactor>) -> io::Result<Accepting> {
         let fd = Registered::new(reactor, self.fd)?;
         Ok(Accepting { fd, at: self.at, _file: self.file })
-    }
-}
-
-fn remove_stale(path: &Path) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-        Ok(meta) if !meta.file_type().is_socket() => return Err(io::ErrorKind::AddrInUse.into()),
-        Ok(_) => {}
-    }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path)
-        }
-        Err(error) => Err(error),
-        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
-    }
-}
-
-/// The name of a UNIX socket, which goes with this value.
-struct SocketFile {
-    path: PathBuf,
-    /// Device and inode: somebody may have put a socket of his own in its place.
-    id: (u64, u64),
-}
-
-impl SocketFile {
-    fn new(path: &Path) -> io::Result<Self> {
-        let meta = std::fs::symlink_metadata(path)?;
-        // The working directory may change.
-        Ok(Self { path: std::path::absolute(path)?, id: (meta.dev(), meta.ino()) })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let found = std::fs::symlink_metadata(&self.path);
-        if found.is_ok_and(|meta| (meta.dev(), meta.ino()) == self.id) {
-            // What stays is taken for stale by the next to listen there.
-            let _stays = std::fs::remove_file(&self.path);
-        }
     }
 }
 

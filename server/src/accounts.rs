@@ -7,6 +7,7 @@
 
 pub mod directory;
 pub mod edit;
+pub mod nets;
 pub mod passwd_file;
 pub mod password;
 mod remembered;
@@ -15,6 +16,7 @@ use imap_proto::Secret;
 use runtime_smol::Time;
 use std::fmt;
 use std::hint::black_box;
+use std::net::IpAddr;
 
 /// The longest name of an account, in bytes.
 const NAME_MAX: usize = 128;
@@ -66,14 +68,18 @@ impl fmt::Display for AccountName {
 
 /// Where accounts come from. Calls don't wait, unless they say so.
 pub trait Accounts: Send + Sync {
-    /// The account, if `user` names one and `password` is its password. Both are as the client sent them.
-    fn log_in(&self, user: &[u8], password: &Secret, now: Time) -> LogIn;
+    /// The account, if `user` names one that may come from the address `from` (`None` is a UNIX socket) and `password`
+    /// is its password. Both are as the client sent them.
+    fn log_in(&self, user: &[u8], password: &Secret, from: Option<IpAddr>, now: Time) -> LogIn;
 
     /// The account that this names, as the client sent it, whatever its password.
     fn named(&self, user: &[u8]) -> Option<AccountName>;
 
     /// The account that takes mail for this address; `local` is unquoted, `domain` is `None` for a bare local part.
     fn recipient(&self, local: &str, domain: Option<&str>) -> Option<AccountName>;
+
+    /// How many there are.
+    fn count(&self) -> usize;
 
     /// Whether who they are may have changed: [`Accounts::refresh`] should then come before the next question.
     fn is_stale(&self) -> bool {
@@ -139,7 +145,7 @@ impl fmt::Debug for Demo {
 }
 
 impl Accounts for Demo {
-    fn log_in(&self, user: &[u8], password: &Secret, _now: Time) -> LogIn {
+    fn log_in(&self, user: &[u8], password: &Secret, _from: Option<IpAddr>, _now: Time) -> LogIn {
         LogIn::Done(self.authenticate(user, password.expose()))
     }
 
@@ -151,6 +157,10 @@ impl Accounts for Demo {
 
     fn recipient(&self, local: &str, _domain: Option<&str>) -> Option<AccountName> {
         self.find(local.as_bytes())
+    }
+
+    fn count(&self) -> usize {
+        self.count as usize
     }
 }
 

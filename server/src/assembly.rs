@@ -8,20 +8,24 @@ use crate::accounts::Accounts;
 use crate::admission::{Admission, OutputBudget};
 use crate::certificate::{self, Current};
 use crate::config::{Connections, Limits, Network, Service};
+use crate::control;
 use crate::hash_pool::HashPool;
+use crate::logging::Logging;
 use crate::login_delay::Delays;
 use crate::service::{Pools, Settings, Shared};
 use crate::store::{Store, StoreConfig, StoreError};
+use crate::systemd::Notify;
 use runtime_smol::fs::RealFs;
 use runtime_smol::{
-    Address, Clock, Listener, Options, Peer, Pool, Request, Runtime, Server, Tls, on_signals,
-    raise_open_files,
+    Address, Clock, Listener, Options, Owner, Peer, Pool, Request, Runtime, Server, Tls, inherited,
+    on_signals, raise_open_files,
 };
 use rustls::ServerConfig;
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tracing::{error, info, warn};
@@ -61,6 +65,17 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// LMTP would be open to everybody.
+    #[error(
+        "LMTP knows no log-in, and systemd listens for it on {address}, where everybody may put mail into every mailbox; \
+        name those who may connect with trusted_networks in {named}"
+    )]
+    Public {
+        /// The place in a file.
+        named: String,
+        /// Where.
+        address: Address,
+    },
     /// The system refuses something every program gets.
     #[error("cannot start {what}: {source}")]
     Start {
@@ -94,21 +109,25 @@ pub(crate) struct Socket {
     pub(crate) address: Address,
     /// Permissions of a UNIX socket.
     pub(crate) mode: u32,
+    /// Whose a UNIX socket is, if not ours.
+    pub(crate) owner: Option<Owner>,
     /// Who may connect, beside this machine itself; without any: everybody.
     pub(crate) trusted: Vec<Network>,
 }
 
-/// Serves until SIGTERM or SIGINT. `ready` is called before the ready line is printed, `reload` at each SIGHUP.
+/// Serves until SIGTERM or SIGINT; the second of them ends the process at once. `ready` is called before the ready line is printed, `reload` at each SIGHUP.
 ///
 /// # Errors
 /// When it can't start; nothing runs then.
 pub(crate) fn run(
     plan: Plan<'_>,
+    logging: &Logging,
     ready: impl FnOnce(&[Bound]),
     mut reload: impl FnMut(&Shared),
 ) -> Result<(), Error> {
     // Before anything that would have to be undone: a stop asked for during recovery is obeyed after it.
-    let requests = requests()?;
+    let requests = requests(logging)?;
+    let notify = Notify::from_environment();
     let files = raise_open_files();
     match &files {
         Ok(files) => {
@@ -126,8 +145,7 @@ pub(crate) fn run(
         None => certificate::server(&RealFs, plan.data, plan.hostname, alpn),
     };
     let (imap_tls, lmtp_tls) = (tls(&[b"imap"])?, tls(&[])?);
-    let listeners: Result<Vec<_>, Error> = plan.sockets.into_iter().map(listen).collect();
-    let listeners = listeners?;
+    let listeners = listen_all(plan.sockets)?;
     let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect();
 
     let threads = start("the threads of the store", store.start(clock))?;
@@ -144,12 +162,20 @@ pub(crate) fn run(
     for (listener, socket) in listeners {
         serve(&server, &shared, &doors, listener, socket, &imap_tls, &lmtp_tls);
     }
+    control::listen(&server, &shared);
+    notify.keep_watchdog(&runtime);
 
     ready(&bound);
     announce(&bound, plan.data);
-    wait_for_stop(&requests, || reload(&shared));
+    notify.ready("serving");
+    wait_for_stop(&requests, || {
+        notify.reloading(clock);
+        reload(&shared);
+        notify.ready("serving");
+    });
 
     info!("stopping");
+    notify.stopping();
     let left = runtime.shut_down(Duration::from_millis(plan.limits.stop_time));
     if left > 0 {
         warn!(left, "connections were cut off");
@@ -165,7 +191,7 @@ fn serve(
     shared: &Arc<Shared>,
     doors: &Doors,
     listener: Listener,
-    socket: Socket,
+    socket: Arc<Socket>,
     imap_tls: &Arc<ServerConfig>,
     lmtp_tls: &Arc<ServerConfig>,
 ) {
@@ -187,10 +213,9 @@ fn serve(
         }
         Service::Lmtp => {
             let options = doors.options("lmtp", Tls::OnRequest(lmtp_tls.clone()));
-            let trusted = socket.trusted;
             let door = doors.lmtp.clone();
             server.listen_behind(listener, options, door, move |now, peer, visitor| {
-                of.lmtp(peer, now, visitor, is_welcome(&trusted, peer))
+                of.lmtp(peer, now, visitor, is_welcome(&socket.trusted, peer))
             });
         }
     }
@@ -246,9 +271,16 @@ fn is_welcome(trusted: &[Network], peer: &Peer) -> bool {
     trusted.is_empty() || peer.loopback || peer.addr.is_some_and(|addr| within(addr.ip()))
 }
 
-fn requests() -> Result<mpsc::Receiver<Request>, Error> {
+/// What signals ask for. Who asks a second time to stop does not want to wait: what was acknowledged is in the journal.
+fn requests(logging: &Logging) -> Result<mpsc::Receiver<Request>, Error> {
     let (sender, requests) = mpsc::channel();
+    let (flush, asked) = (logging.flush(), AtomicBool::new(false));
     let heard = on_signals(move |request| {
+        if request == Request::Stop && asked.swap(true, Ordering::Relaxed) {
+            warn!("asked a second time to stop: ending at once; the next start reads the journal");
+            flush();
+            std::process::exit(1);
+        }
         // When nobody receives any more, it is stopping already.
         let _stopping = sender.send(request);
     });
@@ -273,21 +305,65 @@ fn start<T>(what: &'static str, started: io::Result<T>) -> Result<T, Error> {
     started.map_err(|source| Error::Start { what, source })
 }
 
-fn listen(socket: Socket) -> Result<(Listener, Socket), Error> {
+/// Listens everywhere; systemd may have several sockets of one name.
+fn listen_all(sockets: Vec<Socket>) -> Result<Vec<(Listener, Arc<Socket>)>, Error> {
+    let mut passed = start("the sockets that systemd passes", inherited())?;
+    let mut listeners = Vec::new();
+    for socket in sockets {
+        let socket = Arc::new(socket);
+        if let Address::Systemd(name) = &socket.address {
+            let (ours, others) = passed.into_iter().partition(|(known, _)| known == name);
+            let ours: Vec<_> = ours;
+            passed = others;
+            if ours.is_empty() {
+                return Err(listen_error(&socket, io::ErrorKind::NotFound.into()));
+            }
+            for (_, listener) in ours {
+                check_public(&socket, &listener)?;
+                listeners.push((listener, socket.clone()));
+            }
+        } else {
+            listeners.push((listen(&socket)?, socket));
+        }
+    }
+    for (name, listener) in &passed {
+        warn!(name, address = %listener.address(), "systemd listens there, and no [[listen]] names it: nobody is served");
+    }
+    Ok(listeners)
+}
+
+fn listen(socket: &Socket) -> Result<Listener, Error> {
     let listening = match &socket.address {
         Address::Tcp(address) => Listener::tcp(*address),
-        Address::Unix(path) => Listener::unix(path, socket.mode),
+        Address::Unix(path) => Listener::unix(path, socket.mode, socket.owner),
+        Address::Systemd(_) => Err(io::ErrorKind::NotFound.into()),
     };
-    match listening {
-        Ok(listener) => Ok((listener, socket)),
-        Err(source) => Err(Error::Listen { named: socket.named, address: socket.address, source }),
+    listening.map_err(|source| listen_error(socket, source))
+}
+
+fn listen_error(socket: &Socket, source: io::Error) -> Error {
+    Error::Listen { named: socket.named.clone(), address: socket.address.clone(), source }
+}
+
+/// What the configuration's check says of other addresses, for one that is known now.
+fn check_public(socket: &Socket, listener: &Listener) -> Result<(), Error> {
+    let public =
+        listener.tcp_address().is_some_and(|address| !address.ip().to_canonical().is_loopback());
+    if socket.service == Service::Lmtp && socket.trusted.is_empty() && public {
+        let named = socket.named.clone();
+        return Err(Error::Public { named, address: listener.address().clone() });
     }
+    Ok(())
 }
 
 fn listen_hint(source: &io::Error, named: &str, address: &Address) -> String {
     match address {
         Address::Tcp(_) => tcp_hint(source, named),
         Address::Unix(_) => unix_hint(source, named),
+        Address::Systemd(name) => format!(
+            "; systemd passes no socket with FileDescriptorName={name}: write its unit, or choose another address with \
+            {named}"
+        ),
     }
 }
 
@@ -347,7 +423,7 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    fn of((listener, socket): &(Listener, Socket)) -> Self {
+    fn of((listener, socket): &(Listener, Arc<Socket>)) -> Self {
         Self { service: socket.service, address: listener.address().clone() }
     }
 }
@@ -446,12 +522,13 @@ mod tests {
             service: Service::Imap,
             address,
             mode: 0o600,
+            owner: None,
             trusted: Vec::new(),
         };
         let free = Address::Tcp("127.0.0.1:0".parse().unwrap());
-        let (listener, _) = listen(socket("--imap", free)).unwrap();
+        let listener = listen(&socket("--imap", free)).unwrap();
         let at = listener.address().clone();
-        let error = listen(socket("--lmtp", at.clone())).err().unwrap().to_string();
+        let error = listen(&socket("--lmtp", at.clone())).err().unwrap().to_string();
         assert!(
             error.contains(&at.to_string()) && error.contains("another address with --lmtp"),
             "{error}"

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod config;
+pub mod operate;
 pub mod user;
 
 use clap::{Args, Parser, Subcommand};
@@ -54,6 +55,12 @@ pub enum Command {
     /// Check, show and explain configuration files.
     #[command(subcommand, after_help = config::EXAMPLE)]
     Config(config::Command),
+    /// Say how a running server is: who is connected, what it has done, how much room there is.
+    #[command(after_help = operate::STATUS)]
+    Status(operate::StatusArgs),
+    /// List the sessions of a running server, and end them.
+    #[command(subcommand, after_help = operate::SESSION)]
+    Session(operate::Command),
     /// Add, change, list and remove accounts.
     #[command(subcommand, after_help = user::EXAMPLE)]
     User(user::Command),
@@ -126,6 +133,8 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => ended(crate::demo::run(&demo)),
         Command::Serve(Serve { config }) => ended(crate::serve::run(&config).inspect_err(details)),
         Command::Config(command) => ended(command.run()),
+        Command::Status(status) => ended(status.run()),
+        Command::Session(command) => ended(command.run()),
         Command::User(command) => ended(command.run()),
     }
 }
@@ -259,7 +268,7 @@ mod tests {
                 "{help}"
             );
         }
-        for command in ["serve", "config", "user"] {
+        for command in ["serve", "config", "user", "status", "session"] {
             let help = Cli::try_parse_from(["loft", command, "--help"]).unwrap_err().to_string();
             assert!(help.contains("Example:\n  loft "), "{help}");
         }

@@ -8,6 +8,7 @@
 
 mod check;
 mod network;
+mod owner;
 mod page;
 mod problem;
 mod read;
@@ -18,6 +19,7 @@ mod tests;
 mod value;
 
 pub use network::Network;
+pub use owner::OwnerName;
 pub use page::page;
 pub use problem::{Level, Problem, Report};
 pub use read::{Read, read};
@@ -57,6 +59,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// What survives.
     pub durability: Durability,
+    /// What is logged, and how.
+    pub log: Log,
 }
 
 /// Bounds of the server as a whole.
@@ -155,6 +159,8 @@ pub struct Listen {
     pub address: Address,
     /// Permissions of a UNIX socket.
     pub mode: u32,
+    /// Whose a UNIX socket is; without: the server's own user's.
+    pub owner: Option<OwnerName>,
     /// Who may connect, for LMTP; without any: everybody who can.
     pub trusted_networks: Vec<Network>,
     /// Its line in the file, from 1; 0 if it is in none.
@@ -167,6 +173,7 @@ impl Default for Listen {
             service: Service::Imap,
             address: Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 143)),
             mode: 0o666,
+            owner: None,
             trusted_networks: Vec::new(),
             line: 0,
         }
@@ -207,7 +214,7 @@ enum Driver {
     PasswdFile,
 }
 
-/// `[durability]`: the store knows no other ways yet.
+/// `[durability]`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Durability {
     /// What an acknowledged change survives.
@@ -222,6 +229,8 @@ pub enum Mode {
     /// A power failure.
     #[default]
     PowerLoss,
+    /// The end of the server's process, however it comes.
+    ProcessCrash,
 }
 
 /// When a change of flags may be shown.
@@ -230,6 +239,41 @@ pub enum Flags {
     /// Once it is durable, as all else.
     #[default]
     Synced,
+    /// Up to a second before it is durable.
+    Deferred,
+}
+
+/// `[log]`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// How much is logged.
+    pub level: LogLevel,
+}
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object each.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogLevel {
+    /// What does not work.
+    Error,
+    /// And what may not work soon.
+    Warn,
+    /// And what happens.
+    #[default]
+    Info,
+    /// And how.
+    Debug,
 }
 
 impl Default for Config {
@@ -248,6 +292,7 @@ impl Default for Config {
             lmtp: lmtp_proto::Limits::default(),
             store: StoreConfig::default(),
             durability: Durability::default(),
+            log: Log::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::accounts;
 use crate::assembly::{self, Bound, Error, Plan, Socket};
 use crate::cli;
-use crate::config::{Limits, Service};
+use crate::config::{Limits, Log, Service};
 use crate::logging;
 use crate::service::{Plaintext, Settings};
 use crate::store::StoreConfig;
@@ -21,7 +21,7 @@ const UNIX_MODE: u32 = 0o666;
 /// # Errors
 /// When it can't start; nothing runs then.
 pub fn run(settings: &cli::Demo) -> Result<(), Error> {
-    let _until_the_end = logging::start();
+    let logging = logging::start(Log::default());
     let hostname = assembly::hostname();
     let store = StoreConfig::default();
     let socket = |option: &str, service, address| Socket {
@@ -29,6 +29,7 @@ pub fn run(settings: &cli::Demo) -> Result<(), Error> {
         service,
         address,
         mode: UNIX_MODE,
+        owner: None,
         trusted: Vec::new(),
     };
     let plan = Plan {
@@ -57,7 +58,9 @@ pub fn run(settings: &cli::Demo) -> Result<(), Error> {
             eprint!("{}", hint(*imap, &settings.password));
         }
     };
-    assembly::run(plan, ready, |_| info!("SIGHUP: there is no configuration file to read again"))
+    assembly::run(plan, &logging, ready, |_| {
+        info!("SIGHUP: there is no configuration file to read again")
+    })
 }
 
 /// How to put in a first mail. Only the default password is shown.

@@ -7,6 +7,7 @@
 //! - One line is one event: what peers sent is shown by [`Escaped`], bounded and without control characters.
 //! - Passwords never come here; the types that hold them don't show them.
 
+use crate::config::{Log, LogFormat, LogLevel};
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::mem;
@@ -28,19 +29,36 @@ pub const FILTER: &str = "LOFT_LOG";
 /// Starts logging to standard error for the whole process, unless someone already does. Lines that wait are written
 /// when the returned value is dropped.
 #[must_use]
-pub fn start() -> Logging {
-    let logging = Logging::to(io::stderr());
+pub fn start(log: Log) -> Logging {
+    let logging = Logging::to(io::stderr(), log.format);
     let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
+        .with_default_directive(level(log.level).into())
         .with_env_var(FILTER)
         .from_env_lossy();
-    let _already_started = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt()
         .with_writer(Lines(logging.held.clone()))
         .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .try_init();
+        .with_target(false);
+    let _already_started = match log.format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
+        // Control characters can't come through: JSON has none.
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .try_init(),
+    };
     logging
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    }
 }
 
 /// Lines on their way, and the thread that writes them.
@@ -51,14 +69,29 @@ pub struct Logging {
 }
 
 impl Logging {
-    fn to(out: impl Write + Send + 'static) -> Self {
-        let held = Arc::new(Held::default());
+    fn to(out: impl Write + Send + 'static, format: LogFormat) -> Self {
+        let held = Arc::new(Held { format, ..Held::default() });
         let writer = thread::Builder::new().name("log".into()).spawn({
             let held = held.clone();
             move || held.write_to(out)
         });
         // Without a thread there are no logs; the mail is more important.
         Self { held, writer: writer.ok() }
+    }
+}
+
+impl Logging {
+    /// Waits until what was logged so far is written, at most a second: for an end that runs no destructors.
+    pub(crate) fn flush(&self) -> impl Fn() + Send + use<> {
+        let held = self.held.clone();
+        move || {
+            for _ in 0..100 {
+                thread::sleep(Duration::from_millis(10));
+                if held.lines().bytes.is_empty() {
+                    break;
+                }
+            }
+        }
     }
 }
 
@@ -74,6 +107,7 @@ impl Drop for Logging {
 
 #[derive(Debug, Default)]
 struct Held {
+    format: LogFormat,
     lines: Mutex<Waiting>,
     more: Condvar,
 }
@@ -117,10 +151,16 @@ impl Held {
             // Standard error may be closed; there is nobody to tell.
             let _closed = out.write_all(&taken);
             if dropped > 0 {
-                let _closed = writeln!(
-                    out,
+                let text = format!(
                     "{dropped} log lines were dropped here: standard error is read too slowly"
                 );
+                let _closed = match self.format {
+                    LogFormat::Text => writeln!(out, "{text}"),
+                    LogFormat::Json => {
+                        let line = serde_json::json!({"level": "WARN", "message": text});
+                        writeln!(out, "{line}")
+                    }
+                };
             }
             let _closed = out.flush();
             if stopping {
@@ -205,7 +245,7 @@ mod tests {
     #[test]
     fn every_line_is_written_before_the_end() {
         let sink = Sink::default();
-        let logging = Logging::to(sink.clone());
+        let logging = Logging::to(sink.clone(), LogFormat::Text);
         for n in 0..100 {
             logging.held.push(format!("line {n}\n").as_bytes());
         }
@@ -234,7 +274,7 @@ mod tests {
         let sink = Sink::default();
         let (begun, has_begun) = mpsc::channel();
         let (go_on, may_go_on) = mpsc::channel();
-        let logging = Logging::to(Stuck(begun, may_go_on, sink.clone()));
+        let logging = Logging::to(Stuck(begun, may_go_on, sink.clone()), LogFormat::Text);
         logging.held.push(b"first\n");
         has_begun.recv().unwrap();
         let line = [b'x'; 1 << 10];

@@ -5,9 +5,10 @@
 use crate::accounts::directory::{self, Directory};
 use crate::assembly::{self, Plan, Socket};
 use crate::certificate::{self, Current};
-use crate::config::{self, Config, Listen, Read, Report, TlsFiles};
+use crate::config::{self, Config, Flags, Listen, Mode, OwnerName, Read, Report, TlsFiles};
 use crate::logging;
 use crate::service::{Settings, Shared};
+use crate::store::StoreConfig;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,7 +88,7 @@ pub fn check_files(config: &Config) -> Vec<Error> {
 /// When it can't start; nothing runs then.
 pub fn run(path: &Path) -> Result<(), Error> {
     let Read { config, warnings, .. } = read(path)?;
-    let _until_the_end = logging::start();
+    let logging = logging::start(config.log);
     for line in warnings.to_string().lines() {
         warn!("{line}");
     }
@@ -112,10 +113,10 @@ pub fn run(path: &Path) -> Result<(), Error> {
         certificate: running.certificate.clone(),
         accounts,
         settings: settings(&config),
-        store: config.store.clone(),
+        store: store(&config),
         limits: config.limits.clone(),
     };
-    assembly::run(plan, |_| (), |shared| running.reload(shared))?;
+    assembly::run(plan, &logging, |_| (), |shared| running.reload(shared))?;
     Ok(())
 }
 
@@ -125,7 +126,16 @@ fn socket(path: &Path, listen: &Listen) -> Socket {
         service: listen.service,
         address: listen.address.clone(),
         mode: listen.mode,
+        owner: listen.owner.as_ref().map(OwnerName::owner),
         trusted: listen.trusted_networks.clone(),
+    }
+}
+
+fn store(config: &Config) -> StoreConfig {
+    StoreConfig {
+        sync_commits: config.durability.mode == Mode::PowerLoss,
+        defer_flags: config.durability.flags == Flags::Deferred,
+        ..config.store.clone()
     }
 }
 
@@ -191,6 +201,7 @@ impl Running {
         now.store.clone_from(&old.store);
         now.limits.clone_from(&old.limits);
         now.durability = old.durability;
+        now.log = old.log;
         if now.tls.is_none() != old.tls.is_none() {
             now.tls.clone_from(&old.tls);
         }
@@ -219,6 +230,7 @@ fn needs_start(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[limits]", old.limits != new.limits || old.store.message_max != new.store.message_max),
         ("[limits.store]", store(old) != store(new)),
         ("[durability]", old.durability != new.durability),
+        ("[log]", old.log != new.log),
     ];
     all.into_iter().filter_map(|(what, differs)| differs.then_some(what)).collect()
 }

@@ -14,8 +14,10 @@ mod trace;
 
 use crate::accounts::{AccountName, Accounts};
 use crate::admission::Visitor;
+use crate::counters::Counters;
 use crate::hash_pool::HashPool;
 use crate::login_delay::Delays;
+use crate::sessions::Sessions;
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::{Account, Store, StoreError};
 use runtime_smol::{Clock, Machine, Peer, Pool, Time};
@@ -41,6 +43,8 @@ pub struct Shared {
     clock: Clock,
     hostname: Box<str>,
     ids: Ids,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) counters: Counters,
     settings: RwLock<Arc<Settings>>,
 }
 
@@ -112,7 +116,7 @@ pub enum Plaintext {
 }
 
 /// A call on its way through the file pool.
-type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Shared {
     /// Services for the mail of `store`.
@@ -135,6 +139,8 @@ impl Shared {
             clock,
             hostname: hostname.into(),
             ids: Ids::new(clock.wall()),
+            sessions: Arc::default(),
+            counters: Counters::default(),
             settings: RwLock::new(Arc::new(settings)),
         })
     }
@@ -158,7 +164,7 @@ impl Shared {
     ) -> impl Machine + use<> {
         let (id, visitor) = (self.ids.session(), visitor.clone());
         Logged::new(info_span!("imap", session = %id), || {
-            Imap::new(self.clone(), peer, now, visitor)
+            Imap::new(self.clone(), &id, peer, now, visitor)
         })
     }
 
@@ -176,8 +182,41 @@ impl Shared {
         Logged::new(span, || Lmtp::new(self.clone(), id, peer, now, visitor, welcome))
     }
 
+    /// The store.
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The accounts.
+    pub(crate) fn accounts(&self) -> &dyn Accounts {
+        &*self.accounts
+    }
+
+    /// The time.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// What the server calls itself.
+    pub(crate) fn hostname(&self) -> &str {
+        &self.hostname
+    }
+
+    /// How a session of this number is called in logs.
+    pub(crate) fn session_name(&self, number: u64) -> String {
+        self.ids.name(number).to_string()
+    }
+
+    /// The number of the session that is called so in logs.
+    pub(crate) fn session_number(&self, name: &str) -> Option<u64> {
+        self.ids.number(name)
+    }
+
     /// Runs `call` on the file pool; what it logs carries the session's id.
-    fn run<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> Job<T> {
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Job<T> {
         let span = Span::current();
         Box::pin(self.pools.files.run(move || span.in_scope(call)))
     }

@@ -22,6 +22,8 @@ pub const DURABLE: u8 = 2;
 pub const ANSWER: u8 = 4;
 /// The server is stopping.
 pub const SHUTDOWN: u8 = 8;
+/// Whoever runs the server wants the session to end.
+pub const KICK: u8 = 16;
 
 impl Signal {
     /// Sets `bits` and wakes the task, if it waits.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{End, Phase, Session, Work};
+use super::{End, Phase, Session, Why, Work};
 use crate::ask::{Answer, Code};
 use crate::fetch::number;
 use crate::mime::charset::Charset;
@@ -185,9 +185,10 @@ impl Session {
     fn boundary(&mut self) {
         let between = matches!(self.work, Work::Nothing | Work::Sasl(_) | Work::Idle(_));
         match self.end {
-            End::Shutdown if between => {
+            End::Bye(Why::Shutdown) if between => {
                 self.bye(Some(Code::Unavailable), "Server is shutting down")
             }
+            End::Bye(Why::Kick) if between => self.bye(None, "Session ended by the administrator"),
             End::Eof if matches!(self.work, Work::Nothing) => {
                 if self.out.is_empty() {
                     self.close();
@@ -202,7 +203,7 @@ impl Session {
             {
                 self.close();
             }
-            End::Open | End::Shutdown | End::Eof | End::Closing | End::Closed => {}
+            End::Open | End::Bye(_) | End::Eof | End::Closing | End::Closed => {}
         }
     }
 

@@ -261,6 +261,19 @@ fn idle_for_too_long() {
 }
 
 #[test]
+fn kicked() {
+    // RFC 3501 §7.1.5: in IDLE too, and a second reason changes nothing.
+    insta::assert_snapshot!(play_user("C: a IDLE | E: kick | E: shutdown"), @r"
+    C: a IDLE
+    S: + idling
+    E: kick
+    S: * BYE Session ended by the administrator
+    X: close
+    E: shutdown
+    ");
+}
+
+#[test]
 fn shutdown() {
     insta::assert_snapshot!(play_user("E: shutdown"), @r#"
     E: shutdown

@@ -144,6 +144,7 @@ fn act(driver: &mut Driver, step: &str, piece: usize) {
         ("E:", "eof") => driver.eof(),
         ("E:", "shutdown") => driver.event(Event::Shutdown),
         ("E:", "evicted") => driver.event(Event::Evicted),
+        ("E:", "kick") => driver.event(Event::Kick),
         ("E:", "tls") => driver.upgraded(),
         ("E:", "hold") => driver.hold = true,
         ("E:", "silent") => driver.silent = true,

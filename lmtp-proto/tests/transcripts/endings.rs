@@ -209,6 +209,21 @@ fn a_client_that_does_not_read_its_last_replies() {
 }
 
 #[test]
+fn a_session_is_ended_at_a_command_boundary() {
+    insta::assert_snapshot!(play("C: LHLO a\nC: BDAT 3\nX: kick\nC: abc"), @r"
+    S: 220 mx.example LMTP
+    C: LHLO a
+    S: 250-mx.example | PIPELINING | ENHANCEDSTATUSCODES | 8BITMIME | CHUNKING | SIZE 134217728
+    C: BDAT 3
+    X: kick
+    C: abc
+    S: 503 5.5.1 MAIL first
+    S: 421 4.3.2 Session ended by the administrator
+    close
+    ");
+}
+
+#[test]
 fn shutdown_between_commands() {
     insta::assert_snapshot!(play("C: LHLO a\nX:\nC: NOOP"), @r"
     S: 220 mx.example LMTP

@@ -5,8 +5,8 @@
 //!   `\r\n` arrive in one piece.
 //! - `A: accepted`, `A: proceed`, `A: refused 550 1.1 text`, `A: stored ++- @7 id` answers the open question.
 //! - `D: 7` the journal is durable up to 7; `L: 7` nothing behind 7 will be.
-//! - `T: +60s` time passes; `E:` end of input; `X:` the server stops; `V:` it needs the place; `U:` TLS stands; `?:`
-//!   shows what is waited for.
+//! - `T: +60s` time passes; `E:` end of input; `X:` the server stops, `X: kick` ends the session; `V:` it needs the place;
+//!   `U:` TLS stands; `?:` shows what is waited for.
 
 use lmtp_proto::{
     Answer, Ask, BodyKind, Code, Config, Event, Outcome, Output, Path, Peer, Position, Refusal,
@@ -109,6 +109,7 @@ impl Player {
                 self.session.handle_timeout(self.now);
             }
             "E:" => self.session.handle_eof(self.now),
+            "X:" if argument == "kick" => self.session.handle_event(self.now, Event::Kick),
             "X:" => self.session.handle_event(self.now, Event::Shutdown),
             "V:" => self.session.handle_event(self.now, Event::Evicted),
             "U:" => {

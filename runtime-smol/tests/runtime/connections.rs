@@ -178,7 +178,7 @@ fn unix_sockets_work_and_a_stale_one_is_replaced() {
     let runtime = Runtime::start(1, Clock::new()).unwrap();
     let seen = Arc::new(Seen::default());
     let counted = Arc::clone(&seen);
-    let listener = Listener::unix(&path, 0o600).unwrap();
+    let listener = Listener::unix(&path, 0o600, None).unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let options = Options::new("unix", Tls::Never);
@@ -190,11 +190,11 @@ fn unix_sockets_work_and_a_stale_one_is_replaced() {
     let mut got = vec![0; 3_000_000];
     client.0.read_exact(&mut got).unwrap();
     assert_eq!(client.ask("two"), "two");
-    let taken = Listener::unix(&path, 0o600).err().unwrap();
+    let taken = Listener::unix(&path, 0o600, None).err().unwrap();
     assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
-    assert_eq!(Listener::unix(&file, 0o600).err().unwrap().kind(), io::ErrorKind::AddrInUse);
+    assert_eq!(Listener::unix(&file, 0o600, None).err().unwrap().kind(), io::ErrorKind::AddrInUse);
     assert_eq!(runtime.shut_down(Duration::from_secs(10)), 0);
     assert!(!path.exists(), "its name goes with it");
 }
@@ -203,9 +203,9 @@ fn unix_sockets_work_and_a_stale_one_is_replaced() {
 fn only_its_own_unix_socket_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("socket");
-    let listener = Listener::unix(&path, 0o600).unwrap();
+    let listener = Listener::unix(&path, 0o600, None).unwrap();
     std::fs::remove_file(&path).unwrap();
-    let other = Listener::unix(&path, 0o600).unwrap();
+    let other = Listener::unix(&path, 0o600, None).unwrap();
     drop(listener);
     UnixStream::connect(&path).unwrap();
     drop(other);

@@ -5,6 +5,7 @@
 //! - Who is in an earlier file hides who has the same name in a later one.
 //! - A user who does not exist costs the hash of one who does, always the same one for a name.
 
+use super::nets::Nets;
 use super::passwd_file::{self, Entry, FILE_MAX, LineError};
 use super::password::{Scheme, Stored};
 use super::remembered::Remembered;
@@ -14,6 +15,7 @@ use runtime_smol::Time;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, Read as _};
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,6 +75,8 @@ struct File {
 #[derive(Default)]
 struct Known {
     by_name: HashMap<AccountName, Arc<Stored>>,
+    /// Where those may come from that may not come from everywhere.
+    nets: HashMap<AccountName, Vec<Nets>>,
     /// Whose hashes unknown users cost: of all who may log in.
     others: Vec<Arc<Stored>>,
     /// The files and what they were when they were read.
@@ -165,7 +169,7 @@ impl Directory {
         let mut known = Known::default();
         for file in files {
             known.stamps.push((file.path.clone(), file.stamp));
-            for Entry { name, password } in &file.entries {
+            for Entry { name, password, nets } in &file.entries {
                 if known.by_name.contains_key(name) {
                     continue;
                 }
@@ -174,6 +178,9 @@ impl Directory {
                     known.others.push(stored.clone());
                 }
                 known.by_name.insert(name.clone(), stored);
+                if !nets.is_empty() {
+                    known.nets.insert(name.clone(), nets.clone());
+                }
             }
         }
         if known.others.is_empty() {
@@ -226,10 +233,14 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, Error> {
 }
 
 impl Accounts for Directory {
-    fn log_in(&self, user: &[u8], password: &Secret, now: Time) -> LogIn {
+    fn log_in(&self, user: &[u8], password: &Secret, from: Option<IpAddr>, now: Time) -> LogIn {
         let known = self.known();
         let name = Self::named_in(&known, user);
-        let stored = name.as_ref().and_then(|name| known.by_name.get(name));
+        // Somebody who may not come from there is nobody there, and costs the hash that nobody costs.
+        let admitted = |name: &&AccountName| {
+            known.nets.get(*name).is_none_or(|nets| nets.iter().all(|nets| nets.admits(from)))
+        };
+        let stored = name.as_ref().filter(admitted).and_then(|name| known.by_name.get(name));
         let stored = stored.filter(|stored| stored.scheme() != Scheme::Locked).cloned();
         let hashed = self.hashed.clone();
         let Some((name, stored)) = name.zip(stored) else {
@@ -264,6 +275,10 @@ impl Accounts for Directory {
 
     fn recipient(&self, local: &str, domain: Option<&str>) -> Option<AccountName> {
         Self::find(&self.known(), local, domain)
+    }
+
+    fn count(&self) -> usize {
+        self.len()
     }
 
     /// One stat for each file, of what the kernel has in memory.
@@ -347,6 +362,7 @@ mod tests {
         dir: TempDir,
         directory: Directory,
         now: Time,
+        from: &'static str,
     }
 
     impl World {
@@ -354,7 +370,7 @@ mod tests {
             let dir = TempDir::new().unwrap();
             fs::write(dir.path().join("users"), users).unwrap();
             let directory = Directory::open(&[dir.path().join("users")], HOUR).unwrap();
-            Self { dir, directory, now: Time(1) }
+            Self { dir, directory, now: Time(1), from: "192.0.2.1" }
         }
 
         fn write(&self, users: &str) {
@@ -366,7 +382,9 @@ mod tests {
         /// The account, and whether a password was hashed for it.
         fn log_in(&self, user: &str, password: &str) -> (Option<String>, bool) {
             let password = Secret::new(password.into());
-            let (name, hashed) = match self.directory.log_in(user.as_bytes(), &password, self.now) {
+            let from = self.from.parse().ok();
+            let attempt = self.directory.log_in(user.as_bytes(), &password, from, self.now);
+            let (name, hashed) = match attempt {
                 LogIn::Done(name) => (name, false),
                 LogIn::Hash(work) => (work(), true),
             };
@@ -377,6 +395,33 @@ mod tests {
             let counts = self.directory.hashed.0.lock().unwrap();
             counts.iter().map(|(name, n)| (*name, *n)).collect()
         }
+    }
+
+    #[test]
+    fn who_comes_from_elsewhere_is_nobody_there_remembered_or_not() {
+        let mut world = World::new(&format!(
+            "alice:{BCRYPT}::::::allow_nets=192.0.2.0/24,local\nbob:{BCRYPT}\n\
+            carol:{BCRYPT}::::::allow_nets=192.0.2.0/24 allow_real_nets=192.0.2.1\n"
+        ));
+        assert_eq!(world.log_in("alice", "secret"), right("alice", true));
+        world.from = "198.51.100.1";
+        // The same work as for a name that there isn't, though the log-in is remembered.
+        assert_eq!(world.log_in("alice", "secret"), (None, true));
+        assert_eq!(world.log_in("bob", "secret"), right("bob", true));
+        world.from = "a UNIX socket";
+        assert_eq!(world.log_in("alice", "secret"), right("alice", false));
+        assert_eq!(world.log_in("carol", "secret"), (None, true));
+        world.from = "192.0.2.2";
+        assert_eq!(world.log_in("carol", "secret"), (None, true));
+        world.from = "192.0.2.1";
+        assert_eq!(world.log_in("carol", "secret"), right("carol", true));
+        // Taken away and given back as the file says.
+        world.write(&format!("alice:{BCRYPT}::::::allow_nets=203.0.113.0/24\ncarol:{BCRYPT}\n"));
+        world.directory.refresh();
+        assert_eq!(world.log_in("alice", "secret"), (None, true));
+        world.from = "198.51.100.1";
+        assert_eq!(world.log_in("carol", "secret").0.as_deref(), Some("carol"));
+        assert!(world.directory.recipient("alice", None).is_some(), "mail comes from everywhere");
     }
 
     fn right(name: &str, hashed: bool) -> (Option<String>, bool) {

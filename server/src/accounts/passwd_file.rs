@@ -1,10 +1,11 @@
 //! Passwd-files: one account a line, `user:password:uid:gid:gecos:home:shell:extra`, the field order of Dovecot's.
 //!
-//! Loft looks at the name and the password; of the extra fields it knows `nologin`, and refuses those that would keep
-//! somebody out elsewhere. All mail belongs to one system user, so uid, gid and home mean nothing here.
+//! Loft looks at the name and the password; of the extra fields it knows `nologin`, `allow_nets` and `allow_real_nets`
+//! (nothing stands between a client and Loft, so both are of the same address). All mail belongs to one system user, so uid, gid and home mean nothing here.
 //!
 //! Invariant: a file counts as a whole or not at all; an error in one line leaves nobody half known.
 
+use super::nets::Nets;
 use super::password::{PasswordError, Scheme, Stored};
 use super::{AccountName, NameError};
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ pub struct Entry {
     pub name: AccountName,
     /// Its password.
     pub password: Stored,
+    /// Where it may log in from: all of these lists have to have the address.
+    pub nets: Vec<Nets>,
 }
 
 /// What is wrong with a line.
@@ -64,11 +67,14 @@ pub enum Wrong {
         /// Where it stood first.
         first: usize,
     },
-    /// An extra field that would keep somebody out, which Loft does not do.
-    #[error(
-        "the extra field {0} is not known here, and leaving it out would let in more than it did; remove it"
-    )]
-    Extra(&'static str),
+    /// The networks of an extra field are none.
+    #[error("{field}: {why}; separate several by commas, and write local for UNIX sockets")]
+    Nets {
+        /// `allow_nets` or `allow_real_nets`.
+        field: String,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// Reads a whole file. Empty lines and those that begin with `#` are nobody.
@@ -114,15 +120,19 @@ pub(crate) fn parse_line(line: &[u8]) -> Result<Option<Entry>, Wrong> {
     let mut fields = line.splitn(8, ':');
     let name = AccountName::new(fields.next().unwrap_or_default())?;
     let mut password = Stored::parse(fields.next().ok_or(Wrong::NoPassword)?)?;
+    let mut nets = Vec::new();
     for extra in fields.nth(5).unwrap_or_default().split_ascii_whitespace() {
-        match extra.split_once('=').map_or(extra, |(key, _)| key) {
+        let (key, value) = extra.split_once('=').unwrap_or((extra, ""));
+        match key {
             "nologin" => password = Stored::parse("!").expect("it means locked"),
-            "allow_nets" => return Err(Wrong::Extra("allow_nets")),
-            "allow_real_nets" => return Err(Wrong::Extra("allow_real_nets")),
+            "allow_nets" | "allow_real_nets" => {
+                let list = Nets::parse(value);
+                nets.push(list.map_err(|why| Wrong::Nets { field: key.to_owned(), why })?);
+            }
             _ => {}
         }
     }
-    Ok(Some(Entry { name, password }))
+    Ok(Some(Entry { name, password, nets }))
 }
 
 impl Entry {
@@ -168,7 +178,7 @@ eve:{plain}a b:::
     #[test]
     fn all_wrong_lines_are_named_with_what_is_allowed() {
         let file = b"alice:{PLAIN}a\nbob\nc d:{PLAIN}x\n:{PLAIN}x\ncarol:hunter2\nALICE:{PLAIN}b\n\
-            dave:{PLAIN}x::::::allow_nets=10.0.0.0/8\nb\xe9a:{PLAIN}x\nx+y:{PLAIN}x\n";
+            dave:{PLAIN}x::::::allow_nets=10.0.0.0/8,home\nb\xe9a:{PLAIN}x\nx+y:{PLAIN}x\n";
         let errors = parse(file).unwrap_err();
         let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(said.join("\n"), @r#"
@@ -177,7 +187,7 @@ eve:{plain}a b:::
         line 4: a user name has 1 to 128 characters, this has 0
         line 5: the password has no scheme and is no hash that says its own ($argon2id$, $2b$, $5$, $6$); write {PLAIN} before a password that is not hashed
         line 6: the user alice stands in line 1 too; keep one of them
-        line 7: the extra field allow_nets is not known here, and leaving it out would let in more than it did; remove it
+        line 7: allow_nets: "home" is no network; write 192.0.2.0/24, 2001:db8::/32 or one address; separate several by commas, and write local for UNIX sockets
         line 8: it is not UTF-8
         line 9: '+' can't stand in a user name; letters, digits and the characters . _ - @ can
         "#);

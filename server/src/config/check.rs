@@ -80,15 +80,19 @@ impl Check<'_> {
         if !free_port && before.clone().any(|other| other.address == *address) {
             self.error(&path("address"), format!("{address} is listened on already"));
         }
-        if self.found.has(&path("mode")) && matches!(address, Address::Tcp(_)) {
+        let is_unix = matches!(address, Address::Unix(_));
+        if self.found.has(&path("mode")) && !is_unix {
             self.error(&path("mode"), "only a UNIX socket (unix:PATH) has a mode".into());
+        }
+        if self.found.has(&path("owner")) && !is_unix {
+            self.error(&path("owner"), "only a UNIX socket (unix:PATH) has an owner".into());
         }
         let trusted = &listen.trusted_networks;
         if self.found.has(&path("trusted_networks")) {
             if listen.service != Service::Lmtp {
                 let text = "only LMTP goes by trusted_networks; IMAP asks for a password".into();
                 self.error(&path("trusted_networks"), text);
-            } else if matches!(address, Address::Unix(_)) {
+            } else if is_unix {
                 let text =
                     "a UNIX socket has no networks; its mode and its directory say who may connect"
                         .into();
@@ -113,13 +117,13 @@ impl Check<'_> {
     }
 }
 
-/// Whether only this machine gets there.
+/// Whether only this machine gets there. What systemd listens on is known at the start only, and looked at then.
 fn is_local(address: &Address) -> bool {
     match address {
         Address::Tcp(address) => match address.ip().to_canonical() {
             IpAddr::V4(ip) => ip.is_loopback(),
             IpAddr::V6(ip) => ip.is_loopback(),
         },
-        Address::Unix(_) => true,
+        Address::Unix(_) | Address::Systemd(_) => true,
     }
 }

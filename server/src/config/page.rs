@@ -40,7 +40,7 @@ path = \"/etc/loft/users\"
 - `loft config show FILE` shows what it sets, `loft config show --defaults FILE` all the rest too.
 - SIGHUP has a running server read it again. New connections then go by it; a file that is wrong leaves the old one in
   force, and the log says so. `data_dir`, `hostname`, `[[listen]]`, `[limits]` itself, `[limits.login]`, the bounds of
-  connections, `[limits.store]` and `[durability]` need a new start, and the log says that too.
+  connections, `[limits.store]`, `[durability]` and `[log]` need a new start, and the log says that too.
 
 Sizes are written with their unit (`\"64 KiB\"`) or as a number of bytes, times with their unit (`\"30 s\"`). A relative path
 starts at the directory of the file.
@@ -54,7 +54,8 @@ be written by hand or by another program: one account a line, in the order of fi
 
 The first two count. `{ARGON2ID}`, `{BLF-CRYPT}`, `{SHA512-CRYPT}`, `{SHA256-CRYPT}` and `{PLAIN}` are known, and
 `crypt(3)` strings without a scheme (`$6$…`). An empty password, `*`, one that begins with `!`, and the extra field
-`nologin` mean: takes mail, but nobody logs in. Lines that begin with `#` are comments. A line that is wrong leaves the
+`nologin` mean: takes mail, but nobody logs in. The extra field `allow_nets=192.0.2.0/24,2001:db8::1,local` names the only
+addresses that may log in as this user (`local` is a UNIX socket); from elsewhere no password is right. Lines that begin with `#` are comments. A line that is wrong leaves the
 whole file as it was.
 
 Capital letters are the same as small ones. A user `alice` is also `alice@any.domain`, unless that has a line of its own;
@@ -101,8 +102,7 @@ fn write_section(page: &mut String, section: &Section) {
         let Kind::Choice(choices) = &setting.kind else { continue };
         let _ = writeln!(page, "\n`{}`:\n", setting.key);
         for choice in *choices {
-            let later = if choice.ready { "" } else { " (not available yet)" };
-            let _ = writeln!(page, "- `\"{}\"`: {}{later}", choice.name, choice.means);
+            let _ = writeln!(page, "- `\"{}\"`: {}", choice.name, choice.means);
         }
     }
 }
@@ -113,7 +113,8 @@ fn unit(kind: &Kind) -> String {
         Kind::Version => "1".to_owned(),
         Kind::Hostname => "name".to_owned(),
         Kind::Path => "path".to_owned(),
-        Kind::Address => "`HOST:PORT` or `unix:PATH`".to_owned(),
+        Kind::Address => "`HOST:PORT`, `unix:PATH` or `systemd:NAME`".to_owned(),
+        Kind::Owner => "`USER`, `USER:GROUP` or `:GROUP`".to_owned(),
         Kind::Permissions => "octal".to_owned(),
         Kind::Networks => "list of networks".to_owned(),
         Kind::Choice(_) => "one of those below".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::settings::{Kind, Need, Place, SECTIONS, Section, Setting, Slot};
 use super::value;
-use super::{Config, Level, Listen, Network, Problem, Report, Source, TlsFiles, check};
+use super::{Config, Level, Listen, Network, OwnerName, Problem, Report, Source, TlsFiles, check};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -283,12 +283,16 @@ pub(super) fn allowed(kind: &Kind) -> String {
         Kind::Path => {
             "write a path in quotes; a relative one starts at this file's directory".to_owned()
         }
-        Kind::Address => "write \"HOST:PORT\", such as \"[::]:143\", or \"unix:PATH\"".to_owned(),
+        Kind::Address => {
+            "write \"HOST:PORT\", such as \"[::]:143\", \"unix:PATH\" or \"systemd:NAME\""
+                .to_owned()
+        }
+        Kind::Owner => "write \"USER\", \"USER:GROUP\" or \":GROUP\"".to_owned(),
         Kind::Permissions => "write permissions in octal, such as 0o660".to_owned(),
         Kind::Networks => "write a list, such as [\"192.0.2.0/24\", \"2001:db8::/32\"]".to_owned(),
         Kind::Choice(choices) => {
-            let ready = choices.iter().filter(|choice| choice.ready);
-            let names: Vec<String> = ready.map(|choice| format!("{:?}", choice.name)).collect();
+            let names: Vec<String> =
+                choices.iter().map(|choice| format!("{:?}", choice.name)).collect();
             match names.as_slice() {
                 [only] => format!("write {only}"),
                 names => format!("write one of {}", names.join(", ")),
@@ -370,15 +374,21 @@ fn set(
             }
             Ok(())
         }
+        (Kind::Owner, DeValue::String(text)) => {
+            let owner = OwnerName::new(text)?;
+            if let Some(Slot::Owner(field)) = slot {
+                *field = Some(owner);
+            }
+            Ok(())
+        }
         (Kind::Choice(choices), DeValue::String(text)) => {
             match choices.iter().position(|choice| choice.name == text) {
-                Some(at) if choices.get(at).is_some_and(|choice| choice.ready) => {
+                Some(at) => {
                     if let Some(Slot::Choice(field)) = slot {
                         field.pick(at);
                     }
                     Ok(())
                 }
-                Some(_) => Err(format!("that is not available yet; {}", allowed(kind))),
                 None => Err(allowed(kind)),
             }
         }
@@ -398,7 +408,12 @@ fn store(n: u64, slot: Option<Slot<'_>>) {
         Some(Slot::Usize(field)) => *field = usize::try_from(n).unwrap_or(usize::MAX),
         Some(Slot::Duration(field)) => *field = Duration::from_millis(n),
         Some(
-            Slot::Text(_) | Slot::Path(_) | Slot::Address(_) | Slot::Networks(_) | Slot::Choice(_),
+            Slot::Text(_)
+            | Slot::Path(_)
+            | Slot::Address(_)
+            | Slot::Networks(_)
+            | Slot::Owner(_)
+            | Slot::Choice(_),
         )
         | None => {}
     }

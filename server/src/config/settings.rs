@@ -3,7 +3,10 @@
 mod general;
 mod limits;
 
-use super::{Config, Driver, Flags, Listen, Mode, Network, Service, Source, TlsFiles};
+use super::{
+    Config, Driver, Flags, Listen, LogFormat, LogLevel, Mode, Network, OwnerName, Service, Source,
+    TlsFiles,
+};
 use crate::service::Plaintext;
 use runtime_smol::Address;
 use std::path::PathBuf;
@@ -53,15 +56,15 @@ pub(super) enum Kind {
     /// Permissions of a file.
     Permissions,
     Networks,
-    /// One of these. Those that can be had come first, in the order of [`Pick`].
+    /// A user, a group, or both.
+    Owner,
+    /// One of these, in the order of [`Pick`].
     Choice(&'static [Choice]),
 }
 
 pub(super) struct Choice {
     pub(super) name: &'static str,
     pub(super) means: &'static str,
-    /// Whether it can be had.
-    pub(super) ready: bool,
 }
 
 /// The type whose field a setting is.
@@ -84,6 +87,7 @@ pub(super) enum Slot<'a> {
     Path(&'a mut PathBuf),
     Address(&'a mut Address),
     Networks(&'a mut Vec<Network>),
+    Owner(&'a mut Option<OwnerName>),
     Choice(&'a mut dyn Pick),
 }
 
@@ -113,8 +117,10 @@ pick! {
     Service: Imap, Imaps, Lmtp;
     Plaintext: Never, Loopback, Always;
     Driver: PasswdFile;
-    Mode: PowerLoss;
-    Flags: Synced;
+    Mode: PowerLoss, ProcessCrash;
+    Flags: Synced, Deferred;
+    LogFormat: Text, Json;
+    LogLevel: Error, Warn, Info, Debug;
 }
 
 impl Setting {
@@ -135,11 +141,7 @@ impl Setting {
 }
 
 const fn ready(name: &'static str, means: &'static str) -> Choice {
-    Choice { name, means, ready: true }
-}
-
-const fn later(name: &'static str, means: &'static str) -> Choice {
-    Choice { name, means, ready: false }
+    Choice { name, means }
 }
 
 const fn section(name: &'static str, many: bool, doc: &'static str) -> Section {
@@ -199,4 +201,9 @@ pub(super) const SECTIONS: &[Section] = &[
     section("limits.lmtp", false, "How many LMTP connections there are, and the bounds of each."),
     section("limits.store", false, "Bounds of the store."),
     section("durability", false, "What an acknowledged change survives."),
+    section(
+        "log",
+        false,
+        "What is logged, on standard error. The environment variable `LOFT_LOG` goes before it.",
+    ),
 ];

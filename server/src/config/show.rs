@@ -2,7 +2,7 @@
 
 use super::settings::{Kind, Need, Place, SECTIONS, Section, Setting, Slot};
 use super::value;
-use super::{Config, Read, Source};
+use super::{Config, OwnerName, Read, Source};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -78,7 +78,7 @@ fn write_section(
         let set = read.set.contains(&full);
         // Some of a listener only go with others: what is not set and has no meaning there is left out.
         let only_if_set = matches!(setting.slot, Place::Listen(_))
-            && matches!(setting.kind, Kind::Permissions | Kind::Networks);
+            && matches!(setting.kind, Kind::Permissions | Kind::Networks | Kind::Owner);
         if (set || (defaults && !only_if_set))
             && let Some(value) = value(setting)
         {
@@ -145,6 +145,7 @@ fn text(kind: &Kind, slot: Slot<'_>) -> String {
                 networks.iter().map(|network| quoted(&network.to_string())).collect();
             format!("[{}]", networks.join(", "))
         }
+        Slot::Owner(owner) => quoted(owner.as_ref().map_or("", OwnerName::as_str)),
         Slot::Choice(choice) => {
             let Kind::Choice(choices) = kind else { return String::new() };
             quoted(choices.get(choice.index()).map_or("", |choice| choice.name))

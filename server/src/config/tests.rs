@@ -187,10 +187,10 @@ line = "1 KiB"
     loft.toml:1:1: error: "data_dir" is missing at the top of the file: write a path in quotes; a relative one starts at this file's directory
     loft.toml:1:1: warning: there is no [tls]: clients elsewhere get a certificate that nobody signed, and can't tell the server from another
     loft.toml:1:11: error: version = 2: this Loft reads version 1 only; a newer one may be needed
-    loft.toml:2:1: error: "datadir" is not known at the top of the file; did you mean "data_dir"? (known are: version, data_dir, hostname, listen, tls, auth, limits, durability)
+    loft.toml:2:1: error: "datadir" is not known at the top of the file; did you mean "data_dir"? (known are: version, data_dir, hostname, listen, tls, auth, limits, durability, log)
     loft.toml:3:12: error: hostname = "under_score": write a name of letters, digits, - and ., at most 255
     loft.toml:5:1: error: "service" is missing in [[listen]]: write one of "imap", "imaps", "lmtp"
-    loft.toml:6:1: error: "servise" is not known in [[listen]]; did you mean "service"? (known are: service, address, mode, trusted_networks)
+    loft.toml:6:1: error: "servise" is not known in [[listen]]; did you mean "service"? (known are: service, address, mode, owner, trusted_networks)
     loft.toml:7:11: error: address = ":143": the host is missing; "[::]:143" means all addresses of this machine
     loft.toml:10:11: error: service = "smtp": write one of "imap", "imaps", "lmtp"
     loft.toml:13:1: error: there is no [[auth.source]]: nobody could log in
@@ -221,13 +221,13 @@ fn what_is_not_toml() {
 
 #[test]
 fn unknown_keys() {
-    insta::assert_snapshot!(but("hostname =", "host_name ="), @r#"loft.toml:3:1: error: "host_name" is not known at the top of the file; did you mean "hostname"? (known are: version, data_dir, hostname, listen, tls, auth, limits, durability)"#);
+    insta::assert_snapshot!(but("hostname =", "host_name ="), @r#"loft.toml:3:1: error: "host_name" is not known at the top of the file; did you mean "hostname"? (known are: version, data_dir, hostname, listen, tls, auth, limits, durability, log)"#);
     insta::assert_snapshot!(but("plaintext =", "cleartext ="), @r#"loft.toml:19:1: error: "cleartext" is not known in [auth] (known are: plaintext, remember, source)"#);
-    insta::assert_snapshot!(but("[tls]", "[ssl]"), @r#"loft.toml:14:2: error: "ssl" is not known at the top of the file (known are: version, data_dir, hostname, listen, tls, auth, limits, durability)"#);
+    insta::assert_snapshot!(but("[tls]", "[ssl]"), @r#"loft.toml:14:2: error: "ssl" is not known at the top of the file (known are: version, data_dir, hostname, listen, tls, auth, limits, durability, log)"#);
     insta::assert_snapshot!(but("remember =", "certificate ="), @r#"loft.toml:20:1: error: "certificate" is not known in [auth]; it belongs in [tls] (known are: plaintext, remember, source)"#);
     insta::assert_snapshot!(but("recipients =", "recipient ="), @r#"loft.toml:34:1: error: "recipient" is not known in [limits.lmtp]; did you mean "recipients"? (known are: connections, connections_before_login, connections_per_address, connections_per_network, line, discard, recipients, unsent, errors, refusals, lhlo_timeout, command_timeout, text_timeout, text_block, close_timeout)"#);
     insta::assert_snapshot!(but("message =", "literal_count ="), @r#"loft.toml:27:1: error: "literal_count" is not known in [limits]; it belongs in [limits.imap] (known are: message, tls_handshakes, tls_handshake_time, waiting_logins, stop_time, output, trusted_networks, login, imap, lmtp, store)"#);
-    insta::assert_snapshot!(but("mode = 0o660", "\"a b\\n\" = 1"), @r#"loft.toml:12:1: error: "a b\n" is not known in [[listen]] (known are: service, address, mode, trusted_networks)"#);
+    insta::assert_snapshot!(but("mode = 0o660", "\"a b\\n\" = 1"), @r#"loft.toml:12:1: error: "a b\n" is not known in [[listen]] (known are: service, address, mode, owner, trusted_networks)"#);
 }
 
 #[test]
@@ -250,7 +250,9 @@ fn whom_the_limits_trust() {
 #[test]
 fn missing_keys() {
     insta::assert_snapshot!(but("version = 1\n", ""), @r#"loft.toml:1:1: error: "version" is missing at the top of the file: write version = 1"#);
-    insta::assert_snapshot!(but("address = \"[::1]:143\"\n", ""), @r#"loft.toml:5:1: error: "address" is missing in [[listen]]: write "HOST:PORT", such as "[::]:143", or "unix:PATH""#);
+    insta::assert_snapshot!(but("address = \"[::1]:143\"\n", ""), @r#"
+    loft.toml:5:1: error: "address" is missing in [[listen]]: write "HOST:PORT", such as "[::]:143", "unix:PATH" or "systemd:NAME"
+    "#);
     insta::assert_snapshot!(but("key = \"/etc/loft/key.pem\"\n", ""), @r#"loft.toml:14:1: error: "key" is missing in [tls]: write a path in quotes; a relative one starts at this file's directory"#);
     insta::assert_snapshot!(but("driver = \"passwd-file\"\n", ""), @r#"loft.toml:22:1: error: "driver" is missing in [[auth.source]]: write "passwd-file""#);
 }
@@ -291,8 +293,8 @@ fn values_of_every_kind() {
         ("recipients = 200", "recipients = -1"),
         ("recipients = 200", "recipients = \"200\""),
         ("recipients = 200", "recipients = 0x1_0000_0000_0000_0000"),
-        ("mode = \"power-loss\"", "mode = \"process-crash\""),
-        ("flags = \"synced\"", "flags = \"deferred\""),
+        ("mode = \"power-loss\"", "mode = \"none\""),
+        ("flags = \"synced\"", "flags = \"never\""),
         ("flags = \"synced\"", "flags = [\n  \"synced\",\n]"),
     ] {
         let said = but(line, wrong);
@@ -308,8 +310,8 @@ fn values_of_every_kind() {
         ("driver = \"passwd-file\"", "driver = \"ldap\""),
         ("message = \"64 MiB\"", "message = \"64 MB\""),
         ("recipients = 200", "recipients = -1"),
-        ("mode = \"power-loss\"", "mode = \"process-crash\""),
-        ("flags = \"synced\"", "flags = \"deferred\""),
+        ("mode = \"power-loss\"", "mode = \"none\""),
+        ("flags = \"synced\"", "flags = \"never\""),
     ]
     .map(|(line, wrong)| but(line, wrong))
     .to_vec();
@@ -323,8 +325,8 @@ fn values_of_every_kind() {
     loft.toml:23:10: error: driver = "ldap": write "passwd-file"
     loft.toml:27:11: error: message = "64 MB": write a size from "1 MiB" to "2 GiB", in B, KiB, MiB or GiB
     loft.toml:34:14: error: recipients = -1: write a number from 100 to 100000
-    loft.toml:37:8: error: mode = "process-crash": that is not available yet; write "power-loss"
-    loft.toml:38:9: error: flags = "deferred": that is not available yet; write "synced"
+    loft.toml:37:8: error: mode = "none": write one of "power-loss", "process-crash"
+    loft.toml:38:9: error: flags = "never": write one of "synced", "deferred"
     "#);
 }
 

@@ -44,7 +44,7 @@ fn show(value: u64, units: &[(&str, u64)], zero: &str) -> String {
     }
 }
 
-/// `HOST:PORT` with a number for HOST, or `unix:PATH`.
+/// `HOST:PORT` with a number for HOST, `unix:PATH` or `systemd:NAME`.
 pub(super) fn address(text: &str) -> Result<Address, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return match path.starts_with('/') {
@@ -53,6 +53,14 @@ pub(super) fn address(text: &str) -> Result<Address, String> {
                 "a UNIX socket is written unix:PATH with a whole path, such as unix:/run/loft/lmtp"
                     .into(),
             ),
+        };
+    }
+    if let Some(name) = text.strip_prefix("systemd:") {
+        // systemd.socket(5), FileDescriptorName=
+        let allowed = |c: char| c.is_ascii_graphic() && c != ':';
+        return match name.chars().all(allowed) && (1..=255).contains(&name.len()) {
+            true => Ok(Address::Systemd(name.to_owned())),
+            false => Err("systemd's sockets are written systemd:NAME, with the FileDescriptorName= of their unit".into()),
         };
     }
     if let Ok(address) = text.parse::<SocketAddr>() {

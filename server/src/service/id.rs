@@ -33,11 +33,29 @@ impl Ids {
     }
 
     pub(super) fn session(&self) -> SessionId {
-        SessionId { start: self.start.clone(), number: self.next.fetch_add(1, Ordering::Relaxed) }
+        self.name(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The name of the session of this number.
+    pub(super) fn name(&self, number: u64) -> SessionId {
+        SessionId { start: self.start.clone(), number }
+    }
+
+    /// The number of the session of this name, if it is of this server's life.
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        let digits = name.strip_prefix(&*self.start)?.strip_prefix('-')?;
+        let number = u64::from_str_radix(digits, 36).ok()?;
+        // `01` and `+1` are names of nobody.
+        (Base36(number).to_string() == digits).then_some(number)
     }
 }
 
 impl SessionId {
+    /// Its number in the life of this server.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The delivery of this number, from 1.
     pub(super) fn delivery(&self, number: u64) -> DeliveryId {
         DeliveryId { session: self.clone(), number }
@@ -79,6 +97,10 @@ mod tests {
         assert_eq!(first.to_string(), "tro8w0-1");
         assert_eq!(second.to_string(), "tro8w0-2");
         assert_eq!(second.delivery(37).to_string(), "tro8w0-2.11");
+        assert_eq!((ids.number("tro8w0-2"), ids.number("tro8w0-zz")), (Some(2), Some(1295)));
+        for other in ["tro8w0-", "tro8w0-02", "tro8w0-+2", "tro8w1-2", "2", "", "tro8w0-2.11"] {
+            assert_eq!(ids.number(other), None, "{other:?}");
+        }
         assert_eq!(Base36(0).to_string(), "0");
         assert_eq!(Base36(u64::MAX).to_string(), "3w5e11264sgsf");
     }

@@ -4,19 +4,24 @@
 //! - The store is asked to wake this connection for every position its output waits for.
 //! - A stored body that can't be read to its end ends the connection: its length was promised.
 
+use super::id::SessionId;
 use super::{Job, Load, Settings, Shared, shown};
 use crate::accounts::{AccountName, LogIn};
 use crate::admission::Visitor;
 use crate::hash_pool::Hashing;
 use crate::logging::Escaped;
 use crate::login_delay::{Turn, Wait};
+use crate::sessions::{Protocol, Registered, State};
 use crate::signal::{self, Signal};
 use crate::store::{Account, Handled, ImapUser, Outcome, StoreError, read_blob};
-use imap_proto::{Answer, Ask, Blob, Code, Event, Output, Position, Secret, Session, Ticket};
+use imap_proto::{
+    Answer, Ask, Blob, Code, Event, Output, Position, Secret, Session, Stage, Ticket,
+};
 use runtime_smol::{Machine, Peer, Time};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,6 +40,7 @@ pub(super) struct Imap {
     settings: Arc<Settings>,
     session: Session,
     signal: Arc<Signal>,
+    entry: Registered,
     peer: Peer,
     visitor: Arc<Visitor>,
     user: Option<ImapUser>,
@@ -96,16 +102,26 @@ enum Step {
 }
 
 impl Imap {
-    pub(super) fn new(shared: Arc<Shared>, peer: &Peer, now: Time, visitor: Arc<Visitor>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        id: &SessionId,
+        peer: &Peer,
+        now: Time,
+        visitor: Arc<Visitor>,
+    ) -> Self {
         debug!(peer = shown(peer), tls = peer.tls, "connected");
         let settings = shared.settings();
         let about = to_proto_peer(peer, &settings);
         let session = Session::new(settings.imap.clone(), about, to_proto(now));
+        let signal = Arc::default();
+        let protocol = if peer.tls { Protocol::Imaps } else { Protocol::Imap };
+        let entry = shared.sessions.begin(id.number(), protocol, peer, now, &signal);
         Self {
             shared,
             settings,
             session,
-            signal: Arc::default(),
+            signal,
+            entry,
             peer: peer.clone(),
             visitor,
             user: None,
@@ -152,6 +168,11 @@ impl Imap {
             error!(question = ?ask, "asked before login");
             return Some(no(Code::ServerBug, "Internal error"));
         };
+        if let Ask::Select { mailbox, .. } = &ask {
+            self.entry.set_mailbox(Some(mailbox.as_str()));
+        } else if matches!(ask, Ask::Unselect) {
+            self.entry.set_mailbox(None);
+        }
         // Orders: the session goes on without an answer.
         let silent = matches!(ask, Ask::AppendAbort | Ask::Unselect);
         match user.ask(ask) {
@@ -187,7 +208,7 @@ impl Imap {
 
     /// A log-in that is remembered as right goes on at once; another one may have to wait for those that failed before.
     fn take_turn(&mut self, ticket: Ticket, user: Vec<u8>, password: Secret) -> Option<Answer> {
-        let work = match self.shared.accounts.log_in(&user, &password, self.now) {
+        let work = match self.shared.accounts.log_in(&user, &password, self.from(), self.now) {
             work @ LogIn::Done(Some(_)) => return self.check_password(ticket, user, work),
             work @ (LogIn::Done(None) | LogIn::Hash(_)) => work,
         };
@@ -224,7 +245,7 @@ impl Imap {
             settle(&name);
             name
         };
-        match self.shared.pools.hashes.run(self.peer.addr.map(|addr| addr.ip()), work) {
+        match self.shared.pools.hashes.run(self.from(), work) {
             Ok(job) => {
                 self.begin(Work::Hash { ticket, user, job });
                 None
@@ -236,6 +257,11 @@ impl Imap {
         }
     }
 
+    /// The address that the client comes from.
+    fn from(&self) -> Option<IpAddr> {
+        self.peer.addr.map(|addr| addr.ip())
+    }
+
     /// The account that is meant, whatever its spelling, or what was sent if there is none.
     fn spelled(&self, user: &[u8]) -> Vec<u8> {
         let name = self.shared.accounts.named(user);
@@ -243,6 +269,7 @@ impl Imap {
     }
 
     fn turn_away(&mut self, ticket: Ticket, user: &[u8], why: &str) {
+        self.shared.counters.busy_logins.count();
         info!(peer = shown(&self.peer), user = %Escaped(user), "not checked: {why}");
         let until = Time(self.now.0.saturating_add(TURNED_AWAY));
         self.work = Some(Work::TurnedAway { ticket, until });
@@ -256,6 +283,7 @@ impl Imap {
         name: Option<AccountName>,
     ) -> Option<Answer> {
         let Some(name) = name else {
+            self.shared.counters.wrong_logins.count();
             info!(peer = shown(&self.peer), user = %Escaped(user), "log-in failed");
             return Some(no(Code::AuthenticationFailed, "Wrong user name or password"));
         };
@@ -278,6 +306,8 @@ impl Imap {
         };
         info!(peer = shown(&self.peer), tls = self.peer.tls, account = account.name(), "logged in");
         self.visitor.logged_in();
+        self.shared.counters.logins.count();
+        self.entry.set_account(&account);
         let store = self.shared.store.clone();
         self.user = Some(ImapUser::new(store, account, self.signal.clone()));
         Answer::LoggedIn
@@ -285,6 +315,9 @@ impl Imap {
 
     /// Hands an answer on, and waits for what it depends on.
     fn answer(&mut self, now: Time, ticket: Ticket, answer: Answer) {
+        if let Answer::Appended { uids, .. } = &answer {
+            self.shared.counters.appended.add(uids.len());
+        }
         if let Some(user) = &self.user {
             self.session.hold(Position(user.take_position()));
         }
@@ -342,7 +375,7 @@ impl Imap {
                     return false;
                 }
                 // Asked again: the account may have changed while it waited.
-                let work = self.shared.accounts.log_in(&user, &password, now);
+                let work = self.shared.accounts.log_in(&user, &password, self.from(), now);
                 (ticket, self.check_password(ticket, user, work))
             }
             Some(Work::Hash { ticket, user, mut job }) => {
@@ -378,6 +411,18 @@ impl Imap {
         let Some(answer) = answer else { return true };
         self.answer(now, ticket, answer);
         true
+    }
+
+    /// Tells those who run the server what this is at.
+    fn publish(&self) {
+        self.entry.set_state(match self.session.stage() {
+            Stage::Logout => State::Ending,
+            _ if self.work.is_some() => State::Busy,
+            Stage::NotAuthenticated => State::Login,
+            Stage::Authenticated => State::Authenticated,
+            Stage::Selected => State::Selected,
+            Stage::Idle => State::Idle,
+        });
     }
 
     /// Reads the next bytes of a body, once those before have been sent: here if memory has them, else on the file
@@ -440,6 +485,8 @@ impl Machine for Imap {
             let Some(left) = rest.get(taken..).filter(|_| taken > 0) else { break };
             rest = left;
         }
+        self.entry.heard(now);
+        self.publish();
         input.len() - rest.len()
     }
 
@@ -453,6 +500,7 @@ impl Machine for Imap {
 
     fn handle_upgraded(&mut self, now: Time, peer: &Peer) {
         self.peer = peer.clone();
+        self.entry.set_tls();
         self.session.handle_upgraded(to_proto(now), &to_proto_peer(peer, &self.settings));
     }
 
@@ -481,8 +529,15 @@ impl Machine for Imap {
         if raised & signal::CHANGED != 0 {
             self.session.handle_event(to_proto(now), Event::Changed);
         }
+        if raised & signal::KICK != 0 {
+            info!("ended by the administrator");
+            self.session.handle_event(to_proto(now), Event::Kick);
+        }
         let worked = self.poll_work(now, cx);
         let read = self.poll_step(cx);
+        if raised != 0 || worked {
+            self.publish();
+        }
         raised != 0 || worked || read
     }
 

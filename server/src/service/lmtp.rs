@@ -9,7 +9,9 @@ use super::header_scan::HeaderScan;
 use super::id::{DeliveryId, SessionId};
 use super::{Job, Load, Shared, shown, trace};
 use crate::admission::Visitor;
+use crate::counters::Counters;
 use crate::logging::Escaped;
+use crate::sessions::{Protocol, Registered, State};
 use crate::signal::{self, Signal};
 use crate::store::{
     Account, Delivered, Delivery, Outcome as Durability, Preparing, StoreError, Target,
@@ -35,6 +37,7 @@ pub(super) struct Lmtp {
     shared: Arc<Shared>,
     session: Session,
     signal: Arc<Signal>,
+    entry: Registered,
     id: SessionId,
     peer: Peer,
     visitor: Arc<Visitor>,
@@ -114,10 +117,13 @@ impl Lmtp {
         }
         let config = shared.settings().lmtp.clone();
         let session = Session::new(config, lmtp_proto::Peer { tls: peer.tls }, to_proto(now));
+        let signal = Arc::default();
+        let entry = shared.sessions.begin(id.number(), Protocol::Lmtp, peer, now, &signal);
         Self {
             shared,
             session,
-            signal: Arc::default(),
+            signal,
+            entry,
             id,
             peer: peer.clone(),
             visitor,
@@ -159,6 +165,7 @@ impl Lmtp {
                 Ok(()) => Answer::Proceed,
                 Err(error) => {
                     self.preparing = None;
+                    self.shared.counters.messages_refused.count();
                     warn!(%error, "refused a message");
                     Answer::Refused(refusal(&error))
                 }
@@ -190,6 +197,7 @@ impl Lmtp {
 
     fn look_up(&mut self, ticket: Ticket, id: RecipientId, path: &Path) -> Option<Answer> {
         let Some(name) = self.shared.accounts.recipient(path.local(), path.domain()) else {
+            self.shared.counters.unknown_recipients.count();
             info!(recipient = %Escaped(path.text().as_bytes()), "no such mailbox");
             return Some(Answer::Refused(Refusal::NO_SUCH_MAILBOX));
         };
@@ -292,13 +300,13 @@ impl Lmtp {
         report.message_id = scan.message_id().to_vec();
         if scan.is_looping() {
             self.preparing = None;
-            report.settle(now, Some("looping"));
+            report.settle(&self.shared.counters, now, Some("looping"));
             return Some(Answer::Refused(Refusal::LOOP));
         }
         if let Some(error) = failed {
             self.preparing = None;
             report.fail(&error);
-            report.settle(now, None);
+            report.settle(&self.shared.counters, now, None);
             return Some(Answer::Refused(refusal(&error)));
         }
         if delivery.is_large() {
@@ -324,7 +332,7 @@ impl Lmtp {
         }
         let id = Some(report.id.to_string().into());
         if report.position == 0 {
-            report.settle(now, None);
+            report.settle(&self.shared.counters, now, None);
         } else {
             // Also when it is durable already: the session has to be told, once it knows what it waits for.
             self.shared.store.when_durable(report.position, &self.signal);
@@ -351,10 +359,23 @@ impl Lmtp {
                     report.fail(&StoreError::Lost);
                 }
             }
-            report.settle(now, None);
+            report.settle(&self.shared.counters, now, None);
         }
         // Read after the outcomes: the session must not be told of less than what was found durable.
         self.session.handle_durable(to_proto(now), Position(self.shared.store.durable()));
+    }
+
+    /// Tells those who run the server what this is at.
+    fn publish(&self) {
+        self.entry.set_state(if self.work.is_some() {
+            State::Busy
+        } else if self.text.is_some() {
+            State::Text
+        } else if self.preparing.is_some() {
+            State::Envelope
+        } else {
+            State::Ready
+        });
     }
 
     /// Looks whether work on the file pool is done.
@@ -407,6 +428,8 @@ impl Machine for Lmtp {
             let Some(left) = rest.get(taken..).filter(|_| taken > 0) else { break };
             rest = left;
         }
+        self.entry.heard(now);
+        self.publish();
         input.len() - rest.len()
     }
 
@@ -420,6 +443,7 @@ impl Machine for Lmtp {
 
     fn handle_upgraded(&mut self, now: Time, peer: &Peer) {
         self.peer = peer.clone();
+        self.entry.set_tls();
         self.session.handle_upgraded(to_proto(now), &lmtp_proto::Peer { tls: peer.tls });
     }
 
@@ -440,7 +464,14 @@ impl Machine for Lmtp {
         if raised & signal::DURABLE != 0 {
             self.on_durable(now);
         }
+        if raised & signal::KICK != 0 {
+            info!("ended by the administrator");
+            self.session.handle_event(to_proto(now), Event::Kick);
+        }
         let worked = self.poll_work(now, cx);
+        if raised != 0 || worked {
+            self.publish();
+        }
         raised != 0 || worked
     }
 
@@ -476,7 +507,8 @@ impl Machine for Lmtp {
 impl Drop for Lmtp {
     fn drop(&mut self) {
         for report in self.unsettled.drain(..) {
-            report.settle(report.begun, Some("saved, the connection ended before it was durable"));
+            let result = Some("saved, the connection ended before it was durable");
+            report.settle(&self.shared.counters, report.begun, result);
         }
         debug!(deliveries = self.deliveries, "ended");
     }
@@ -490,8 +522,14 @@ impl Report {
         }
     }
 
-    /// Writes the log lines. `instead` stands for the result of each recipient.
-    fn settle(&self, now: Time, instead: Option<&str>) {
+    /// Counts it, and writes the log lines. `instead` stands for the result of each recipient.
+    fn settle(&self, counters: &Counters, now: Time, instead: Option<&str>) {
+        let stored =
+            self.recipients.iter().filter(|(_, result)| instead.is_none() && result.is_ok());
+        let stored = stored.count() as u64;
+        counters.deliveries.add(stored);
+        counters.deliveries_failed.add(self.recipients.len() as u64 - stored);
+        (if stored > 0 { &counters.messages } else { &counters.messages_refused }).count();
         let Self { id, size, .. } = self;
         let message_id = Escaped(&self.message_id);
         let ms = now.0.saturating_sub(self.begun.0);

@@ -28,6 +28,8 @@ pub(crate) struct Change {
     pub(crate) watchers: Vec<Arc<Signal>>,
     /// Messages that can be read from memory until their containers are written: account and map id.
     pub(crate) pending: Vec<(usize, u32)>,
+    /// Nothing but flags changes.
+    pub(crate) flags_only: bool,
 }
 
 /// What one file gets.

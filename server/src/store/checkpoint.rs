@@ -26,6 +26,8 @@ use std::time::Duration;
 const SINGLY: usize = 64;
 /// How often the house is looked after when nobody calls.
 const ROUND: Duration = Duration::from_secs(1);
+/// How long a stop may take for snapshots: they save the next start a little reading, each for some syncs.
+const LAST_SNAPSHOTS: Duration = Duration::from_millis(200);
 
 /// Calls the thread that keeps house.
 #[derive(Default)]
@@ -101,6 +103,7 @@ impl Store {
             };
             if due {
                 if let Err(error) = self.checkpoint(self.config.snapshot_after) {
+                    self.counts.failed.count();
                     tracing::error!(%error, "the checkpoint failed and is tried again; the journal grows until it succeeds");
                 }
                 last = clock.now();
@@ -132,7 +135,7 @@ impl Store {
         }
         let mut writer = self.writer();
         self.write_files(&mut writer);
-        let journal = writer.journal.rotate();
+        let journal = writer.journal.rotate().and_then(|()| self.sync_told(&mut writer));
         if journal.is_ok() && writer.is_written() {
             self.commit.set_refusing(false);
             tracing::info!("changes are taken again");
@@ -143,6 +146,7 @@ impl Store {
     fn recover_in_place(&self) -> Result<(), StoreError> {
         let mut writer = self.writer();
         writer.journal.rotate()?;
+        self.sync_told(&mut writer)?;
         for account in self.loaded_accounts() {
             account.kill();
         }
@@ -170,8 +174,18 @@ impl Store {
     /// Makes everything durable that was changed so far, and takes away what the journal need not keep. Logs longer
     /// than `snapshot_after` bytes get a snapshot.
     pub(crate) fn checkpoint(&self, snapshot_after: u64) -> Result<(), StoreError> {
+        self.checkpoint_while(snapshot_after, &|| true)
+    }
+
+    /// The same, with snapshots as long as there is `time` for them: the logs say the same.
+    fn checkpoint_while(
+        &self,
+        snapshot_after: u64,
+        time: &dyn Fn() -> bool,
+    ) -> Result<(), StoreError> {
         self.write_counters()?;
         self.flush();
+        self.sync_deferred()?;
         let covered = self.applied();
         let written = {
             let mut writer = self.writer();
@@ -193,7 +207,7 @@ impl Store {
             return Err(error);
         }
         self.each_log(LogFile::note_durable);
-        if let Err(error) = self.write_snapshots(snapshot_after) {
+        if let Err(error) = self.write_snapshots(snapshot_after, time) {
             self.writer().journal.written += written;
             return Err(error);
         }
@@ -204,6 +218,7 @@ impl Store {
             self.cache.sweep(&self.files, &account, &|| u64::from_le_bytes(self.random()));
         }
         self.write_cache();
+        self.counts.checkpoints.count();
         Ok(())
     }
 
@@ -216,9 +231,11 @@ impl Store {
     }
 
     /// The checkpoint of a clean stop: nothing is left to recover.
-    pub(crate) fn last_checkpoint(&self) {
+    pub(crate) fn last_checkpoint(&self, clock: &Clock) {
         self.flush();
-        let result = self.checkpoint(self.config.snapshot_after / 16).and_then(|()| {
+        let end = clock.now().after(LAST_SNAPSHOTS);
+        let time = || clock.now() < end;
+        let result = self.checkpoint_while(self.config.snapshot_after / 16, &time).and_then(|()| {
             let mut writer = self.writer();
             if !writer.journal.is_fresh() {
                 writer.journal.rotate()?;
@@ -293,7 +310,7 @@ impl Store {
         Ok(())
     }
 
-    fn write_snapshots(&self, after: u64) -> Result<(), StoreError> {
+    fn write_snapshots(&self, after: u64, time: &dyn Fn() -> bool) -> Result<(), StoreError> {
         for account in self.loaded_accounts() {
             let names: Vec<LogName> = {
                 let logs = account.logs();
@@ -309,6 +326,9 @@ impl Store {
                 names
             };
             for name in names {
+                if !time() {
+                    return Ok(());
+                }
                 self.write_snapshot(&account, name)?;
             }
         }

@@ -1,8 +1,9 @@
 //! The queue of assigned changes, and who waits for them to become durable.
 //!
 //! A change is *assigned* under its account's lock (numbers are given out, memory changes) and queued in
-//! that order; it is *durable* when its journal record is synced. Nothing that depends on it leaves the
-//! process before that: every answer carries the position of the last change that it may reflect.
+//! that order; it is *durable* when its journal record is synced, or, where the settings promise less, when it is
+//! written. Nothing that depends on it leaves the process before that: every answer carries the position of the last
+//! change that it may reflect.
 //! Invariants:
 //! - Positions ascend in queue order, and for one account in the order of its lock.
 //! - `durable` never passes a position that was lost.
@@ -72,12 +73,23 @@ impl Queue {
     }
 }
 
+/// Why the commit thread goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Woken {
+    /// There is something to commit.
+    Change,
+    /// There is not, but the time it was ready to wait is over.
+    Patience,
+    /// It stops, and nothing is left.
+    Stop,
+}
+
 /// What became of a position.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// Not synced yet.
     Waiting,
-    /// Synced.
+    /// Synced, or written where that is what the settings promise.
     Durable,
     /// Never to become durable.
     Lost,
@@ -105,16 +117,28 @@ impl Commit {
         position
     }
 
-    /// Waits until there is something to commit; `false` when stopping and nothing is left.
+    /// Waits until there is something to commit, at most for `patience` if that is given.
     ///
     /// Waits for the first entry, then, while sessions are still preparing, up to `wait` for theirs.
-    pub(crate) fn wait(&self, wait: Duration, bytes: usize) -> bool {
+    pub(crate) fn wait(&self, wait: Duration, bytes: usize, patience: Option<Duration>) -> Woken {
         let mut queue = self.queue();
         while queue.entries.is_empty() {
             if queue.stopping {
-                return false;
+                return Woken::Stop;
             }
-            queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            let Some(patience) = patience else {
+                queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let idle = |queue: &mut Queue| queue.entries.is_empty() && !queue.stopping;
+            let (waited, result) = self
+                .arrived
+                .wait_timeout_while(queue, patience, idle)
+                .unwrap_or_else(PoisonError::into_inner);
+            if result.timed_out() {
+                return Woken::Patience;
+            }
+            queue = waited;
         }
         let busy =
             |queue: &mut Queue| self.preparing.any() && queue.bytes < bytes && !queue.stopping;
@@ -127,7 +151,7 @@ impl Commit {
                 self.preparing.forget();
             }
         }
-        true
+        Woken::Change
     }
 
     /// Takes what is queued, up to about `bytes`, without waiting.

@@ -35,6 +35,13 @@ pub struct StoreConfig {
     pub cache_memory: usize,
     /// Bytes of cache rows that wait in memory to be written; when there are more, new ones are left out.
     pub cache_unwritten: usize,
+    /// Whether a change is synced before it is told. Otherwise only what the system still writes is told: it survives the
+    /// end of this process, but of the last second before a power failure nothing need be there.
+    pub sync_commits: bool,
+    /// Whether changes of flags alone are told before they are synced.
+    pub defer_flags: bool,
+    /// Milliseconds after which what was told before it was synced is synced.
+    pub defer_ms: u64,
     /// Mailboxes made with an account, with their special use (RFC 6154); INBOX is always made.
     pub default_mailboxes: Vec<(String, SpecialUse)>,
 }
@@ -73,6 +80,9 @@ impl Default for StoreConfig {
             open_files: 4096,
             cache_memory: 64 << 20,
             cache_unwritten: 8 << 20,
+            sync_commits: true,
+            defer_flags: false,
+            defer_ms: 500,
             default_mailboxes: vec![
                 special("Drafts", SpecialUse::Drafts),
                 special("Sent", SpecialUse::Sent),

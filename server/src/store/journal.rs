@@ -3,13 +3,15 @@
 //! Invariants:
 //! - A segment's bytes are written once, in order; nothing is written behind a place whose sync failed.
 //! - A segment goes only when a checkpoint has made durable all that its records say.
+//! - Records behind the mark of the last sync are given up together when a sync fails; who was told of them has them
+//!   written again.
 
 use super::commit::Entry;
 use super::error::StoreError;
 use super::planted::{Planted, planted};
 use super::store::Random;
 use index_format::Guid;
-use index_format::journal::{Frames, Header, Previous, Record};
+use index_format::journal::{Frames, Header, Previous, Record, UNSYNCED};
 use runtime_smol::fs::{self, File, Fs, Open};
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -38,6 +40,28 @@ pub(crate) struct Journal {
     pub(crate) written: u64,
     /// What stands behind the active segment's end is not to be built on.
     broken: bool,
+    /// How far the active segment is durable.
+    mark: Mark,
+    /// Records behind the mark were given up since they were written.
+    rewound: bool,
+}
+
+/// A place in the active segment.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    end: u64,
+    next_record: u64,
+    /// Position of the record before it.
+    last: u64,
+}
+
+/// When records become durable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Syncing {
+    /// With the write.
+    Now,
+    /// At the next sync: until then a power failure takes them back, though no crash of the process does.
+    Later,
 }
 
 struct Active {
@@ -54,11 +78,12 @@ pub(crate) struct Written {
 }
 
 impl Journal {
-    /// Begins a journal behind whatever segments there are; `first` is the number of its first segment.
+    /// Begins a journal behind whatever segments there are; `first` is the number of its first segment. `defers` says
+    /// that records may be told of before they are synced.
     pub(crate) fn create(
         fs: Arc<dyn Fs>,
         dir: PathBuf,
-        (store, epoch): (Guid, u32),
+        (store, epoch, defers): (Guid, u32, bool),
         first: u64,
         segment_size: u64,
         random: Random,
@@ -73,13 +98,14 @@ impl Journal {
             seed: seed(&random),
             first_record: 1,
             epoch,
-            flags: 0,
+            flags: if defers { UNSYNCED } else { 0 },
         };
         let mut active = Active { header, file, end: 0, size: segment_size };
         active
             .write_header()
             .and_then(|()| active.file.sync_data())
             .map_err(|error| StoreError::io("write", &path_of(&dir, first), error))?;
+        let mark = Mark { end: active.end, next_record: 1, last: 0 };
         Ok(Self {
             fs,
             dir,
@@ -92,30 +118,88 @@ impl Journal {
             next_record: 1,
             written: 0,
             broken: false,
+            mark,
+            rewound: false,
         })
     }
 
-    /// Writes `entries` in order and makes them durable.
-    pub(crate) fn write(&mut self, entries: &[Entry], buffer: &mut Vec<u8>) -> Written {
+    /// Writes `entries` in order; with [`Syncing::Now`] they become durable, and all before them. After an error all that
+    /// is not durable is given up.
+    pub(crate) fn write(
+        &mut self,
+        entries: &[Entry],
+        buffer: &mut Vec<u8>,
+        sync: Syncing,
+    ) -> Written {
         let mut durable = 0;
         let mut rest = entries;
         while !rest.is_empty() {
-            match self.write_segment(rest, buffer) {
+            match self.write_segment(rest, buffer, sync) {
                 Ok(count) => {
                     durable += count;
                     rest = rest.get(count..).unwrap_or_default();
                 }
-                Err(error) => return Written { durable, error: Some(error) },
+                Err(error) => {
+                    self.rewind();
+                    return Written { durable, error: Some(error) };
+                }
             }
         }
         Written { durable, error: None }
     }
 
-    /// Writes as many entries as the active segment takes, at least one; returns how many are durable now.
+    /// Makes durable all that was written.
+    ///
+    /// # Errors
+    /// The system's; what was not durable is given up.
+    pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
+        if self.active.end == self.mark.end {
+            return Ok(());
+        }
+        let path = self.active_path();
+        match self.active.file.sync_data() {
+            Ok(()) => {
+                self.note_synced();
+                Ok(())
+            }
+            Err(error) => {
+                self.rewind();
+                Err(StoreError::io("sync", &path, error))
+            }
+        }
+    }
+
+    fn note_synced(&mut self) {
+        self.mark = Mark { end: self.active.end, next_record: self.next_record, last: self.last };
+    }
+
+    /// Gives up what is behind the mark: nobody knows what the disk has of it. The next record begins a segment, whose
+    /// header says how much of this one counts.
+    fn rewind(&mut self) {
+        self.broken = true;
+        if self.active.end != self.mark.end {
+            self.rewound = true;
+            let Mark { end, next_record, last } = self.mark;
+            (self.active.end, self.next_record, self.last) = (end, next_record, last);
+        }
+    }
+
+    /// They have been written again.
+    pub(crate) fn made_good(&mut self) {
+        self.rewound = false;
+    }
+
+    /// Whether records that were told of have been given up, and not been written again.
+    pub(crate) fn is_rewound(&self) -> bool {
+        self.rewound
+    }
+
+    /// Writes as many entries as the active segment takes, at least one; returns how many.
     fn write_segment(
         &mut self,
         entries: &[Entry],
         buffer: &mut Vec<u8>,
+        sync: Syncing,
     ) -> Result<usize, StoreError> {
         let first = entries.first().map_or(0, |entry| room(&entry.change.record()));
         if self.broken || self.active.end + first > self.active.size {
@@ -139,7 +223,7 @@ impl Journal {
             .file
             .write_at(&[IoSlice::new(buffer)], self.active.end)
             .map_err(|error| StoreError::io("write", &path, error))?;
-        if !planted(Planted::NoJournalSync) {
+        if sync == Syncing::Now && !planted(Planted::NoJournalSync) {
             match self.active.file.sync_data() {
                 Err(_) if planted(Planted::FailedSyncIsOk) => {}
                 result => result.map_err(|error| StoreError::io("sync", &path, error))?,
@@ -153,10 +237,15 @@ impl Journal {
             .checked_sub(1)
             .and_then(|at| entries.get(at))
             .map_or(self.last, |entry| entry.position);
+        if sync == Syncing::Now {
+            self.note_synced();
+        }
         Ok(count)
     }
 
     fn next_segment(&mut self, least: u64) -> Result<(), StoreError> {
+        // A later sync is of the next segment alone.
+        self.sync()?;
         let number = self.active.header.segment + 1;
         let size = self.segment_size.max(least + Header::LEN as u64);
         let file = match self.spare.filter(|&spare| spare == number && size == self.segment_size) {
@@ -186,6 +275,7 @@ impl Journal {
         self.older.push_back((self.active.header.segment, self.last));
         self.active = active;
         self.broken = false;
+        self.note_synced();
         Ok(())
     }
 

@@ -252,7 +252,7 @@ impl Store {
             }
         }
         let transaction = builder.finish();
-        let mut change = Change::default();
+        let mut change = Change { flags_only: true, ..Change::default() };
         let applied = change.mailbox(account, mbox, &transaction, session)?;
         let position = self.submit(change);
         self.touch(state, &[guid], position);

@@ -46,6 +46,12 @@ pub(crate) enum Planted {
     BelieveCache,
     /// A failed sync is answered OK.
     FailedSyncIsOk,
+    /// What may have been told and forgotten raises no epoch.
+    SameEpoch,
+    /// What was told before its sync is written to its files before it, too.
+    ApplyUnsynced,
+    /// What was told before a sync failed is not written again.
+    ForgetTold,
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::planted::{Planted, planted};
 use super::store::{journal_dir, spool_dir};
 use dbox_format::paths;
 use index_format::Guid;
-use index_format::journal::{Part, Record, Target};
+use index_format::journal::{Header, Part, Record, Target, UNSYNCED};
 use index_format::log::Kind;
 use runtime_smol::fs::{self, Open, read_exact_at};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,7 +88,12 @@ pub(crate) fn recover(
             sweep(files, root, store.unwrap_or_default(), account)?;
         }
     }
-    let epoch = found.segments.last().map_or(1, |(header, ..)| header.epoch + u32::from(unclean));
+    // What was told before it was synced may have left no trace, mod-sequences included.
+    let forgets = |header: &Header| header.flags & UNSYNCED != 0 && !planted(Planted::SameEpoch);
+    let epoch = found
+        .segments
+        .last()
+        .map_or(1, |(header, ..)| header.epoch + u32::from(unclean || forgets(header)));
     Ok(Recovered { store, epoch, next_segment: found.highest + 1, mailboxes, files: found.files })
 }
 

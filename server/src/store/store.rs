@@ -1,25 +1,27 @@
 //! The store itself: its accounts, its threads, and the order in which a change happens.
 //!
 //! One process writes a store. A change is assigned under its account's lock and queued; [`Store::step`] makes a
-//! group of changes durable in the journal, tells who waits, and then writes the files the changes are about.
+//! group of changes durable in the journal, tells who waits, and then writes the files the changes are about. Where the
+//! settings let a group be told before its sync, its files are written behind that sync all the same (`deferred.rs`).
 
 use super::account::Account;
 use super::apply;
 use super::cache::Cache;
 use super::change::Change;
 use super::checkpoint::Due;
-use super::commit::{Commit, Entry, Generation, Outcome};
+use super::commit::{Commit, Entry, Generation, Outcome, Woken};
 use super::config::{self, StoreConfig};
 use super::error::StoreError;
+use super::figures::Counts;
 use super::files::Files;
-use super::journal::{self, Journal};
+use super::journal::{self, Journal, Syncing};
 use super::planted::{Planted, planted};
 use super::recovery;
 use crate::signal::{self, Signal};
 use index_format::Guid;
 use index_format::list::SpecialUse;
-use runtime_smol::Clock;
 use runtime_smol::fs::{Fs, Lock, LockError, create_dirs_synced};
+use runtime_smol::{Clock, Time};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,6 +54,7 @@ pub struct Store {
     /// A sync of files that the journal covers failed: what they hold is not to be believed.
     pub(crate) suspect: AtomicBool,
     pub(crate) due: Due,
+    pub(crate) counts: Counts,
     _lock: Lock,
 }
 
@@ -62,9 +65,11 @@ struct Slot(Mutex<Option<Arc<Account>>>);
 /// What the commit thread works with.
 pub(crate) struct Writer {
     pub(crate) journal: Journal,
-    buffer: Vec<u8>,
+    pub(crate) buffer: Vec<u8>,
+    /// Changes that were told and are not synced yet.
+    pub(crate) told: Vec<Entry>,
     /// Durable changes that could not be written to their files yet; they go first.
-    backlog: Vec<Entry>,
+    pub(crate) backlog: Vec<Entry>,
     /// Files written since the last checkpoint.
     pub(crate) touched: BTreeSet<PathBuf>,
 }
@@ -79,7 +84,7 @@ impl Writer {
 
     /// Whether all that is durable is in its files.
     pub(crate) fn is_written(&self) -> bool {
-        self.backlog.is_empty()
+        self.backlog.is_empty() && self.told.is_empty()
     }
 }
 
@@ -123,7 +128,7 @@ impl Store {
         let journal = Journal::create(
             fs,
             journal_dir(root),
-            (guid, epoch),
+            (guid, epoch, config.defer_flags || !config.sync_commits),
             recovered.next_segment,
             config.segment_size,
             random.clone(),
@@ -144,6 +149,7 @@ impl Store {
             writer: Mutex::new(Writer {
                 journal,
                 buffer: Vec::new(),
+                told: Vec::new(),
                 backlog: Vec::new(),
                 touched: BTreeSet::new(),
             }),
@@ -151,6 +157,7 @@ impl Store {
             full: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
             due: Due::default(),
+            counts: Counts::default(),
             _lock: lock,
         }))
     }
@@ -253,7 +260,7 @@ impl Store {
         }
     }
 
-    /// The journal position up to which everything is durable.
+    /// The journal position up to which everything is as durable as the settings promise.
     pub fn durable(&self) -> u64 {
         if planted(Planted::ReplyBeforeDurable) {
             self.commit.last()
@@ -312,15 +319,26 @@ impl Store {
             .into_iter()
             .partition(|entry| !entry.change.accounts.iter().any(|account| account.is_dead()));
         self.give_up(dead);
+        if writer.journal.is_rewound()
+            && let Err(error) = self.sync_told(&mut writer)
+        {
+            tracing::error!(%error, "changes could not be made durable; they are answered NO");
+            self.give_up(entries);
+            return true;
+        }
+        let sync = self.when_to_sync(&entries);
         let Writer { journal, buffer, .. } = &mut *writer;
-        let written = journal.write(&entries, buffer);
+        let written = journal.write(&entries, buffer, sync);
         // A group is small but for the odd big one; what that needed is given back.
         buffer.shrink_to(self.config.group_bytes);
         let lost = entries.split_off(written.durable.min(entries.len()));
         if let Some(last) = entries.last() {
             self.commit.set_durable(last.position);
         }
+        self.counts.groups.count();
+        self.counts.changes.add(entries.len() as u64);
         if let Some(error) = &written.error {
+            self.counts.failed.count();
             tracing::error!(%error, "changes could not be made durable; they are answered NO");
         }
         self.give_up(lost);
@@ -329,7 +347,16 @@ impl Store {
                 watcher.raise(signal::CHANGED);
             }
         }
-        writer.backlog.append(&mut entries);
+        let Writer { told, backlog, .. } = &mut *writer;
+        if sync == Syncing::Now && !entries.is_empty() {
+            // What was told before has become durable with it.
+            backlog.append(told);
+            backlog.append(&mut entries);
+        } else if planted(Planted::ApplyUnsynced) {
+            backlog.append(&mut entries);
+        } else {
+            told.append(&mut entries);
+        }
         self.write_files(&mut writer);
         if written.error.is_some() || !writer.backlog.is_empty() {
             self.commit.set_refusing(true);
@@ -397,8 +424,19 @@ impl Store {
         let store = self.clone();
         let commit = std::thread::Builder::new().name("commit".into()).spawn(move || {
             let wait = Duration::from_millis(store.config.group_wait_ms);
-            while store.commit.wait(wait, store.config.group_bytes) {
-                store.step();
+            let mut due = None;
+            loop {
+                let now = clock.now();
+                let patience =
+                    due.map(|due: Time| Duration::from_millis(due.0.saturating_sub(now.0)));
+                match store.commit.wait(wait, store.config.group_bytes, patience) {
+                    Woken::Change => {
+                        store.step();
+                    }
+                    Woken::Patience => {}
+                    Woken::Stop => break,
+                }
+                due = store.sync_when_due(due, clock.now());
                 if store.house_calls() {
                     store.due.call();
                 }
@@ -408,7 +446,7 @@ impl Store {
         let house = std::thread::Builder::new()
             .name("house".into())
             .spawn(move || store.keep_house(&clock))?;
-        Ok(Threads { store: self.clone(), commit, house })
+        Ok(Threads { store: self.clone(), clock, commit, house })
     }
 
     /// Zeroes the journal's next segment ahead, when it is time.
@@ -472,6 +510,7 @@ impl Store {
 /// The threads of a store.
 pub struct Threads {
     store: Arc<Store>,
+    clock: Clock,
     commit: std::thread::JoinHandle<()>,
     house: std::thread::JoinHandle<()>,
 }
@@ -484,7 +523,7 @@ impl Threads {
         let _ = self.house.join();
         self.store.commit.stop();
         let _ = self.commit.join();
-        self.store.last_checkpoint();
+        self.store.last_checkpoint(&self.clock);
     }
 }
 

@@ -7,6 +7,7 @@
 mod cache;
 mod crashes;
 mod damage;
+mod deferred;
 mod faults;
 mod modseq;
 mod reads;

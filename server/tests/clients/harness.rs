@@ -93,10 +93,17 @@ impl Loft {
         Self::start_by(serve_command(dir.path()), dir)
     }
 
-    fn start_by(mut command: Command, dir: &TempDir) -> Self {
+    pub(crate) fn start_by(mut command: Command, dir: &TempDir) -> Self {
         let log = dir.path().join("log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        command.stderr(stderr);
+        Self::start_as(command, dir)
+    }
+
+    /// The same, where the command itself sees to its log.
+    pub(crate) fn start_as(mut command: Command, dir: &TempDir) -> Self {
+        let log = dir.path().join("log");
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = |name: &str| -> Option<SocketAddr> {
@@ -149,8 +156,13 @@ impl Loft {
     }
 
     /// SIGTERM, and how it ended.
-    pub(crate) fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(self) -> ExitStatus {
         self.ask_to_stop();
+        self.ended()
+    }
+
+    /// How it ended, once it has been asked to.
+    pub(crate) fn ended(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 

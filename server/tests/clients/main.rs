@@ -28,6 +28,7 @@ mod maildir;
 mod mbsync;
 mod neomutt;
 mod offlineimap;
+mod operate;
 mod operator;
 mod postfix;
 mod python;

@@ -24,7 +24,7 @@ fn a_stop_says_goodbye_to_everyone_and_loses_nothing() {
     assert!(stranger.rest().contains("* BYE"));
     assert!(idle.rest().contains("* BYE"));
     assert!(lmtp.rest().starts_with("421"));
-    assert!(loft.stop().success());
+    assert!(loft.ended().success());
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 
     let loft = Loft::start(&dir);
@@ -45,7 +45,7 @@ fn a_delivery_under_way_at_the_stop_is_answered_or_not_made() {
     loft.wait_for_log("stopping");
     lmtp.send(b"body\r\n.\r\n").unwrap();
     let stored = lmtp.rest().lines().filter(|line| line.starts_with("250")).count();
-    assert!(loft.stop().success());
+    assert!(loft.ended().success());
     let loft = Loft::start(&dir);
     let status = Imap::log_in(loft.imap, "u1").ok("STATUS INBOX (MESSAGES)");
     assert!(status[0].contains(&format!("MESSAGES {stored}")), "{stored} acknowledged, {status:?}");

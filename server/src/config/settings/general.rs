@@ -1,6 +1,6 @@
 //! All settings but the limits.
 
-use super::{DAY, Kind, Need, Place, Setting, Slot, later, optional, ready};
+use super::{DAY, Kind, Need, Place, Setting, Slot, optional, ready};
 
 /// In the order they are documented, section by section.
 pub(super) const GENERAL: &[Setting] = &[
@@ -46,8 +46,8 @@ pub(super) const GENERAL: &[Setting] = &[
         kind: Kind::Address,
         need: Need::Required,
         slot: Place::Listen(|l| Slot::Address(&mut l.address)),
-        doc: "Where: an IP address and a port (0 picks a free one), or a UNIX socket. `[::]` is all addresses of this \
-            machine, IPv4 included.",
+        doc: "Where: an IP address and a port (0 picks a free one), a UNIX socket, or the sockets that systemd listens on \
+            under this name (`FileDescriptorName=`). `[::]` is all addresses of this machine, IPv4 included.",
     },
     Setting {
         section: "listen",
@@ -56,6 +56,15 @@ pub(super) const GENERAL: &[Setting] = &[
         need: Need::Optional,
         slot: Place::Listen(|l| Slot::U32(&mut l.mode)),
         doc: "Permissions of a UNIX socket. With the default, whoever gets to its directory may connect.",
+    },
+    Setting {
+        section: "listen",
+        key: "owner",
+        kind: Kind::Owner,
+        need: Need::Optional,
+        slot: Place::Listen(|l| Slot::Owner(&mut l.owner)),
+        doc: "Whose a UNIX socket is, before anybody can connect. Only root can give a socket to another user; to a group, \
+            whoever is in it.",
     },
     Setting {
         section: "listen",
@@ -129,7 +138,11 @@ pub(super) const GENERAL: &[Setting] = &[
         "mode",
         Kind::Choice(&[
             ready("power-loss", "what was acknowledged is there after a power failure"),
-            later("process-crash", "only after a crash of the server itself"),
+            ready(
+                "process-crash",
+                "what was acknowledged is there however the server ends; a power failure takes the last second's changes \
+                back, mail included",
+            ),
         ]),
         |c| Slot::Choice(&mut c.durability.mode),
         "What an acknowledged change survives.",
@@ -139,9 +152,38 @@ pub(super) const GENERAL: &[Setting] = &[
         "flags",
         Kind::Choice(&[
             ready("synced", "once it is durable, as all else"),
-            later("deferred", "up to a second before it is durable"),
+            ready(
+                "deferred",
+                "up to a second before it is durable: a power failure may take the last changes of flags back, never \
+                mail nor expunges",
+            ),
         ]),
         |c| Slot::Choice(&mut c.durability.flags),
         "When a change of flags is shown.",
+    ),
+    optional(
+        "log",
+        "format",
+        Kind::Choice(&[
+            ready("text", "a line for people"),
+            ready(
+                "json",
+                "a line of JSON for programs: `timestamp`, `level`, `message`, the event's fields, `span`",
+            ),
+        ]),
+        |c| Slot::Choice(&mut c.log.format),
+        "What a line looks like.",
+    ),
+    optional(
+        "log",
+        "level",
+        Kind::Choice(&[
+            ready("error", "what does not work"),
+            ready("warn", "and what may not work soon"),
+            ready("info", "and who connects, logs in and gets mail"),
+            ready("debug", "and how"),
+        ]),
+        |c| Slot::Choice(&mut c.log.level),
+        "How much is logged.",
     ),
 ];

@@ -48,7 +48,8 @@ impl Connection {
         let output = OutputBudget::new(1 << 20);
         let door = Admission::new(Service::Imap, imap, Some(60_000), Vec::new(), output);
         let visitor = door.enter(&peer, Time(0)).unwrap();
-        let machine = Imap::new(shared, &peer, Time(0), visitor);
+        let id = shared.ids.session();
+        let machine = Imap::new(shared, &id, &peer, Time(0), visitor);
         Self { fs, machine, waits: 0 }
     }
 

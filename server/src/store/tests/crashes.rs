@@ -1,22 +1,24 @@
 //! A crash at every operation of the disk, for all short sequences of what a store does.
 
-use super::world::{Op, View, World};
+use super::world::{Op, View, World, config};
+use crate::store::config::StoreConfig;
 use crate::store::planted::{Planted, plant};
 use runtime_smol::sim::{SimFs, Variant};
 use std::collections::BTreeMap;
 
 /// What was seen at a point of a history.
-struct Point {
+pub(super) struct Point {
     /// Disk operations done when it was acknowledged; `None` if it never was.
-    acknowledged: Option<u64>,
-    view: View,
+    pub(super) acknowledged: Option<u64>,
+    pub(super) view: View,
 }
 
 /// Runs `ops`; the states after each, the first being the one before all of them.
-fn history(ops: &[Op]) -> (World, Vec<Point>) {
+pub(super) fn history(ops: &[Op], config: StoreConfig) -> (World, Vec<Point>) {
     let fs = SimFs::new();
     fs.keep_history();
-    let mut world = World::new(fs);
+    let mut world = World::with(fs, config);
+    world.store.sync_deferred().unwrap();
     let mut points =
         vec![Point { acknowledged: Some(world.fs.ops()), view: world.view().unwrap() }];
     for &op in ops {
@@ -29,7 +31,7 @@ fn history(ops: &[Op]) -> (World, Vec<Point>) {
 
 /// Crashes everywhere, `variants` times each; the first violation, and how many crashes there were.
 fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<String>) {
-    let (world, points) = history(ops);
+    let (world, points) = history(ops, config());
     let start = points[0].acknowledged.unwrap();
     let mut crashes = 0;
     for at in world.fs.crash_points().into_iter().filter(|&at| at >= start).chain([world.fs.ops()])
@@ -44,7 +46,8 @@ fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<String>) {
             crashes += 1;
             let acknowledged =
                 points.iter().rposition(|point| point.acknowledged.is_some_and(|done| done <= at));
-            if let Err(why) = check(image, &points[acknowledged.unwrap_or(0)..]) {
+            let allowed = &points[acknowledged.unwrap_or(0)..];
+            if let Err(why) = check(image, config(), allowed, &allowed[0].view) {
                 return (
                     crashes,
                     Some(format!("{ops:?}, crash at operation {at}, {variant:?}: {why}")),
@@ -55,9 +58,17 @@ fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<String>) {
     (crashes, None)
 }
 
-/// Recovers and compares with the states that are allowed.
-fn check(image: SimFs, allowed: &[Point]) -> Result<(), String> {
-    let mut world = World::recover(image, 7).map_err(|error| format!("recovery: {error}"))?;
+/// Recovers and compares with the states that are allowed. What was told is `told`, which may be a later state where the
+/// settings let changes be told before they are synced.
+pub(super) fn check(
+    image: SimFs,
+    config: StoreConfig,
+    allowed: &[Point],
+    told: &View,
+) -> Result<(), String> {
+    let kept = if config.sync_commits { Variant::Nothing } else { Variant::Everything };
+    let mut world = World::recover_with(image, 7, config.clone())
+        .map_err(|error| format!("recovery: {error}"))?;
     let view = world.view().map_err(|error| format!("reading: {error}"))?;
     if !allowed.iter().any(|point| same(&point.view, &view)) {
         return Err(format!(
@@ -75,13 +86,13 @@ fn check(image: SimFs, allowed: &[Point]) -> Result<(), String> {
         return Err(format!("UID {newest} was given although UIDNEXT had been {shown:?}"));
     }
     // RFC 7162 §3.1: and a mod-sequence above all that anybody was told.
-    let told = allowed[0].view.mailboxes.get("INBOX").map_or(0, |inbox| inbox.highest_modseq);
+    let told = told.mailboxes.get("INBOX").map_or(0, |inbox| inbox.highest_modseq);
     let given = inbox.messages[&newest].modseq;
     if given <= told || given != inbox.highest_modseq {
         return Err(format!("mod-sequence {given} was given although {told} had been told"));
     }
     world.store.flush();
-    let again = World::recover(world.fs.crashed(Variant::Nothing), 8)
+    let again = World::recover_with(world.fs.crashed(kept), 8, config)
         .map_err(|error| format!("second recovery: {error}"))?;
     let view =
         again.view().map_err(|error| format!("reading after the second recovery: {error}"))?;

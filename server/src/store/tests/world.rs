@@ -115,10 +115,6 @@ fn random(seed: u64) -> Random {
     })
 }
 
-pub(super) fn open(fs: &SimFs, seed: u64) -> Result<Arc<Store>, StoreError> {
-    open_with(fs, seed, config())
-}
-
 pub(super) fn open_with(
     fs: &SimFs,
     seed: u64,
@@ -171,7 +167,11 @@ fn check_cached(store: &Arc<Store>, message: &Message, text: &[u8]) -> Result<()
 impl World {
     /// A store with some mail: two messages in INBOX, one of them deleted, and copies of both in another mailbox.
     pub(super) fn new(fs: SimFs) -> Self {
-        let store = open(&fs, 1).unwrap();
+        Self::with(fs, config())
+    }
+
+    pub(super) fn with(fs: SimFs, config: StoreConfig) -> Self {
+        let store = open_with(&fs, 1, config).unwrap();
         let account = store.account("u1").unwrap();
         let mut world = Self { fs, store, account, count: 0 };
         for op in [Op::Deliver, Op::Deliver, Op::Create, Op::Copy, Op::Store, Op::Store] {
@@ -182,7 +182,15 @@ impl World {
 
     /// The same disk after a crash.
     pub(super) fn recover(fs: SimFs, seed: u64) -> Result<Self, StoreError> {
-        let store = open(&fs, seed)?;
+        Self::recover_with(fs, seed, config())
+    }
+
+    pub(super) fn recover_with(
+        fs: SimFs,
+        seed: u64,
+        config: StoreConfig,
+    ) -> Result<Self, StoreError> {
+        let store = open_with(&fs, seed, config)?;
         let account = store.account("u1")?;
         Ok(Self { fs, store, account, count: 1000 })
     }
@@ -220,7 +228,7 @@ impl World {
                 } else {
                     index_format::Flags::FLAGGED
                 };
-                let keyword = format!("kw{}", count % 3);
+                let keyword = format!("kw{}", count % 7);
                 let named = Named { system: flags, keywords: &[&keyword] };
                 let first = uids.first().map_or(UidSet::new(), |uid| UidSet::range(uid, uid));
                 let storing = Storing {

@@ -1,0 +1,179 @@
+//! The server's own UNIX socket, by which those who run it ask how it is and end sessions.
+//!
+//! It is `control` in the data directory, for the server's user and root alone. A connection sends one line, a
+//! [`protocol::Request`] in JSON, and gets lines of JSON, the last of which is [`protocol::Reply::Done`] or
+//! [`protocol::Reply::Error`]; then it is closed.
+//! Invariants:
+//! - A request is at most [`REQUEST_MAX`] bytes and comes within [`REQUEST_TIME`]; there are at most [`CONNECTIONS`].
+//! - What is asked is looked up on the file pool: who serves mail is not held up by who looks.
+
+mod answer;
+pub mod client;
+pub mod protocol;
+
+use crate::service::{Job, Shared};
+use protocol::Reply;
+use runtime_smol::{Listener, Machine, Options, Output, Peer, Server, Time, Tls};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use tracing::warn;
+
+/// The longest request, in bytes.
+pub const REQUEST_MAX: usize = 4096;
+
+/// How long a request may take to come, in milliseconds.
+pub const REQUEST_TIME: u64 = 10_000;
+
+/// Connections at once; others are told so.
+pub const CONNECTIONS: usize = 16;
+
+/// The socket of the server that has its mail in `data`.
+#[must_use]
+pub fn path(data: &Path) -> PathBuf {
+    data.join("control")
+}
+
+/// Listens for those who run the server. Without it the server serves all the same, and says so in the log.
+pub(crate) fn listen(server: &Server, shared: &Arc<Shared>) {
+    let path = path(shared.store().root());
+    match Listener::unix(&path, 0o600, None) {
+        Ok(listener) => {
+            let (shared, open) = (shared.clone(), Arc::new(AtomicUsize::new(0)));
+            let options = Options::new("control", Tls::Never);
+            server
+                .listen(listener, options, move |now, _: &Peer| Control::new(&shared, &open, now));
+        }
+        Err(error) => {
+            warn!(socket = %path.display(), %error, "nobody can ask this server how it is: its control socket can't be made");
+        }
+    }
+}
+
+/// One connection.
+struct Control {
+    shared: Arc<Shared>,
+    open: Arc<AtomicUsize>,
+    step: Step,
+    deadline: Time,
+    /// Wakes the connection to begin what was just asked.
+    waker: Option<Waker>,
+}
+
+enum Step {
+    /// What came of the request.
+    Asking(Vec<u8>),
+    Answering(Job<Vec<u8>>),
+    /// The answer, and how much of it has left.
+    Telling(Vec<u8>, usize),
+    Over,
+}
+
+impl Control {
+    fn new(shared: &Arc<Shared>, open: &Arc<AtomicUsize>, now: Time) -> Self {
+        let step = if open.fetch_add(1, Ordering::Relaxed) < CONNECTIONS {
+            Step::Asking(Vec::new())
+        } else {
+            tell(&Reply::Error("too many are asking at once; try again".to_owned()))
+        };
+        let deadline = Time(now.0.saturating_add(REQUEST_TIME));
+        Self { shared: shared.clone(), open: open.clone(), step, deadline, waker: None }
+    }
+
+    fn ask(&mut self, line: Vec<u8>) {
+        let shared = self.shared.clone();
+        self.step = Step::Answering(self.shared.run(move || answer::answer(&shared, &line)));
+        // Jobs begin when they are polled.
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+fn tell(reply: &Reply) -> Step {
+    Step::Telling(reply.line(), 0)
+}
+
+impl Machine for Control {
+    fn handle_input(&mut self, _now: Time, input: &[u8]) -> usize {
+        let Step::Asking(asked) = &mut self.step else { return input.len() };
+        match input.iter().position(|&byte| byte == b'\n') {
+            Some(end) if asked.len() + end <= REQUEST_MAX => {
+                asked.extend_from_slice(input.get(..end).unwrap_or_default());
+                let line = std::mem::take(asked);
+                self.ask(line);
+            }
+            None if asked.len() + input.len() <= REQUEST_MAX => asked.extend_from_slice(input),
+            Some(_) | None => {
+                self.step =
+                    tell(&Reply::Error(format!("a request has {REQUEST_MAX} bytes at most")));
+            }
+        }
+        input.len()
+    }
+
+    fn handle_eof(&mut self, _now: Time) {
+        if matches!(self.step, Step::Asking(_)) {
+            self.step = Step::Over;
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        if now >= self.deadline && matches!(self.step, Step::Asking(_)) {
+            self.step = Step::Over;
+        }
+    }
+
+    fn handle_upgraded(&mut self, _now: Time, _peer: &Peer) {}
+
+    fn handle_shutdown(&mut self, _now: Time) {
+        if matches!(self.step, Step::Asking(_)) {
+            self.step = tell(&Reply::Error("the server is stopping".to_owned()));
+        }
+    }
+
+    /// It stands behind no door: nothing wants its place.
+    fn handle_eviction(&mut self, _now: Time) {
+        self.step = Step::Over;
+    }
+
+    fn held(&self) -> usize {
+        if let Step::Telling(answer, sent) = &self.step { answer.len() - sent } else { 0 }
+    }
+
+    fn poll_events(&mut self, _now: Time, cx: &mut Context<'_>) -> bool {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+        let Step::Answering(job) = &mut self.step else { return false };
+        let Poll::Ready(answer) = Pin::new(job).poll(cx) else { return false };
+        self.step = Step::Telling(answer, 0);
+        true
+    }
+
+    fn poll_output(&mut self, _now: Time) -> Output<'_> {
+        match &self.step {
+            Step::Asking(_) => Output::Wait { wants_input: true, deadline: Some(self.deadline) },
+            Step::Answering(_) => Output::Wait { wants_input: false, deadline: None },
+            Step::Telling(answer, sent) => match answer.get(*sent..) {
+                None | Some([]) => Output::Close,
+                Some(rest) => Output::Transmit(rest),
+            },
+            Step::Over => Output::Close,
+        }
+    }
+
+    fn transmitted(&mut self, n: usize) {
+        if let Step::Telling(_, sent) = &mut self.step {
+            *sent += n;
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
