@@ -47,12 +47,13 @@ pub enum Error {
 pub fn ask(data: &Path, command: Command, mut each: impl FnMut(Reply)) -> Result<u64, Error> {
     let stream = runtime_smol::connect_unix(&super::path(data)).map_err(|source| {
         let data = data.to_owned();
-        match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                Error::NotRunning { data }
-            }
-            io::ErrorKind::PermissionDenied => Error::Denied { data },
-            _ => Error::Silent { data, source },
+        let kind = source.kind();
+        if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+            Error::NotRunning { data }
+        } else if kind == io::ErrorKind::PermissionDenied {
+            Error::Denied { data }
+        } else {
+            Error::Silent { data, source }
         }
     })?;
     let silent = |source| Error::Silent { data: data.to_owned(), source };

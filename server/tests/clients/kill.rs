@@ -2,13 +2,14 @@
 //!
 //! This says nothing about lost power: the kernel keeps what was written. The simulated file system says that.
 
-use crate::harness::{Loft, temporary};
+use crate::harness::{Loft, configure, temporary};
 use crate::ledger::{HEADER, Ledger};
 use crate::wire::{Imap, Lmtp};
 use std::io;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// Rounds, unless `LOFT_KILLS` says how many.
 const ROUNDS: usize = 20;
@@ -19,13 +20,26 @@ const WORK: usize = 30;
 #[test]
 fn nothing_acknowledged_is_lost_doubled_or_renumbered() {
     let rounds = std::env::var("LOFT_KILLS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    kill_often(rounds, Loft::start);
+}
+
+#[test]
+fn nor_where_nothing_is_synced_before_it_is_acknowledged() {
+    kill_often(ROUNDS / 2, |dir| {
+        std::fs::write(dir.path().join("users"), "u1:{PLAIN}pw\nu2:{PLAIN}pw\n").unwrap();
+        configure(dir.path(), "[durability]\nmode = \"process-crash\"\nflags = \"deferred\"\n");
+        Loft::serve(dir)
+    });
+}
+
+fn kill_often(rounds: usize, start: impl Fn(&TempDir) -> Loft) {
     let seed = std::env::var("SEED").map_or_else(|_| random(), |seed| seed.parse().unwrap());
     eprintln!("SEED={seed}");
     let dir = temporary();
     let ledger = Ledger::default();
     let mut dice = Dice(seed);
     for round in 0..rounds {
-        let loft = Loft::start(&dir);
+        let loft = start(&dir);
         ledger.check(loft.imap);
         let delay = Duration::from_micros(dice.below(80_000));
         let (imap, lmtp) = (loft.imap, loft.lmtp);
@@ -46,7 +60,7 @@ fn nothing_acknowledged_is_lost_doubled_or_renumbered() {
             loft.kill();
         });
     }
-    let loft = Loft::start(&dir);
+    let loft = start(&dir);
     let mails = ledger.check(loft.imap);
     let acknowledged: usize =
         ["u1", "u2"].map(|name| ledger.account(name, |of| of.acknowledged.len())).iter().sum();
@@ -59,7 +73,7 @@ fn nothing_acknowledged_is_lost_doubled_or_renumbered() {
     );
     // And it still stops and starts in order.
     assert!(loft.stop().success());
-    ledger.check(Loft::start(&dir).imap);
+    ledger.check(start(&dir).imap);
 }
 
 /// Works until the server is gone: errors of the connection are what this test is about.

@@ -23,7 +23,15 @@ fn is_synced(config: &StoreConfig, op: Op) -> bool {
     match op {
         Op::Snapshot | Op::Rotate => true,
         Op::Store => config.sync_commits && !config.defer_flags,
-        _ => config.sync_commits,
+        Op::Deliver
+        | Op::DeliverLarge
+        | Op::Append
+        | Op::Expunge
+        | Op::Copy
+        | Op::Move
+        | Op::Create
+        | Op::Rename
+        | Op::Delete => config.sync_commits,
     }
 }
 
