@@ -167,6 +167,7 @@ impl Driver {
                 self.session.handle_timeout(self.now);
             }
             6 => self.session.handle_upgraded(self.now, &Peer { tls: true }),
+            7 => self.session.handle_event(self.now, Event::Evicted),
             _ => {}
         }
     }

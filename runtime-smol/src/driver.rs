@@ -10,21 +10,20 @@
 
 use crate::clock::Time;
 use crate::door::Pass;
-use crate::hello::poll_hello;
+use crate::hello::secure;
 use crate::machine::{Machine, Output, Peer};
 use crate::options::{Options, Tls};
 use crate::reactor::{GRAIN, Timer};
 use crate::runtime::Place;
 use crate::socket::Socket;
 use crate::stop::StopWatch;
-use crate::tls::{Gate, HandshakeError, describe, handshake};
+use crate::tls::{Gate, describe};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::server::TlsStream;
-use rustls::ServerConfig;
 use std::cell::RefCell;
-use std::future::{Future as _, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -59,7 +58,7 @@ pub(crate) async fn drive<M: Machine>(
     let clock = place.reactor.clock();
     let link = match &options.tls {
         Tls::Always(config) => {
-            match Box::pin(secure(socket, config, &options, &gate, &*pass)).await {
+            match Box::pin(secure(&place, socket, config, &options, &gate, &*pass)).await {
                 Ok(tls) => {
                     describe(&mut peer, &tls);
                     Link::Tls(tls)
@@ -84,7 +83,7 @@ pub(crate) async fn drive<M: Machine>(
             tracing::error!(listener = options.name, "TLS was asked for where there is none");
             return;
         };
-        match Box::pin(secure(socket, config, &options, &gate, &*driver.pass)).await {
+        match Box::pin(secure(&place, socket, config, &options, &gate, &*driver.pass)).await {
             Ok(tls) => {
                 describe(&mut peer, &tls);
                 driver.link = Link::Tls(tls);
@@ -97,39 +96,6 @@ pub(crate) async fn drive<M: Machine>(
             }
         }
     }
-}
-
-/// Waits for the client's first word, then does the handshake; each may take [`Options::handshake`], and all of it ends
-/// when the pass does.
-async fn secure(
-    socket: Socket,
-    config: &Arc<ServerConfig>,
-    options: &Options,
-    gate: &Gate,
-    pass: &dyn Pass,
-) -> Result<Box<TlsStream<Socket>>, HandshakeError> {
-    let allowed = u64::try_from(options.handshake.as_millis()).unwrap_or(u64::MAX);
-    let reactor = Arc::clone(socket.reactor());
-    let clock = reactor.clock();
-    let late = || HandshakeError::TooSlow { allowed };
-    let (mut timer, mut end) = (Timer::new(&reactor), Timer::new(&reactor));
-    let mut is_over = |cx: &mut Context<'_>| {
-        let due = |at| end.poll(cx, clock.now(), at).is_ready();
-        pass.deadline().is_some_and(due) || pass.poll_evicted(cx)
-    };
-    let deadline = Time(clock.now().0.saturating_add(allowed));
-    poll_fn(|cx| match (is_over(cx), poll_hello(&socket, cx)) {
-        (true, _) => Poll::Ready(Err(late())),
-        (false, Poll::Ready(done)) => Poll::Ready(done.map_err(HandshakeError::Failed)),
-        (false, Poll::Pending) => timer.poll(cx, clock.now(), deadline).map(|()| Err(late())),
-    })
-    .await?;
-    let mut shaking = pin!(handshake(socket, Arc::clone(config), gate, allowed));
-    poll_fn(|cx| match (is_over(cx), shaking.as_mut().poll(cx)) {
-        (true, _) => Poll::Ready(Err(late())),
-        (false, polled) => polled,
-    })
-    .await
 }
 
 /// How a connection speaks.

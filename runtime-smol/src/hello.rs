@@ -1,11 +1,22 @@
-//! Waiting for the first word of a TLS client.
+//! From a socket to TLS: waiting for the client's first word, then the handshake.
 //!
 //! Places for handshakes are few, so nobody gets one before all of his first record is here: a peer that sends it byte by
 //! byte, or never, keeps no other one waiting. Until then the bytes stay in the kernel, and cost us no memory.
 
+use crate::clock::Time;
+use crate::door::Pass;
+use crate::options::Options;
+use crate::reactor::Timer;
+use crate::runtime::Place;
 use crate::socket::Socket;
+use crate::tls::{Gate, HandshakeError, handshake};
+use futures_rustls::server::TlsStream;
+use rustls::ServerConfig;
 use std::cell::RefCell;
+use std::future::{Future as _, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// A record's header: its type, a version, and a length of two bytes (RFC 8446 §5.1).
@@ -21,9 +32,43 @@ thread_local! {
     static SEEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Waits for the client's first word, then does the handshake; each may take [`Options::handshake`], and all of it ends
+/// when the pass does, or the server.
+pub(crate) async fn secure(
+    place: &Place,
+    socket: Socket,
+    config: &Arc<ServerConfig>,
+    options: &Options,
+    gate: &Gate,
+    pass: &dyn Pass,
+) -> Result<Box<TlsStream<Socket>>, HandshakeError> {
+    let allowed = u64::try_from(options.handshake.as_millis()).unwrap_or(u64::MAX);
+    let clock = place.reactor.clock();
+    let late = || HandshakeError::TooSlow { allowed };
+    let (mut timer, mut end) = (Timer::new(&place.reactor), Timer::new(&place.reactor));
+    let mut stop = place.stop.watch();
+    let mut is_over = |cx: &mut Context<'_>| {
+        let due = |at| end.poll(cx, clock.now(), at).is_ready();
+        pass.deadline().is_some_and(due) || pass.poll_evicted(cx) || stop.poll(cx)
+    };
+    let deadline = Time(clock.now().0.saturating_add(allowed));
+    poll_fn(|cx| match (is_over(cx), poll_hello(&socket, cx)) {
+        (true, _) => Poll::Ready(Err(late())),
+        (false, Poll::Ready(done)) => Poll::Ready(done.map_err(HandshakeError::Failed)),
+        (false, Poll::Pending) => timer.poll(cx, clock.now(), deadline).map(|()| Err(late())),
+    })
+    .await?;
+    let mut shaking = pin!(handshake(socket, Arc::clone(config), gate, allowed));
+    poll_fn(|cx| match (is_over(cx), shaking.as_mut().poll(cx)) {
+        (true, _) => Poll::Ready(Err(late())),
+        (false, polled) => polled,
+    })
+    .await
+}
+
 /// Ready once the first record has come, or what has come begins none, or nothing more comes: the handshake then goes
 /// on, or fails, at once.
-pub(crate) fn poll_hello(socket: &Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+fn poll_hello(socket: &Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     SEEN.with_borrow_mut(|seen| {
         seen.resize(RECORD_MAX, 0);
         let mut before = None;

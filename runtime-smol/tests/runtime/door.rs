@@ -180,6 +180,21 @@ fn who_has_to_go_in_the_middle_of_a_handshake_goes_at_once() {
     assert!(client.line().starts_with("hello "));
 }
 
+#[test]
+fn a_stop_waits_for_no_handshake() {
+    let (config, _) = configs();
+    for hello in [&[][..], &[22, 3, 1], &[22, 3, 1, 0, 5, 1, 0, 1, 0, 3]] {
+        let place = Place::new(Tls::Always(config.clone()), 9, None, 1);
+        let mut lazy = place.connect();
+        lazy.0.get_mut().write_all(hello).unwrap();
+        place.guest(0);
+        std::thread::sleep(Duration::from_millis(50));
+        let begun = Instant::now();
+        assert_eq!(place.runtime.shut_down(Duration::from_secs(9)), 0, "tasks were cut off");
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    }
+}
+
 /// Places for handshakes are for those who have said something.
 #[test]
 fn row_26_a_hello_that_comes_byte_by_byte_keeps_nobody_waiting() {

@@ -242,9 +242,7 @@ fn whom_the_limits_trust() {
     loft.toml:27:1: warning: everybody on the internet may guess passwords without a delay, over as many connections as there are
     (it works)
     ");
-    insta::assert_snapshot!(but("message =", "trusted_networks = [\"localhost\"]\nmessage ="), @r#"
-    loft.toml:27:20: error: trusted_networks = ["localhost"]: "localhost" is no network; write 192.0.2.0/24, 2001:db8::/32 or one address
-    "#);
+    insta::assert_snapshot!(but("message =", "trusted_networks = [\"localhost\"]\nmessage ="), @r#"loft.toml:27:20: error: trusted_networks = ["localhost"]: "localhost" is no network; write 192.0.2.0/24, 2001:db8::/32 or one address"#);
 }
 
 #[test]
