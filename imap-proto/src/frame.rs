@@ -441,8 +441,7 @@ impl Framer {
         self.state = State::Line;
         self.fault = None;
         wipe(&mut self.held);
-        self.held.clear();
-        self.held.shrink_to(KEPT);
+        self.held = Vec::new();
     }
 }
 
@@ -560,5 +559,3 @@ fn split_front<'a>(rest: &mut &'a [u8], limit: u64) -> Option<&'a [u8]> {
 
 /// The longest literal's header that is valid: `~{4294967295+}`, and CRLF.
 const TAIL: usize = 32;
-/// What a session may keep between commands.
-const KEPT: usize = 512;

@@ -237,7 +237,8 @@ pub struct List {
     transactions: u64,
     modseq: ModSeq,
     uidvalidity: u32,
-    entries: BTreeMap<Guid, Entry>,
+    /// Boxed, for most accounts have few and a node of the tree has room for many.
+    entries: BTreeMap<Guid, Box<Entry>>,
     names: BTreeMap<String, Guid>,
     subscriptions: BTreeSet<String>,
     tombstones: Vec<Tombstone>,
@@ -318,24 +319,24 @@ impl List {
 
     /// The mailbox that has this exact name.
     pub fn by_name(&self, name: &str) -> Option<&Entry> {
-        self.entries.get(self.names.get(name)?)
+        self.entries.get(self.names.get(name)?).map(|entry| &**entry)
     }
 
     /// The mailbox with this GUID.
     pub fn by_guid(&self, guid: Guid) -> Option<&Entry> {
-        self.entries.get(&guid)
+        self.entries.get(&guid).map(|entry| &**entry)
     }
 
     /// All mailboxes, by the bytes of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.names.values().filter_map(|guid| self.entries.get(guid))
+        self.names.values().filter_map(|guid| self.by_guid(*guid))
     }
 
     /// The mailboxes below `name`, at any depth.
     pub fn below<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Entry> + use<'a> {
         // All names below stand together: `/` is followed by `0`.
         let range = format!("{name}/")..format!("{name}0");
-        self.names.range(range).filter_map(|(_, guid)| self.entries.get(guid))
+        self.names.range(range).filter_map(|(_, guid)| self.by_guid(*guid))
     }
 
     /// Whether there is a mailbox below `name`.

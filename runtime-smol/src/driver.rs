@@ -21,6 +21,7 @@ use futures_rustls::server::TlsStream;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -44,54 +45,72 @@ thread_local! {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn drive<M: Machine>(
+///
+/// A task is as large as all that it holds at any time; so what is only needed to begin, or for a handshake, is in
+/// futures of their own, which go when they are done.
+pub(crate) fn drive<M: Machine>(
     place: Place,
-    socket: Socket,
+    fd: OwnedFd,
+    peer: Peer,
+    options: Arc<Options>,
+    gate: Gate,
+    make: impl FnOnce(Time, &Peer) -> M,
+) -> impl Future<Output = ()> {
+    let begun = Box::pin(begin(place, fd, peer, options, gate, make));
+    async move {
+        let Some(mut driver) = begun.await else { return };
+        loop {
+            match poll_fn(|cx| driver.poll(cx)).await {
+                End::Broken => return,
+                End::Closed => return Box::pin(driver.close()).await,
+                End::Upgrade => {}
+            }
+            driver = match Box::pin(driver.upgrade()).await {
+                Some(driver) => driver,
+                None => return,
+            };
+        }
+    }
+}
+
+/// Does what comes before the machine: with [`Tls::Always`] the handshake.
+async fn begin<M: Machine>(
+    place: Place,
+    fd: OwnedFd,
     mut peer: Peer,
     options: Arc<Options>,
     gate: Gate,
     make: impl FnOnce(Time, &Peer) -> M,
-) {
-    let clock = place.reactor.clock();
-    let allowed = u64::try_from(options.handshake.as_millis()).unwrap_or(u64::MAX);
+) -> Option<Box<Driver<M>>> {
+    let socket = match Socket::new(&place.reactor, fd) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::warn!(listener = options.name, %error, "can't serve");
+            return None;
+        }
+    };
     let link = match &options.tls {
-        Tls::Always(config) => match handshake(socket, Arc::clone(config), &gate, allowed).await {
-            Ok(tls) => {
-                describe(&mut peer, &tls);
-                Link::Tls(tls)
+        Tls::Always(config) => {
+            match handshake(socket, Arc::clone(config), &gate, options.handshake_millis()).await {
+                Ok(tls) => {
+                    describe(&mut peer, &tls);
+                    Link::Tls(tls)
+                }
+                Err(error) => {
+                    tracing::debug!(listener = options.name, addr = ?peer.addr, %error, "no TLS");
+                    return None;
+                }
             }
-            Err(error) => {
-                tracing::debug!(listener = options.name, addr = ?peer.addr, %error, "no TLS");
-                return;
-            }
-        },
+        }
         Tls::Never | Tls::OnRequest(_) => Link::Plain(socket),
     };
-    let machine = make(clock.now(), &peer);
-    let mut driver = Driver::new(&place, link, machine, Arc::clone(&options));
-    loop {
-        match poll_fn(|cx| driver.poll(cx)).await {
-            End::Broken => return,
-            End::Closed => return driver.close().await,
-            End::Upgrade => {}
-        }
-        let (Tls::OnRequest(config), Link::Plain(socket)) = (&options.tls, driver.link) else {
-            tracing::error!(listener = options.name, "TLS was asked for where there is none");
-            return;
-        };
-        match handshake(socket, Arc::clone(config), &gate, allowed).await {
-            Ok(tls) => {
-                describe(&mut peer, &tls);
-                driver.link = Link::Tls(tls);
-                driver.machine.handle_upgraded(clock.now(), &peer);
-            }
-            Err(error) => {
-                tracing::debug!(listener = options.name, addr = ?peer.addr, %error, "no TLS");
-                driver.machine.handle_eof(clock.now());
-                return;
-            }
-        }
-    }
+    let machine = make(place.reactor.clock().now(), &peer);
+    // What a later handshake needs.
+    let upgrade = match (&options.tls, &link) {
+        (Tls::OnRequest(_), Link::Plain(_)) => Some(Box::new((peer, gate))),
+        _ => None,
+    };
+    Some(Box::new(Driver::new(place, link, machine, options, upgrade)))
 }
 
 /// How a connection speaks.
@@ -169,6 +188,8 @@ struct Driver<M> {
     machine: M,
     options: Arc<Options>,
     place: Place,
+    /// The peer as it is without TLS, and the line for handshakes; until one was done.
+    upgrade: Option<Box<(Peer, Gate)>>,
     stop: StopWatch,
     told_to_stop: bool,
     timer: Timer,
@@ -189,23 +210,57 @@ struct Driver<M> {
 }
 
 impl<M: Machine> Driver<M> {
-    fn new(place: &Place, link: Link, machine: M, options: Arc<Options>) -> Self {
+    fn new(
+        place: Place,
+        link: Link,
+        machine: M,
+        options: Arc<Options>,
+        upgrade: Option<Box<(Peer, Gate)>>,
+    ) -> Self {
         Self {
             link,
             machine,
             options,
-            place: place.clone(),
+            upgrade,
             stop: place.stop.watch(),
             told_to_stop: false,
             timer: Timer::new(&place.reactor),
             deadline: None,
             told_time: place.reactor.clock().now(),
+            place,
             stalled: None,
             unsent: Vec::new(),
             rest: Vec::new(),
             bulk: false,
             ended: false,
             told_of_end: false,
+        }
+    }
+
+    /// Does the handshake that the machine asked for; `None` ends the connection.
+    async fn upgrade(mut self: Box<Self>) -> Option<Box<Self>> {
+        let clock = self.place.reactor.clock();
+        let upgrade = self.upgrade.take();
+        let (Tls::OnRequest(config), Link::Plain(socket), Some(upgrade)) =
+            (&self.options.tls, self.link, upgrade)
+        else {
+            tracing::error!(listener = self.options.name, "TLS was asked for where there is none");
+            return None;
+        };
+        let (mut peer, gate) = *upgrade;
+        let allowed = self.options.handshake_millis();
+        match handshake(socket, Arc::clone(config), &gate, allowed).await {
+            Ok(tls) => {
+                describe(&mut peer, &tls);
+                self.link = Link::Tls(tls);
+                self.machine.handle_upgraded(clock.now(), &peer);
+                Some(self)
+            }
+            Err(error) => {
+                tracing::debug!(listener = self.options.name, addr = ?peer.addr, %error, "no TLS");
+                self.machine.handle_eof(clock.now());
+                None
+            }
         }
     }
 
@@ -442,7 +497,7 @@ impl<M: Machine> Driver<M> {
     // --- the end
 
     /// Ends the connection so that the peer gets the last reply.
-    async fn close(mut self) {
+    async fn close(mut self: Box<Self>) {
         let clock = self.place.reactor.clock();
         let deadline = Time(clock.now().0.saturating_add(LINGER_TIME));
         if let Link::Tls(tls) = &mut self.link {

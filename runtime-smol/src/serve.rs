@@ -6,10 +6,8 @@ use crate::listener::{Accepting, Listener, is_shortage};
 use crate::machine::{Machine, Peer};
 use crate::options::Options;
 use crate::runtime::{Place, Runtime, sleep_until};
-use crate::socket::Socket;
 use crate::tls::Gate;
 use std::future::poll_fn;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::Poll;
@@ -88,14 +86,8 @@ impl Server {
         F: Fn(Time, &Peer) -> M + Send + Sync + 'static,
     {
         let (options, make, gate) = (Arc::clone(options), Arc::clone(make), self.gate.clone());
-        self.runtime.spawn_at(move |place| async move {
-            let socket: io::Result<Socket> = Socket::new(&place.reactor, fd);
-            match socket {
-                Ok(socket) => {
-                    drive(place, socket, peer, options, gate, |now, peer| make(now, peer)).await;
-                }
-                Err(error) => tracing::warn!(listener = options.name, %error, "can't serve"),
-            }
+        self.runtime.spawn_at(move |place| {
+            drive(place, fd, peer, options, gate, move |now, peer| make(now, peer))
         });
     }
 }

@@ -118,7 +118,7 @@ impl List {
             metadata: BTreeMap::new(),
         };
         self.names.insert(name.to_owned(), guid);
-        self.entries.insert(guid, entry);
+        self.entries.insert(guid, Box::new(entry));
         Outcome::Created { uidvalidity: self.uidvalidity }
     }
 
@@ -127,7 +127,7 @@ impl List {
         self.names.remove(&entry.name);
         let (name, uidvalidity) = (entry.name.clone(), entry.uidvalidity);
         self.tombstones.push(Tombstone { guid, name, renamed_to: None, uidvalidity, modseq, time });
-        Outcome::Deleted(Box::new(entry))
+        Outcome::Deleted(entry)
     }
 
     fn rename(&mut self, from: &str, to: &str, time: i64, modseq: ModSeq) -> Outcome {

@@ -126,7 +126,7 @@ impl List {
                     allowed,
                 });
             }
-            self.entries.insert(entry.guid, entry);
+            self.entries.insert(entry.guid, Box::new(entry));
         }
         for _ in 0..reader.count("subscriptions", 1)? {
             let at = reader.at();

@@ -71,6 +71,7 @@ fn spawn(loft: &Path, data: &Path, accounts: usize) -> Result<(Child, [SocketAdd
         .arg(data)
         .env("LOFT_LOG", "warn")
         .stdin(Stdio::null())
+        .stderr(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| format!("can't start {}: {error}", loft.display()))?;

@@ -51,7 +51,7 @@ pub struct Account {
 pub(crate) struct State {
     pub(crate) list: List,
     pub(crate) map: Map,
-    pub(crate) mailboxes: BTreeMap<Guid, Mbox>,
+    pub(crate) mailboxes: BTreeMap<Guid, Box<Mbox>>,
     /// The container that small messages go to.
     pub(crate) container: Option<Container>,
     /// The last change of the list.
@@ -76,7 +76,7 @@ pub(crate) struct Container {
 pub(crate) struct Logs {
     pub(crate) list: LogFile,
     pub(crate) map: LogFile,
-    pub(crate) mailboxes: BTreeMap<Guid, LogFile>,
+    pub(crate) mailboxes: BTreeMap<Guid, Box<LogFile>>,
 }
 
 /// A message whose container has not been written yet.
@@ -229,10 +229,10 @@ impl Account {
         if !state.mailboxes.contains_key(&guid) {
             let entry = state.list.by_guid(guid).ok_or(StoreError::NoMailbox)?;
             let (mailbox, log) = Mbox::load(files, &self.home.dir, entry)?;
-            self.logs().mailboxes.insert(guid, log);
-            state.mailboxes.insert(guid, mailbox);
+            self.logs().mailboxes.insert(guid, Box::new(log));
+            state.mailboxes.insert(guid, Box::new(mailbox));
         }
-        state.mailboxes.get_mut(&guid).ok_or(StoreError::NoMailbox)
+        state.mailboxes.get_mut(&guid).map(|mbox| &mut **mbox).ok_or(StoreError::NoMailbox)
     }
 }
 

@@ -211,7 +211,8 @@ impl Store {
         for account in self.loaded_accounts() {
             let mut logs = account.logs();
             let Logs { list, map, mailboxes } = &mut *logs;
-            [list, map].into_iter().chain(mailboxes.values_mut()).for_each(&mut each);
+            let mailboxes = mailboxes.values_mut().map(|log| &mut **log);
+            [list, map].into_iter().chain(mailboxes).for_each(&mut each);
         }
     }
 
@@ -448,7 +449,7 @@ impl Logs {
         match name {
             LogName::List => Some(&mut self.list),
             LogName::Map => Some(&mut self.map),
-            LogName::Mailbox(guid) => self.mailboxes.get_mut(&guid),
+            LogName::Mailbox(guid) => self.mailboxes.get_mut(&guid).map(|log| &mut **log),
         }
     }
 }

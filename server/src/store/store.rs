@@ -200,6 +200,10 @@ impl Store {
         }
         change.list(account, &mut state, subscriptions)?;
         self.submit_list(change, &mut state);
+        // The others are loaded when somebody wants them; most accounts never see mail in them.
+        let inbox = state.list.by_name("INBOX").map(|entry| entry.guid);
+        state.mailboxes.retain(|guid, _| Some(*guid) == inbox);
+        account.logs().mailboxes.retain(|guid, _| Some(*guid) == inbox);
         Ok(())
     }
 
