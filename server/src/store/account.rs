@@ -16,9 +16,9 @@ use dbox_format::map::{self, Map};
 use dbox_format::{Seed, paths};
 use index_format::list::{self, List};
 use index_format::log::Kind;
-use index_format::{Guid, snapshot};
+use index_format::{Few, Guid, snapshot};
 use runtime_smol::fs;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,7 +51,7 @@ pub struct Account {
 pub(crate) struct State {
     pub(crate) list: List,
     pub(crate) map: Map,
-    pub(crate) mailboxes: BTreeMap<Guid, Box<Mbox>>,
+    pub(crate) mailboxes: Few<Guid, Box<Mbox>>,
     /// The container that small messages go to.
     pub(crate) container: Option<Container>,
     /// The last change of the list.
@@ -76,7 +76,7 @@ pub(crate) struct Container {
 pub(crate) struct Logs {
     pub(crate) list: LogFile,
     pub(crate) map: LogFile,
-    pub(crate) mailboxes: BTreeMap<Guid, Box<LogFile>>,
+    pub(crate) mailboxes: Few<Guid, Box<LogFile>>,
 }
 
 /// A message whose container has not been written yet.
@@ -122,14 +122,14 @@ impl Account {
         let state = State {
             list,
             map,
-            mailboxes: BTreeMap::new(),
+            mailboxes: Few::new(),
             container,
             list_position: 0,
             position: 0,
             dirty: BTreeSet::new(),
             cache_sweep: None,
         };
-        let logs = Logs { list: list_log, map: map_log, mailboxes: BTreeMap::new() };
+        let logs = Logs { list: list_log, map: map_log, mailboxes: Few::new() };
         static HOMES: AtomicU64 = AtomicU64::new(1);
         let id = HOMES.fetch_add(1, Ordering::Relaxed);
         let account = Self {
