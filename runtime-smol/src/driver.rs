@@ -458,7 +458,7 @@ impl<M: Machine> Driver<M> {
             self.end_of_input(now);
             return Ok(true);
         }
-        if self.ended || self.rest.len() >= self.options.read_ahead {
+        if self.ended || self.rest.len() >= self.options.read_ahead.min(self.machine.read_most()) {
             // Nothing to read, but a connection that breaks is still to be seen.
             return match self.link.socket().poll_broken(cx) {
                 Poll::Ready(()) => Err(io::ErrorKind::ConnectionReset.into()),
@@ -471,8 +471,9 @@ impl<M: Machine> Driver<M> {
     fn read(&mut self, now: Time, cx: &mut Context<'_>, wants: bool) -> io::Result<bool> {
         INPUT.with_borrow_mut(|buffer| {
             buffer.resize(buffer.len().max(self.options.read_max), 0);
-            let ahead = self.options.read_ahead.saturating_sub(self.rest.len());
-            let room = if self.bulk && wants { self.options.read_max } else { ahead };
+            let most = self.machine.read_most();
+            let ahead = self.options.read_ahead.min(most).saturating_sub(self.rest.len());
+            let room = if self.bulk && wants { self.options.read_max.min(most) } else { ahead };
             let room = buffer.get_mut(..room).unwrap_or_default();
             let n = match self.link.poll_read(cx, room)? {
                 Poll::Ready(0) => {

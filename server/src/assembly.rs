@@ -185,7 +185,7 @@ fn is_welcome(trusted: &[Network], peer: &Peer) -> bool {
     trusted.is_empty() || peer.loopback || peer.addr.is_some_and(|addr| within(addr.ip()))
 }
 
-/// A peer that has not logged in must not make the server hold more than 16 KiB of its input.
+/// Sessions take most of what they are offered; what one is not ready for stays small.
 fn imap_options(name: &'static str, tls: Tls) -> Options {
     Options { read_max: 16 << 10, ..Options::new(name, tls) }
 }

@@ -49,9 +49,9 @@ impl Guest {
 
     /// Gets stuck in a handshake.
     fn shake(self, from: SocketAddr, to: SocketAddr) -> Result<Open> {
-        let large = matches!(self, Self::LargeHello);
-        let alpn =
-            (0..if large { 240 } else { 1 }).map(|_| vec![b'x'; if large { 248 } else { 4 }]);
+        let filler = if matches!(self, Self::LargeHello) { 240 } else { 0 };
+        let alpn = std::iter::once(b"imap".to_vec());
+        let alpn = alpn.chain(std::iter::repeat_n(vec![b'x'; 248], filler));
         let mut client = tls_client(alpn.collect())?;
         let mut hello = Vec::new();
         client.write_tls(&mut hello)?;

@@ -24,6 +24,10 @@ use tracing::{debug, error, info, warn};
 /// How much of a stored body is held at a time, in bytes.
 const STEP: u64 = 64 << 10;
 
+/// Bytes read at once from who has not logged in: with the longest command and the connection itself it is less than
+/// 16 KiB.
+const GUEST_READ: usize = 2 << 10;
+
 /// One IMAP connection.
 pub(super) struct Imap {
     shared: Arc<Shared>,
@@ -362,6 +366,10 @@ impl Machine for Imap {
             rest = left;
         }
         input.len() - rest.len()
+    }
+
+    fn read_most(&self) -> usize {
+        if self.session.is_guest() { GUEST_READ } else { usize::MAX }
     }
 
     fn handle_eof(&mut self, now: Time) {
