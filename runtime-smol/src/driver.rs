@@ -127,16 +127,24 @@ impl Link {
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(socket) => socket.poll_recv(cx, buf),
-            Self::Tls(tls) => match Pin::new(tls).poll_read(cx, buf) {
-                // Many end without saying so in TLS. A command cut off is not carried out in any case.
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    Poll::Ready(Ok(0))
-                }
-                read @ (Poll::Ready(_) | Poll::Pending) => read,
-            },
+    /// Reads; an `eager` TLS may read more than it gives, and keep it.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        eager: bool,
+    ) -> Poll<io::Result<usize>> {
+        let tls = match self {
+            Self::Plain(socket) => return socket.poll_recv(cx, buf),
+            Self::Tls(tls) => tls,
+        };
+        tls.get_mut().0.set_eager(eager);
+        match Pin::new(tls).poll_read(cx, buf) {
+            // Many end without saying so in TLS. A command cut off is not carried out in any case.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Poll::Ready(Ok(0))
+            }
+            read @ (Poll::Ready(_) | Poll::Pending) => read,
         }
     }
 
@@ -475,7 +483,7 @@ impl<M: Machine> Driver<M> {
             let ahead = self.options.read_ahead.min(most).saturating_sub(self.rest.len());
             let room = if self.bulk && wants { self.options.read_max.min(most) } else { ahead };
             let room = buffer.get_mut(..room).unwrap_or_default();
-            let n = match self.link.poll_read(cx, room)? {
+            let n = match self.link.poll_read(cx, room, most == usize::MAX)? {
                 Poll::Ready(0) => {
                     self.ended = true;
                     return Ok(true);

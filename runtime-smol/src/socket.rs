@@ -26,6 +26,8 @@ pub(crate) struct Socket {
     taken: usize,
     /// The last read for TLS filled all the room it had.
     bulk: bool,
+    /// Much may be read at once and kept for TLS.
+    eager: bool,
     /// Bytes that TLS may still read; `None` for any number.
     allowance: Option<usize>,
 }
@@ -33,7 +35,7 @@ pub(crate) struct Socket {
 impl Socket {
     pub(crate) fn new(reactor: &Arc<Reactor>, fd: OwnedFd) -> io::Result<Self> {
         let fd = Registered::new(reactor, fd)?;
-        Ok(Self { fd, ahead: Vec::new(), taken: 0, bulk: false, allowance: None })
+        Ok(Self { fd, ahead: Vec::new(), taken: 0, bulk: false, eager: true, allowance: None })
     }
 
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {
@@ -43,6 +45,11 @@ impl Socket {
     /// Lets TLS read so many bytes from now on, or any number. With a bound nothing is read ahead.
     pub(crate) fn allow(&mut self, allowance: Option<usize>) {
         self.allowance = allowance;
+    }
+
+    /// Whether more than TLS asks for may be read at once.
+    pub(crate) fn set_eager(&mut self, eager: bool) {
+        self.eager = eager;
     }
 
     pub(crate) fn poll_broken(&self, cx: &Context<'_>) -> Poll<()> {
@@ -107,7 +114,7 @@ impl AsyncRead for Socket {
             self.allowance = Some(left - n);
             return Poll::Ready(Ok(n));
         }
-        if !self.bulk {
+        if !(self.bulk && self.eager) {
             let n = ready!(self.poll_recv(cx, buf))?;
             self.bulk = n == buf.len();
             return Poll::Ready(Ok(n));

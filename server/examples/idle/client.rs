@@ -52,6 +52,12 @@ impl Client {
         }
     }
 
+    /// Waits until it is told how many messages there are.
+    pub(crate) fn news(&mut self) -> Result<()> {
+        while !self.line()?.ends_with(" EXISTS") {}
+        Ok(())
+    }
+
     /// Begins IDLE.
     pub(crate) fn idle(&mut self) -> Result<()> {
         self.send(b"t IDLE\r\n")?;
@@ -68,6 +74,45 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Sends this again and again, until the server takes nothing any more.
+    pub(crate) fn flood(&mut self, bytes: &[u8]) -> Result<()> {
+        self.tcp().set_nonblocking(true)?;
+        let mut refusals = 0;
+        while refusals < 5 {
+            let written = match &mut self.stream {
+                Stream::Plain(tcp) => tcp.write(bytes),
+                Stream::Tls(tls) => tls.write(bytes),
+            };
+            match written {
+                Ok(_) => refusals = 0,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    refusals += 1;
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one record of TLS but for its last byte.
+    pub(crate) fn send_cut(&mut self, bytes: &[u8]) -> Result<()> {
+        let Stream::Tls(tls) = &mut self.stream else { return Err("not over TLS".into()) };
+        tls.conn.writer().write_all(bytes)?;
+        let mut record = Vec::new();
+        tls.conn.write_tls(&mut record)?;
+        record.pop();
+        Ok(tls.sock.write_all(&record)?)
+    }
+
+    /// The bare connection, which stays open; what the client knew of it goes.
+    pub(crate) fn into_tcp(self) -> TcpStream {
+        match self.stream {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => tls.sock,
+        }
     }
 
     fn line(&mut self) -> Result<String> {

@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 /// What a connection sends before it falls silent.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Guest {
     /// Nothing: it has read the greeting.
     Greeted,
@@ -15,41 +15,80 @@ pub(crate) enum Guest {
     HalfLine,
     /// Brackets that are never closed.
     Brackets,
+    /// The same of the other kind.
+    Squares,
+    /// Literals, and half a line behind them.
+    Literals,
     /// A literal but for its last byte.
-    Literal,
+    HalfLiteral,
     /// AUTHENTICATE, and half of what belongs to it.
     Authenticate,
+    /// Commands that fail, and half of one more.
+    Errors,
+    /// Commands without end, whose replies it does not read.
+    Deaf,
+    /// In TLS: half a line, then a record as large as one may be, but for its last byte.
+    HalfRecord,
     /// Half a ClientHello.
     HalfHello,
     /// A ClientHello of 60,000 bytes in records of 100 bytes, without its last.
     LargeHello,
+    /// The same of 13,000 bytes, as much as is taken.
+    MediumHello,
     /// A ClientHello; what the server says is never answered.
     Hello,
 }
 
 impl Guest {
-    pub(crate) fn connect(self, from: SocketAddr, to: SocketAddr, tls: bool) -> Result<Open> {
-        let text = match self {
-            Self::Greeted => String::new(),
-            Self::HalfLine => format!("a LOGIN {}", "x".repeat(8000)),
-            Self::Brackets => format!("a NOOP {}", "(".repeat(4000)),
-            Self::Literal => format!(
-                "a LOGIN {{4000+}}\r\n{} {{4000+}}\r\n{}",
-                "x".repeat(4000),
-                "y".repeat(3999)
-            ),
-            Self::Authenticate => format!("a AUTHENTICATE PLAIN\r\n{}", "QUFB".repeat(2000)),
-            Self::HalfHello | Self::LargeHello | Self::Hello => return self.shake(from, to),
-        };
+    /// Whether it is one of those that get stuck in the handshake.
+    pub(crate) fn is_in_handshake(self) -> bool {
+        matches!(self, Self::HalfHello | Self::LargeHello | Self::MediumHello | Self::Hello)
+    }
+
+    pub(crate) fn connect(self, from: SocketAddr, to: SocketAddr, tls: bool) -> Result<TcpStream> {
+        if self.is_in_handshake() {
+            return self.shake(from, to);
+        }
         let mut client = Client::connect(from, to, tls)?;
         client.greeting()?;
-        client.send(text.as_bytes())?;
-        Ok(Open::Imap(client))
+        client.send(&self.text())?;
+        if self == Self::HalfRecord && tls {
+            client.send_cut(&vec![b'x'; 16 << 10])?;
+        }
+        if self == Self::Deaf {
+            client.flood(&self.text())?;
+        }
+        Ok(client.into_tcp())
+    }
+
+    fn text(self) -> Vec<u8> {
+        let literal = |of: &str, size| format!("{{4000+}}\r\n{}", of.repeat(size));
+        let (whole, half) = (literal("y", 4000), literal("y", 3999));
+        let text = match self {
+            Self::HalfLine | Self::HalfRecord => format!("a LOGIN {}", "x".repeat(8000)),
+            Self::Brackets => format!("a NOOP {}", "(".repeat(4000)),
+            Self::Squares => format!("a NOOP {}", "[{<".repeat(1300)),
+            Self::Literals => format!("a LOGIN {whole} {whole} {}", "x".repeat(5000)),
+            Self::HalfLiteral => format!("a LOGIN {whole} {half}"),
+            Self::Authenticate => format!("a AUTHENTICATE PLAIN\r\n{}", "QUFB".repeat(2000)),
+            Self::Errors => "a b c d\r\n".repeat(5) + "a LOGIN " + &"x".repeat(4000),
+            Self::Deaf => "a NOOP\r\n".repeat(2000),
+            Self::Greeted
+            | Self::HalfHello
+            | Self::LargeHello
+            | Self::MediumHello
+            | Self::Hello => String::new(),
+        };
+        text.into_bytes()
     }
 
     /// Gets stuck in a handshake.
-    fn shake(self, from: SocketAddr, to: SocketAddr) -> Result<Open> {
-        let filler = if matches!(self, Self::LargeHello) { 240 } else { 0 };
+    fn shake(self, from: SocketAddr, to: SocketAddr) -> Result<TcpStream> {
+        let filler = match self {
+            Self::LargeHello => 240,
+            Self::MediumHello => 48,
+            _ => 0,
+        };
         let alpn = std::iter::once(b"imap".to_vec());
         let alpn = alpn.chain(std::iter::repeat_n(vec![b'x'; 248], filler));
         let mut client = tls_client(alpn.collect())?;
@@ -57,23 +96,17 @@ impl Guest {
         client.write_tls(&mut hello)?;
         let hello = match self {
             Self::HalfHello => hello.get(..hello.len() / 2).unwrap_or_default().to_vec(),
-            Self::LargeHello => fragments(&hello, 100),
+            Self::LargeHello | Self::MediumHello => fragments(&hello, 100),
             _ => hello,
         };
         let mut tcp = tcp(from, to)?;
-        tcp.write_all(&hello)?;
+        // The server may have had enough before it has all.
+        let _enough = tcp.write_all(&hello);
         if matches!(self, Self::Hello) {
             let _begun = tcp.read(&mut [0; 16])?;
         }
-        Ok(Open::Tcp(tcp))
+        Ok(tcp)
     }
-}
-
-/// A connection that is kept open.
-#[allow(dead_code, reason = "it is only held")]
-pub(crate) enum Open {
-    Imap(Client),
-    Tcp(TcpStream),
 }
 
 /// The same handshake message in records of `size` bytes, without the last of them.
