@@ -25,6 +25,7 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Rounds in one poll, after which other tasks have their turn. A round moves at most 64 KiB each way.
 const ROUNDS: usize = 16;
@@ -37,6 +38,10 @@ const LINGER_BYTES: usize = 1024 * 1024;
 
 /// And for so long, in milliseconds.
 const LINGER_TIME: u64 = 2000;
+
+/// How long a peer whose machine reads little for it may take none of what is sent: no answer that it gets fills a
+/// socket's buffer.
+const STRANGER_STALL: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// What is read into, and what output is gathered in. They belong to the thread.
@@ -326,7 +331,9 @@ impl<M: Machine> Driver<M> {
     }
 
     fn check_time(&mut self, now: Time, cx: &mut Context<'_>) -> io::Result<Step> {
-        let stall = self.stalled.map(|since| since.after(self.options.stall));
+        let stranger = self.machine.read_most() < usize::MAX;
+        let patience = if stranger { STRANGER_STALL } else { self.options.stall };
+        let stall = self.stalled.map(|since| since.after(patience.min(self.options.stall)));
         if stall.is_some_and(|at| at <= now) {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing"));
         }

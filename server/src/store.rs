@@ -16,6 +16,7 @@ mod delivery;
 mod error;
 mod feed;
 mod files;
+mod idle;
 mod imap;
 mod journal;
 mod logfile;

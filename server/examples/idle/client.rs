@@ -53,6 +53,7 @@ impl Client {
     }
 
     /// Waits until it is told how many messages there are.
+    #[allow(dead_code, reason = "the tests that share this file do")]
     pub(crate) fn news(&mut self) -> Result<()> {
         while !self.line()?.ends_with(" EXISTS") {}
         Ok(())

@@ -206,7 +206,7 @@ impl Imap {
             return Some(no(Code::AuthenticationFailed, "Wrong user name or password"));
         };
         match self.shared.account(name) {
-            Load::Now(account) => Some(self.log_in(account)),
+            Load::Now(account) => Some(self.log_in(Ok(account))),
             Load::Later(job) => {
                 self.begin(Work::Login { ticket, job });
                 None

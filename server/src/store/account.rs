@@ -43,6 +43,8 @@ pub struct Account {
     logs: Mutex<Logs>,
     pending: Mutex<HashMap<u32, Pending>>,
     dead: AtomicBool,
+    /// Somebody has asked for it lately: it is not to leave memory yet.
+    used: AtomicBool,
     /// Changes queued and not yet written to the account's files.
     unapplied: AtomicU64,
 }
@@ -140,6 +142,7 @@ impl Account {
             logs: Mutex::new(logs),
             pending: Mutex::default(),
             dead: AtomicBool::new(false),
+            used: AtomicBool::new(true),
             unapplied: AtomicU64::new(0),
         };
         Ok((account, known))
@@ -204,6 +207,16 @@ impl Account {
         self.dead.load(Ordering::Acquire)
     }
 
+    /// Somebody asks for it.
+    pub(crate) fn note_used(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked for it since this was last asked.
+    pub(crate) fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
     /// Counts a change that was queued.
     pub(crate) fn queued(&self) {
         self.unapplied.fetch_add(1, Ordering::AcqRel);
@@ -232,7 +245,9 @@ impl Account {
             self.logs().mailboxes.insert(guid, Box::new(log));
             state.mailboxes.insert(guid, Box::new(mailbox));
         }
-        state.mailboxes.get_mut(&guid).map(|mbox| &mut **mbox).ok_or(StoreError::NoMailbox)
+        let mbox = state.mailboxes.get_mut(&guid).ok_or(StoreError::NoMailbox)?;
+        mbox.used = true;
+        Ok(mbox)
     }
 }
 

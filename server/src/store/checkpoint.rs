@@ -86,8 +86,13 @@ impl Store {
 
     /// The thread that keeps house.
     pub(crate) fn keep_house(self: &Arc<Self>, clock: &Clock) {
-        let mut last = clock.now();
+        let (mut last, mut let_go) = (clock.now(), clock.now());
         while self.due.wait() {
+            if clock.now().0.saturating_sub(let_go.0) >= self.config.idle_ms {
+                let gone = self.let_go();
+                tracing::debug!(gone.accounts, gone.mailboxes, "left memory");
+                let_go = clock.now();
+            }
             self.cache.forget_idle(clock.now().0);
             self.measure_space();
             self.resume();

@@ -298,6 +298,15 @@ impl LogFile {
         self.durable = self.marked.take();
     }
 
+    /// Whether all of it was durable at the last checkpoint.
+    pub(crate) fn is_durable(&self) -> bool {
+        match (&self.current, self.durable.as_deref()) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(current), Some((_, end))) => current.end == *end,
+        }
+    }
+
     /// Goes back to what is durable: the log goes on from there in its next file.
     pub(crate) fn rewind(&mut self) {
         self.current = self.durable.as_deref().map(|(header, end)| Current {

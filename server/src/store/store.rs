@@ -57,7 +57,14 @@ pub struct Store {
 
 /// Where an account is, or will be once somebody has loaded it.
 #[derive(Default)]
-struct Slot(Mutex<Option<Arc<Account>>>);
+pub(crate) struct Slot(Mutex<Option<Arc<Account>>>);
+
+impl Slot {
+    /// What is in it, for the only one who has it.
+    pub(crate) fn get_mut(&mut self) -> Option<&mut Arc<Account>> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
+    }
+}
 
 /// What the commit thread works with.
 pub(crate) struct Writer {
@@ -164,6 +171,7 @@ impl Store {
         let mut loaded = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(account) = &*loaded {
             if !account.is_dead() {
+                account.note_used();
                 return Ok(account.clone());
             }
             // What is durable of the dead one must be in its files before they are read again.
@@ -180,6 +188,15 @@ impl Store {
         self.load_recovered(&account)?;
         *loaded = Some(account.clone());
         Ok(account)
+    }
+
+    /// The account `name`, if it is in memory: without waiting for a disk.
+    pub fn account_in_memory(&self, name: &str) -> Option<Arc<Account>> {
+        let slot = self.slots().get(name)?.clone();
+        // One that is being loaded just now is waited for where waiting does no harm.
+        let account = slot.0.try_lock().ok()?.clone()?;
+        account.note_used();
+        (!account.is_dead()).then_some(account)
     }
 
     fn make_first_mailboxes(&self, account: &Arc<Account>) -> Result<(), StoreError> {
@@ -244,7 +261,7 @@ impl Store {
         slots.iter().filter_map(|slot| slot.0.try_lock().ok()?.clone()).collect()
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
+    pub(crate) fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -8,6 +8,7 @@ mod cache;
 mod crashes;
 mod damage;
 mod faults;
+mod idle;
 mod modseq;
 mod reads;
 mod refusals;
