@@ -90,7 +90,7 @@ impl<K: Ord, V> Few<K, V> {
     }
 
     /// The pairs whose keys are `least` or behind it.
-    pub(crate) fn from_key<Q: Ord + ?Sized>(
+    pub(crate) fn starting_at<Q: Ord + ?Sized>(
         &self,
         least: &Q,
     ) -> impl Iterator<Item = (&K, &V)> + use<'_, K, V, Q>
@@ -148,7 +148,7 @@ mod tests {
                     None => prop_assert_eq!(few.remove(&key), map.remove(&key)),
                 }
                 prop_assert!(few.iter().eq(map.iter()) && few.len() == map.len());
-                prop_assert!(few.from_key(&key).eq(map.range(key..)));
+                prop_assert!(few.starting_at(&key).eq(map.range(key..)));
                 prop_assert_eq!(few.get(&key), map.get(&key));
             }
             few.retain(|key, _| key % 2 == 0);

@@ -336,7 +336,7 @@ impl List {
         // All names below stand together: `/` is followed by `0`.
         let (first, behind) = (format!("{name}/"), format!("{name}0"));
         self.names
-            .from_key(&*first)
+            .starting_at(&*first)
             .take_while(move |(name, _)| ***name < *behind)
             .filter_map(|(_, guid)| self.by_guid(*guid))
     }

@@ -84,21 +84,23 @@ impl Guest {
 
     /// Gets stuck in a handshake.
     fn shake(self, from: SocketAddr, to: SocketAddr) -> Result<TcpStream> {
-        let filler = match self {
-            Self::LargeHello => 240,
-            Self::MediumHello => 48,
-            _ => 0,
+        let filler = if self == Self::LargeHello {
+            240
+        } else if self == Self::MediumHello {
+            48
+        } else {
+            0
         };
         let alpn = std::iter::once(b"imap".to_vec());
         let alpn = alpn.chain(std::iter::repeat_n(vec![b'x'; 248], filler));
         let mut client = tls_client(alpn.collect())?;
         let mut hello = Vec::new();
         client.write_tls(&mut hello)?;
-        let hello = match self {
-            Self::HalfHello => hello.get(..hello.len() / 2).unwrap_or_default().to_vec(),
-            Self::LargeHello | Self::MediumHello => fragments(&hello, 100),
-            _ => hello,
-        };
+        if self == Self::HalfHello {
+            hello.truncate(hello.len() / 2);
+        } else if filler > 0 {
+            hello = fragments(&hello, 100);
+        }
         let mut tcp = tcp(from, to)?;
         // The server may have had enough before it has all.
         let _enough = tcp.write_all(&hello);

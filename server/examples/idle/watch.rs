@@ -36,7 +36,8 @@ impl Watch {
     pub(crate) fn deliver_to_own(&mut self, lmtp: SocketAddr, count: usize) -> Result<Latencies> {
         let accounts = self.clients.len();
         // A stride that is prime to the number takes them all, and not in the order they were opened.
-        let step = [7919, 7907, 1].into_iter().find(|step| accounts % step != 0).unwrap_or(1);
+        let step =
+            [7919, 7907, 1].into_iter().find(|step| !accounts.is_multiple_of(*step)).unwrap_or(1);
         let to = move |index: usize| index * step % accounts;
         let sender = std::thread::spawn(move || -> Result<Vec<Instant>> {
             let mut lmtp = Lmtp::connect(lmtp)?;

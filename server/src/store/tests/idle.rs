@@ -10,10 +10,8 @@ use std::sync::Arc;
 fn select(world: &World) -> (ImapUser, imap_proto::Selected) {
     let mut user = ImapUser::new(world.store.clone(), world.account.clone(), Arc::default());
     let ask = Ask::Select { mailbox: MailboxName::inbox(), examine: false };
-    match at_once(user.ask(ask)) {
-        Answer::Selected(selected) => (user, *selected),
-        other => panic!("{other:?}"),
-    }
+    let Answer::Selected(selected) = at_once(user.ask(ask)) else { panic!("not selected") };
+    (user, *selected)
 }
 
 fn let_go(world: &World) -> Gone {
