@@ -229,12 +229,13 @@ impl Framer {
         }
     }
 
-    /// Makes room for `more` bytes: twice what is held, as usual, but not beyond `most`.
+    /// Makes room for `more` bytes: twice what is held, as usual. Where no more than `most` may be held it is little at
+    /// a time, for a stranger is not to be given what he does not use.
     fn reserve(&mut self, more: usize, most: usize) {
         let need = self.held.len() + more;
         if need > self.held.capacity() {
-            let room = need.max((2 * need).min(most));
-            self.held.reserve_exact(room - self.held.len());
+            let room = if most == usize::MAX { 2 * need } else { need.next_multiple_of(STEP) };
+            self.held.reserve_exact(room.min(most).max(need) - self.held.len());
         }
     }
 
@@ -441,8 +442,7 @@ impl Framer {
         self.state = State::Line;
         self.fault = None;
         wipe(&mut self.held);
-        self.held.clear();
-        self.held.shrink_to(KEPT);
+        self.held = Vec::new();
     }
 }
 
@@ -558,7 +558,7 @@ fn split_front<'a>(rest: &mut &'a [u8], limit: u64) -> Option<&'a [u8]> {
     (!front.is_empty()).then_some(front)
 }
 
+/// By how many bytes what a stranger's command is held in grows.
+const STEP: usize = 1 << 10;
 /// The longest literal's header that is valid: `~{4294967295+}`, and CRLF.
 const TAIL: usize = 32;
-/// What a session may keep between commands.
-const KEPT: usize = 512;

@@ -196,6 +196,18 @@ impl Out {
         Some(std::mem::take(&mut self.replies).into_iter().map(|(_, tag)| tag).collect())
     }
 
+    /// Gives back what an empty output needs no more.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_empty() {
+            self.queue = VecDeque::new();
+            self.tail = Vec::new();
+        }
+        if self.barriers.is_empty() {
+            self.barriers = VecDeque::new();
+            self.replies = VecDeque::new();
+        }
+    }
+
     /// Bytes held.
     pub(crate) fn held(&self) -> usize {
         let queued: usize = self.queue.iter().map(Segment::held).sum();

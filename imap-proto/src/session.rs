@@ -646,12 +646,9 @@ impl Session {
             && self.told.is_empty()
             && self.wishes.is_empty()
         {
-            if self.told.capacity() > 8 {
-                self.told = VecDeque::new();
-            }
-            if self.wishes.capacity() > 4 {
-                self.wishes = VecDeque::new();
-            }
+            self.told = VecDeque::new();
+            self.wishes = VecDeque::new();
+            self.out.shrink();
         }
     }
 

@@ -12,6 +12,7 @@
 
 mod checksum;
 mod error;
+mod few;
 mod ids;
 mod wire;
 
@@ -25,5 +26,6 @@ pub mod snapshot;
 pub mod uidset;
 
 pub use error::Error;
+pub use few::Few;
 pub use ids::{Flags, Guid, ItemId, Keywords, MapId, ModSeq};
 pub use uidset::{Uid, UidSet};

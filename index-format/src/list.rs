@@ -9,7 +9,7 @@
 //! The hierarchy separator is `/`; names are UTF-8 without it at either end. What names are allowed, and that INBOX is
 //! one name in any case, is for the callers to see to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 mod apply;
 mod payload;
@@ -17,7 +17,7 @@ pub(crate) mod snapshot;
 
 use crate::mailbox::{Counters as Sums, ReplayError};
 use crate::record::Prefix;
-use crate::{Guid, ModSeq, Uid, log};
+use crate::{Few, Guid, ModSeq, Uid, log};
 
 /// The longest mailbox name, in bytes.
 pub const NAME_MAX: usize = 4096;
@@ -237,9 +237,9 @@ pub struct List {
     transactions: u64,
     modseq: ModSeq,
     uidvalidity: u32,
-    entries: BTreeMap<Guid, Entry>,
-    names: BTreeMap<String, Guid>,
-    subscriptions: BTreeSet<String>,
+    entries: Few<Guid, Box<Entry>>,
+    names: Few<Box<str>, Guid>,
+    subscriptions: Few<Box<str>, ()>,
     tombstones: Vec<Tombstone>,
     metadata: BTreeMap<Box<[u8]>, Box<[u8]>>,
 }
@@ -318,24 +318,27 @@ impl List {
 
     /// The mailbox that has this exact name.
     pub fn by_name(&self, name: &str) -> Option<&Entry> {
-        self.entries.get(self.names.get(name)?)
+        self.entries.get(self.names.get(name)?).map(|entry| &**entry)
     }
 
     /// The mailbox with this GUID.
     pub fn by_guid(&self, guid: Guid) -> Option<&Entry> {
-        self.entries.get(&guid)
+        self.entries.get(&guid).map(|entry| &**entry)
     }
 
     /// All mailboxes, by the bytes of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.names.values().filter_map(|guid| self.entries.get(guid))
+        self.names.values().filter_map(|guid| self.by_guid(*guid))
     }
 
     /// The mailboxes below `name`, at any depth.
     pub fn below<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Entry> + use<'a> {
         // All names below stand together: `/` is followed by `0`.
-        let range = format!("{name}/")..format!("{name}0");
-        self.names.range(range).filter_map(|(_, guid)| self.entries.get(guid))
+        let (first, behind) = (format!("{name}/"), format!("{name}0"));
+        self.names
+            .starting_at(&*first)
+            .take_while(move |(name, _)| ***name < *behind)
+            .filter_map(|(_, guid)| self.by_guid(*guid))
     }
 
     /// Whether there is a mailbox below `name`.
@@ -355,12 +358,12 @@ impl List {
 
     /// Whether a name is subscribed.
     pub fn is_subscribed(&self, name: &str) -> bool {
-        self.subscriptions.contains(name)
+        self.subscriptions.contains_key(name)
     }
 
     /// The subscribed names, sorted by their bytes.
     pub fn subscriptions(&self) -> impl Iterator<Item = &str> {
-        self.subscriptions.iter().map(|name| &**name)
+        self.subscriptions.keys().map(|name| &**name)
     }
 
     /// The names that went, by ascending modseq.

@@ -23,9 +23,11 @@ use futures_rustls::server::TlsStream;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Rounds in one poll, after which other tasks have their turn. A round moves at most 64 KiB each way.
 const ROUNDS: usize = 16;
@@ -39,6 +41,10 @@ const LINGER_BYTES: usize = 1024 * 1024;
 /// And for so long, in milliseconds.
 const LINGER_TIME: u64 = 2000;
 
+/// How long a peer whose machine reads little for it may take none of what is sent: no answer that it gets fills a
+/// socket's buffer.
+const STRANGER_STALL: Duration = Duration::from_secs(1);
+
 thread_local! {
     /// What is read into, and what output is gathered in. They belong to the thread.
     static INPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -46,56 +52,74 @@ thread_local! {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn drive<M: Machine>(
+///
+/// A task is as large as all that it holds at any time; so what is only needed to begin, or for a handshake, is in
+/// futures of their own, which go when they are done.
+pub(crate) fn drive<M: Machine>(
     place: Place,
-    socket: Socket,
+    fd: OwnedFd,
+    peer: Peer,
+    options: Arc<Options>,
+    gate: Gate,
+    pass: Arc<dyn Pass>,
+    make: impl FnOnce(&Peer) -> M,
+) -> impl Future<Output = ()> {
+    let begun = Box::pin(begin(place, fd, peer, options, gate, pass, make));
+    async move {
+        let Some(mut driver) = begun.await else { return };
+        loop {
+            match poll_fn(|cx| driver.poll(cx)).await {
+                End::Broken => return,
+                End::Closed => return Box::pin(driver.close()).await,
+                End::Upgrade => {}
+            }
+            driver = match Box::pin(driver.upgrade()).await {
+                Some(driver) => driver,
+                None => return,
+            };
+        }
+    }
+}
+
+/// Does what comes before the machine: with [`Tls::Always`] the handshake.
+async fn begin<M: Machine>(
+    place: Place,
+    fd: OwnedFd,
     mut peer: Peer,
     options: Arc<Options>,
     gate: Gate,
     pass: Arc<dyn Pass>,
     make: impl FnOnce(&Peer) -> M,
-) {
-    let clock = place.reactor.clock();
+) -> Option<Box<Driver<M>>> {
+    let socket = match Socket::new(&place.reactor, fd) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::warn!(listener = options.name, %error, "can't serve");
+            return None;
+        }
+    };
     let link = match &options.tls {
         Tls::Always(config) => {
-            match Box::pin(secure(&place, socket, config, &options, &gate, &*pass)).await {
+            match secure(&place, socket, config, &options, &gate, &*pass).await {
                 Ok(tls) => {
                     describe(&mut peer, &tls);
                     Link::Tls(tls)
                 }
                 Err(error) => {
                     tracing::debug!(listener = options.name, addr = ?peer.addr, %error, "no TLS");
-                    return;
+                    return None;
                 }
             }
         }
         Tls::Never | Tls::OnRequest(_) => Link::Plain(socket),
     };
     let machine = make(&peer);
-    let mut driver = Driver::new(&place, link, machine, Arc::clone(&options), pass);
-    loop {
-        match poll_fn(|cx| driver.poll(cx)).await {
-            End::Broken => return,
-            End::Closed => return driver.close().await,
-            End::Upgrade => {}
-        }
-        let (Tls::OnRequest(config), Link::Plain(socket)) = (&options.tls, driver.link) else {
-            tracing::error!(listener = options.name, "TLS was asked for where there is none");
-            return;
-        };
-        match Box::pin(secure(&place, socket, config, &options, &gate, &*driver.pass)).await {
-            Ok(tls) => {
-                describe(&mut peer, &tls);
-                driver.link = Link::Tls(tls);
-                driver.machine.handle_upgraded(clock.now(), &peer);
-            }
-            Err(error) => {
-                tracing::debug!(listener = options.name, addr = ?peer.addr, %error, "no TLS");
-                driver.machine.handle_eof(clock.now());
-                return;
-            }
-        }
-    }
+    // What a later handshake needs.
+    let upgrade = match (&options.tls, &link) {
+        (Tls::OnRequest(_), Link::Plain(_)) => Some(Box::new((peer, gate))),
+        _ => None,
+    };
+    Some(Box::new(Driver::new(place, link, machine, options, pass, upgrade)))
 }
 
 /// How a connection speaks.
@@ -112,16 +136,24 @@ impl Link {
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(socket) => socket.poll_recv(cx, buf),
-            Self::Tls(tls) => match Pin::new(tls).poll_read(cx, buf) {
-                // Many end without saying so in TLS. A command cut off is not carried out in any case.
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    Poll::Ready(Ok(0))
-                }
-                read @ (Poll::Ready(_) | Poll::Pending) => read,
-            },
+    /// Reads; an `eager` TLS may read more than it gives, and keep it.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        eager: bool,
+    ) -> Poll<io::Result<usize>> {
+        let tls = match self {
+            Self::Plain(socket) => return socket.poll_recv(cx, buf),
+            Self::Tls(tls) => tls,
+        };
+        tls.get_mut().0.set_eager(eager);
+        match Pin::new(tls).poll_read(cx, buf) {
+            // Many end without saying so in TLS. A command cut off is not carried out in any case.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Poll::Ready(Ok(0))
+            }
+            read @ (Poll::Ready(_) | Poll::Pending) => read,
         }
     }
 
@@ -175,6 +207,8 @@ struct Driver<M> {
     place: Place,
     pass: Arc<dyn Pass>,
     evicted: bool,
+    /// The peer as it is without TLS, and the line for handshakes; until one was done.
+    upgrade: Option<Box<(Peer, Gate)>>,
     stop: StopWatch,
     told_to_stop: bool,
     timer: Timer,
@@ -196,30 +230,58 @@ struct Driver<M> {
 
 impl<M: Machine> Driver<M> {
     fn new(
-        place: &Place,
+        place: Place,
         link: Link,
         machine: M,
         options: Arc<Options>,
         pass: Arc<dyn Pass>,
+        upgrade: Option<Box<(Peer, Gate)>>,
     ) -> Self {
         Self {
             link,
             machine,
             options,
-            place: place.clone(),
             pass,
             evicted: false,
+            upgrade,
             stop: place.stop.watch(),
             told_to_stop: false,
             timer: Timer::new(&place.reactor),
             deadline: None,
             told_time: place.reactor.clock().now(),
+            place,
             stalled: None,
             unsent: Vec::new(),
             rest: Vec::new(),
             bulk: false,
             ended: false,
             told_of_end: false,
+        }
+    }
+
+    /// Does the handshake that the machine asked for; `None` ends the connection.
+    async fn upgrade(mut self: Box<Self>) -> Option<Box<Self>> {
+        let clock = self.place.reactor.clock();
+        let upgrade = self.upgrade.take();
+        let (Tls::OnRequest(config), Link::Plain(socket), Some(upgrade)) =
+            (&self.options.tls, self.link, upgrade)
+        else {
+            tracing::error!(listener = self.options.name, "TLS was asked for where there is none");
+            return None;
+        };
+        let (mut peer, gate) = *upgrade;
+        match secure(&self.place, socket, config, &self.options, &gate, &*self.pass).await {
+            Ok(tls) => {
+                describe(&mut peer, &tls);
+                self.link = Link::Tls(tls);
+                self.machine.handle_upgraded(clock.now(), &peer);
+                Some(self)
+            }
+            Err(error) => {
+                tracing::debug!(listener = self.options.name, addr = ?peer.addr, %error, "no TLS");
+                self.machine.handle_eof(clock.now());
+                None
+            }
         }
     }
 
@@ -298,7 +360,9 @@ impl<M: Machine> Driver<M> {
     }
 
     fn check_time(&mut self, now: Time, cx: &mut Context<'_>) -> io::Result<Step> {
-        let stall = self.stalled.map(|since| since.after(self.options.stall));
+        let stranger = self.machine.read_most() < usize::MAX;
+        let patience = if stranger { STRANGER_STALL } else { self.options.stall };
+        let stall = self.stalled.map(|since| since.after(patience.min(self.options.stall)));
         if stall.is_some_and(|at| at <= now) {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing"));
         }
@@ -438,7 +502,7 @@ impl<M: Machine> Driver<M> {
             self.end_of_input(now);
             return Ok(true);
         }
-        if self.ended || self.rest.len() >= self.options.read_ahead {
+        if self.ended || self.rest.len() >= self.options.read_ahead.min(self.machine.read_most()) {
             // Nothing to read, but a connection that breaks is still to be seen.
             return match self.link.socket().poll_broken(cx) {
                 Poll::Ready(()) => Err(io::ErrorKind::ConnectionReset.into()),
@@ -451,10 +515,11 @@ impl<M: Machine> Driver<M> {
     fn read(&mut self, now: Time, cx: &mut Context<'_>, wants: bool) -> io::Result<bool> {
         INPUT.with_borrow_mut(|buffer| {
             buffer.resize(buffer.len().max(self.options.read_max), 0);
-            let ahead = self.options.read_ahead.saturating_sub(self.rest.len());
-            let room = if self.bulk && wants { self.options.read_max } else { ahead };
+            let most = self.machine.read_most();
+            let ahead = self.options.read_ahead.min(most).saturating_sub(self.rest.len());
+            let room = if self.bulk && wants { self.options.read_max.min(most) } else { ahead };
             let room = buffer.get_mut(..room).unwrap_or_default();
-            let n = match self.link.poll_read(cx, room)? {
+            let n = match self.link.poll_read(cx, room, most == usize::MAX)? {
                 Poll::Ready(0) => {
                     self.ended = true;
                     return Ok(true);
@@ -477,7 +542,7 @@ impl<M: Machine> Driver<M> {
     // --- the end
 
     /// Ends the connection so that the peer gets the last reply.
-    async fn close(mut self) {
+    async fn close(mut self: Box<Self>) {
         let clock = self.place.reactor.clock();
         let deadline = Time(clock.now().0.saturating_add(LINGER_TIME));
         if let Link::Tls(tls) = &mut self.link {

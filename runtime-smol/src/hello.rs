@@ -42,7 +42,7 @@ pub(crate) async fn secure(
     gate: &Gate,
     pass: &dyn Pass,
 ) -> Result<Box<TlsStream<Socket>>, HandshakeError> {
-    let allowed = u64::try_from(options.handshake.as_millis()).unwrap_or(u64::MAX);
+    let allowed = options.handshake_millis();
     let clock = place.reactor.clock();
     let late = || HandshakeError::TooSlow { allowed };
     let (mut timer, mut end) = (Timer::new(&place.reactor), Timer::new(&place.reactor));

@@ -3,7 +3,7 @@
 //! `LISTEN_FDS` says how many there are, from descriptor 3 on, `LISTEN_FDNAMES` how they are called, `LISTEN_PID` for
 //! which process they are.
 
-use crate::listener::{Address, Listener};
+use crate::listener::{Address, Listener, prepare};
 use crate::sys;
 use rustix::net::{SocketAddrUnix, getsockname, sockopt};
 use std::io;
@@ -68,9 +68,7 @@ fn listener(fd: OwnedFd) -> io::Result<Listener> {
     rustix::io::ioctl_fionbio(&fd, true)?;
     let name = getsockname(&fd)?;
     let at = if let Ok(address) = SocketAddr::try_from(name.clone()) {
-        // Connections inherit these.
-        sockopt::set_tcp_nodelay(&fd, true)?;
-        sockopt::set_socket_keepalive(&fd, true)?;
+        prepare(&fd)?;
         Address::Tcp(address)
     } else if let Ok(address) = SocketAddrUnix::try_from(name) {
         let path = address.path().map(|path| path.to_string_lossy().into_owned());

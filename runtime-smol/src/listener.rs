@@ -67,9 +67,7 @@ impl Listener {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
         sockopt::set_socket_reuseaddr(&fd, true)?;
-        sockopt::set_tcp_nodelay(&fd, true)?;
-        sockopt::set_socket_keepalive(&fd, true)?;
-        SockRef::from(&fd).set_tcp_notsent_lowat(UNSENT)?;
+        prepare(&fd)?;
         bind(&fd, &address)?;
         listen(&fd, BACKLOG)?;
         let bound = SocketAddr::try_from(getsockname(&fd)?)?;
@@ -110,6 +108,13 @@ impl Listener {
         let fd = Registered::new(reactor, self.fd)?;
         Ok(Accepting { fd, at: self.at, _file: self.file })
     }
+}
+
+/// What the connections of a TCP socket that listens inherit.
+pub(crate) fn prepare(fd: &OwnedFd) -> io::Result<()> {
+    sockopt::set_tcp_nodelay(fd, true)?;
+    sockopt::set_socket_keepalive(fd, true)?;
+    SockRef::from(fd).set_tcp_notsent_lowat(UNSENT)
 }
 
 /// A listener at work.

@@ -45,6 +45,12 @@ pub trait Machine: Send {
     /// Takes input: as much as it can use now, and returns that count. The rest is offered again after other progress.
     fn handle_input(&mut self, now: Time, input: &[u8]) -> usize;
 
+    /// Bytes of input that may be read at once, and so be kept, beside the bounds of [`crate::Options`]: a machine
+    /// that owes its peer nothing yet may want less.
+    fn read_most(&self) -> usize {
+        usize::MAX
+    }
+
     /// The peer will send no more. Called once, after all input was taken or when the connection broke. What is still
     /// to be sent is sent if possible.
     fn handle_eof(&mut self, now: Time);

@@ -51,4 +51,9 @@ impl Options {
             stall: Duration::from_secs(300),
         }
     }
+
+    /// [`Options::handshake`] in milliseconds.
+    pub(crate) fn handshake_millis(&self) -> u64 {
+        u64::try_from(self.handshake.as_millis()).unwrap_or(u64::MAX)
+    }
 }

@@ -7,11 +7,9 @@ use crate::listener::{Accepting, Listener, is_shortage};
 use crate::machine::{Machine, Peer};
 use crate::options::Options;
 use crate::runtime::{Place, Runtime, sleep_until};
-use crate::socket::Socket;
 use crate::tls::Gate;
 use rustix::net::{SendFlags, Shutdown};
 use std::future::poll_fn;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::Poll;
@@ -107,16 +105,11 @@ impl Server {
             Err(farewell) => return turn_away(&fd, farewell),
         };
         let (house, gate) = (Arc::clone(house), self.gate.clone());
-        self.runtime.spawn_at(move |place| async move {
-            let options = Arc::clone(&house.options);
-            let socket: io::Result<Socket> = Socket::new(&place.reactor, fd);
-            match socket {
-                Ok(socket) => {
-                    let make = |peer: &Peer| (house.make)(now, peer, &pass);
-                    drive(place, socket, peer, options, gate, pass.clone(), make).await;
-                }
-                Err(error) => tracing::warn!(listener = options.name, %error, "can't serve"),
-            }
+        self.runtime.spawn_at(move |place| {
+            let (options, visitor) = (Arc::clone(&house.options), pass.clone());
+            drive(place, fd, peer, options, gate, pass, move |peer| {
+                (house.make)(now, peer, &visitor)
+            })
         });
     }
 }

@@ -26,16 +26,30 @@ pub(crate) struct Socket {
     taken: usize,
     /// The last read for TLS filled all the room it had.
     bulk: bool,
+    /// Much may be read at once and kept for TLS.
+    eager: bool,
+    /// Bytes that TLS may still read; `None` for any number.
+    allowance: Option<usize>,
 }
 
 impl Socket {
     pub(crate) fn new(reactor: &Arc<Reactor>, fd: OwnedFd) -> io::Result<Self> {
         let fd = Registered::new(reactor, fd)?;
-        Ok(Self { fd, ahead: Vec::new(), taken: 0, bulk: false })
+        Ok(Self { fd, ahead: Vec::new(), taken: 0, bulk: false, eager: true, allowance: None })
     }
 
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {
         self.fd.reactor()
+    }
+
+    /// Lets TLS read so many bytes from now on, or any number. With a bound nothing is read ahead.
+    pub(crate) fn allow(&mut self, allowance: Option<usize>) {
+        self.allowance = allowance;
+    }
+
+    /// Whether more than TLS asks for may be read at once.
+    pub(crate) fn set_eager(&mut self, eager: bool) {
+        self.eager = eager;
     }
 
     pub(crate) fn poll_broken(&self, cx: &Context<'_>) -> Poll<()> {
@@ -106,7 +120,17 @@ impl AsyncRead for Socket {
         if let Some(n) = self.take_ahead(buf) {
             return Poll::Ready(Ok(n));
         }
-        if !self.bulk {
+        if let Some(left) = self.allowance {
+            if left == 0 {
+                let why = "the peer sends more than belongs to a handshake";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, why)));
+            }
+            let room = buf.len().min(left);
+            let n = ready!(self.poll_recv(cx, buf.get_mut(..room).unwrap_or_default()))?;
+            self.allowance = Some(left - n);
+            return Poll::Ready(Ok(n));
+        }
+        if !(self.bulk && self.eager) {
             let n = ready!(self.poll_recv(cx, buf))?;
             self.bulk = n == buf.len();
             return Poll::Ready(Ok(n));

@@ -16,6 +16,10 @@ use std::task::{Context, Poll, Waker};
 /// Bytes that TLS may hold for a peer that doesn't take them, encrypted or to be encrypted.
 const UNSENT: usize = 32 * 1024;
 
+/// Bytes that a peer may send before its handshake is done: TLS gathers a message whole before it looks at it. A
+/// ClientHello with post-quantum keys has two thousand; what a client sends behind its last message counts too.
+const HANDSHAKE: usize = 16 * 1024;
+
 /// Why there is no TLS connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
@@ -28,7 +32,7 @@ pub(crate) enum HandshakeError {
 /// Does the server's part of a handshake; waiting for a place among `gate` and the handshake may take `allowed`
 /// milliseconds each.
 pub(crate) async fn handshake(
-    socket: Socket,
+    mut socket: Socket,
     config: Arc<ServerConfig>,
     gate: &Gate,
     allowed: u64,
@@ -50,12 +54,14 @@ pub(crate) async fn handshake(
     let deadline = from_now();
     let acceptor = TlsAcceptor::from(config);
     let limit = |tls: &mut rustls::ServerConnection| tls.set_buffer_limit(Some(UNSENT));
+    socket.allow(Some(HANDSHAKE));
     let mut accept = Box::pin(acceptor.accept_with(socket, limit));
-    let tls = poll_fn(|cx| match accept.as_mut().poll(cx) {
+    let mut tls = poll_fn(|cx| match accept.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(done.map_err(HandshakeError::Failed)),
         Poll::Pending => timer.poll(cx, clock.now(), deadline).map(|()| Err(late())),
     })
     .await?;
+    tls.get_mut().0.allow(None);
     Ok(Box::new(tls))
 }
 

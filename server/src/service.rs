@@ -21,10 +21,9 @@ use crate::sessions::Sessions;
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::{Account, Store, StoreError};
 use runtime_smol::{Clock, Machine, Peer, Pool, Time};
-use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use tracing::{Span, debug, info_span};
 
 use id::Ids;
@@ -36,8 +35,6 @@ use logged::Logged;
 pub struct Shared {
     store: Arc<Store>,
     accounts: Arc<dyn Accounts>,
-    /// Accounts that the store has in memory, or nearly so. There are no more than there are accounts.
-    known: Mutex<HashSet<AccountName>>,
     pools: Pools,
     delays: Delays,
     clock: Clock,
@@ -133,7 +130,6 @@ impl Shared {
         Arc::new(Self {
             store,
             accounts,
-            known: Mutex::default(),
             pools,
             delays,
             clock,
@@ -253,13 +249,12 @@ impl Shared {
         })
     }
 
-    /// Opens an account: at once when it has been opened before, else on the file pool.
+    /// Opens an account: at once when it is in memory, else on the file pool.
     fn account(&self, name: AccountName) -> Load {
-        if self.known().contains(&name) {
-            return Load::Now(self.store.account(name.as_str()));
+        if let Some(account) = self.store.account_in_memory(name.as_str()) {
+            return Load::Now(account);
         }
         let store = self.store.clone();
-        self.known().insert(name.clone());
         Load::Later(self.run(move || store.account(name.as_str())))
     }
 
@@ -267,10 +262,6 @@ impl Shared {
     fn refresh(self: &Arc<Self>) -> Job<()> {
         let shared = self.clone();
         self.run(move || shared.accounts.refresh())
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashSet<AccountName>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -297,7 +288,7 @@ impl Drop for GivenUp {
 
 /// An account that is being opened.
 enum Load {
-    Now(Result<Arc<Account>, StoreError>),
+    Now(Arc<Account>),
     Later(Job<Result<Arc<Account>, StoreError>>),
 }
 

@@ -18,6 +18,7 @@ mod error;
 mod feed;
 mod figures;
 mod files;
+mod idle;
 mod imap;
 mod journal;
 mod logfile;

@@ -51,8 +51,8 @@ impl List {
             Record::Delete { guid, time } => self.delete(*guid, *time, stamp),
             Record::Rename { from, to, time } => self.rename(from, to, *time, stamp),
             Record::Subscribe(name) if !is_name(name) => Outcome::Invalid,
-            Record::Subscribe(name) => done(self.subscriptions.insert(name.to_string())),
-            Record::Unsubscribe(name) => done(self.subscriptions.remove(&**name)),
+            Record::Subscribe(name) => done(self.subscriptions.insert(name.clone(), ()).is_none()),
+            Record::Unsubscribe(name) => done(self.subscriptions.remove(&**name).is_some()),
             Record::SpecialUse { guid, special_use } => self.entry(*guid, |entry| {
                 let old = std::mem::replace(&mut entry.special_use, *special_use);
                 old != *special_use
@@ -117,17 +117,17 @@ impl List {
             acl: BTreeMap::new(),
             metadata: BTreeMap::new(),
         };
-        self.names.insert(name.to_owned(), guid);
-        self.entries.insert(guid, entry);
+        self.names.insert(name.into(), guid);
+        self.entries.insert(guid, Box::new(entry));
         Outcome::Created { uidvalidity: self.uidvalidity }
     }
 
     fn delete(&mut self, guid: Guid, time: i64, modseq: ModSeq) -> Outcome {
         let Some(entry) = self.entries.remove(&guid) else { return Outcome::Missing };
-        self.names.remove(&entry.name);
+        self.names.remove(&*entry.name);
         let (name, uidvalidity) = (entry.name.clone(), entry.uidvalidity);
         self.tombstones.push(Tombstone { guid, name, renamed_to: None, uidvalidity, modseq, time });
-        Outcome::Deleted(Box::new(entry))
+        Outcome::Deleted(entry)
     }
 
     fn rename(&mut self, from: &str, to: &str, time: i64, modseq: ModSeq) -> Outcome {
@@ -158,17 +158,17 @@ impl List {
         let ours = |name: &str| {
             name == from || name.strip_prefix(from).is_some_and(|rest| rest.starts_with('/'))
         };
-        let holder = |name: &String| self.names.get(name).copied().filter(|_| !ours(name));
+        let holder = |name: &String| self.names.get(&**name).copied().filter(|_| !ours(name));
         if let Some(holder) = new.iter().find_map(|(_, name)| holder(name)) {
             return Outcome::NameTaken(holder);
         }
         for entry in moved.iter().filter_map(|guid| self.entries.get(guid)) {
-            self.names.remove(&entry.name);
+            self.names.remove(&*entry.name);
         }
         for (guid, name) in &new {
             let Some(entry) = self.entries.get_mut(guid) else { continue };
             let old = std::mem::replace(&mut entry.name, name.clone());
-            self.names.insert(name.clone(), *guid);
+            self.names.insert(name.as_str().into(), *guid);
             let (renamed_to, uidvalidity) = (Some(name.clone()), entry.uidvalidity);
             self.tombstones.push(Tombstone {
                 guid: *guid,

@@ -9,7 +9,7 @@ use crate::record::decode::limited;
 use crate::record::{KEY_MAX, VALUE_MAX};
 use crate::snapshot::Position;
 use crate::wire::{Put, Reader};
-use crate::{Error, Guid, ModSeq, Uid};
+use crate::{Error, Few, Guid, ModSeq, Uid};
 
 impl List {
     /// The version of snapshots this program writes, and the newest it reads.
@@ -51,7 +51,7 @@ impl List {
             write_map(&entry.metadata, out);
         }
         out.varint(self.subscriptions.len() as u64);
-        for name in &self.subscriptions {
+        for name in self.subscriptions.keys() {
             out.counted(name.as_bytes());
         }
         out.varint(self.tombstones.len() as u64);
@@ -112,26 +112,26 @@ impl List {
     }
 
     fn read_body(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        let wrong = |at, found: usize| {
+            let allowed = "GUIDs that ascend and names that differ";
+            Error::Value { field: "mailbox", at, found: found as u64, allowed }
+        };
+        let mut names: Vec<(Box<str>, Guid)> = Vec::new();
         for _ in 0..reader.count("mailboxes", ENTRY_LEAST)? {
             let at = reader.at();
             let entry = read_entry(reader)?;
-            let above = self.entries.last_key_value().is_none_or(|(&last, _)| last < entry.guid);
-            let fresh = self.names.insert(entry.name.clone(), entry.guid).is_none();
-            if !above || !fresh {
-                let allowed = "GUIDs that ascend and names that differ";
-                return Err(Error::Value {
-                    field: "mailbox",
-                    at,
-                    found: self.entries.len() as u64,
-                    allowed,
-                });
+            if self.entries.keys().next_back().is_some_and(|&last| last >= entry.guid) {
+                return Err(wrong(at, self.entries.len()));
             }
-            self.entries.insert(entry.guid, entry);
+            names.push((entry.name.as_str().into(), entry.guid));
+            self.entries.insert(entry.guid, Box::new(entry));
         }
+        let at = reader.at();
+        self.names = Few::from_pairs(names).ok_or_else(|| wrong(at, self.entries.len()))?;
         for _ in 0..reader.count("subscriptions", 1)? {
             let at = reader.at();
             let name = name(reader)?;
-            if self.subscriptions.last().is_some_and(|last| last.as_str() >= name) {
+            if self.subscriptions.keys().next_back().is_some_and(|last| **last >= *name) {
                 let found = self.subscriptions.len() as u64;
                 return Err(Error::Value {
                     field: "subscription",
@@ -140,7 +140,7 @@ impl List {
                     allowed: "names that ascend",
                 });
             }
-            self.subscriptions.insert(name.to_owned());
+            self.subscriptions.insert(name.into(), ());
         }
         for _ in 0..reader.count("tombstones", TOMBSTONE_LEAST)? {
             let tombstone = read_tombstone(reader)?;

@@ -33,6 +33,9 @@ const STEP: u64 = 64 << 10;
 
 /// After so many milliseconds a log-in that is not looked at is told so.
 const TURNED_AWAY: u64 = 1000;
+/// Bytes read at once from who has not logged in: with the longest command and the connection itself it is less than
+/// 16 KiB.
+const GUEST_READ: usize = 2 << 10;
 
 /// One IMAP connection.
 pub(super) struct Imap {
@@ -288,7 +291,7 @@ impl Imap {
             return Some(no(Code::AuthenticationFailed, "Wrong user name or password"));
         };
         match self.shared.account(name) {
-            Load::Now(account) => Some(self.log_in(account)),
+            Load::Now(account) => Some(self.log_in(Ok(account))),
             Load::Later(job) => {
                 self.begin(Work::Login { ticket, job });
                 None
@@ -488,6 +491,10 @@ impl Machine for Imap {
         self.entry.heard(now);
         self.publish();
         input.len() - rest.len()
+    }
+
+    fn read_most(&self) -> usize {
+        if self.session.is_guest() { GUEST_READ } else { usize::MAX }
     }
 
     fn handle_eof(&mut self, now: Time) {

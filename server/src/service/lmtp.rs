@@ -203,7 +203,7 @@ impl Lmtp {
         };
         let address: Box<str> = path.text().into();
         match self.shared.account(name) {
-            Load::Now(account) => Some(self.on_account(id, address, account)),
+            Load::Now(account) => Some(self.on_account(id, address, Ok(account))),
             Load::Later(job) => {
                 self.begin(Work::Load { ticket, id, address, job });
                 None

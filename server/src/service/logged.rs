@@ -36,6 +36,10 @@ impl<M: Machine> Machine for Logged<M> {
         self.with(|machine| machine.handle_input(now, input))
     }
 
+    fn read_most(&self) -> usize {
+        self.machine.as_ref().map_or(usize::MAX, Machine::read_most)
+    }
+
     fn handle_eof(&mut self, now: Time) {
         self.with(|machine| machine.handle_eof(now));
     }

@@ -16,9 +16,9 @@ use dbox_format::map::{self, Map};
 use dbox_format::{Seed, paths};
 use index_format::list::{self, List};
 use index_format::log::Kind;
-use index_format::{Guid, snapshot};
+use index_format::{Few, Guid, snapshot};
 use runtime_smol::fs;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,6 +43,8 @@ pub struct Account {
     logs: Mutex<Logs>,
     pending: Mutex<HashMap<u32, Pending>>,
     dead: AtomicBool,
+    /// Somebody has asked for it lately: it is not to leave memory yet.
+    used: AtomicBool,
     /// Changes queued and not yet written to the account's files.
     unapplied: AtomicU64,
 }
@@ -51,7 +53,7 @@ pub struct Account {
 pub(crate) struct State {
     pub(crate) list: List,
     pub(crate) map: Map,
-    pub(crate) mailboxes: BTreeMap<Guid, Mbox>,
+    pub(crate) mailboxes: Few<Guid, Box<Mbox>>,
     /// The container that small messages go to.
     pub(crate) container: Option<Container>,
     /// The last change of the list.
@@ -76,7 +78,7 @@ pub(crate) struct Container {
 pub(crate) struct Logs {
     pub(crate) list: LogFile,
     pub(crate) map: LogFile,
-    pub(crate) mailboxes: BTreeMap<Guid, LogFile>,
+    pub(crate) mailboxes: Few<Guid, Box<LogFile>>,
 }
 
 /// A message whose container has not been written yet.
@@ -123,14 +125,14 @@ impl Account {
         let state = State {
             list,
             map,
-            mailboxes: BTreeMap::new(),
+            mailboxes: Few::new(),
             container,
             list_position: 0,
             position: 0,
             dirty: BTreeSet::new(),
             cache_sweep: None,
         };
-        let logs = Logs { list: list_log, map: map_log, mailboxes: BTreeMap::new() };
+        let logs = Logs { list: list_log, map: map_log, mailboxes: Few::new() };
         static HOMES: AtomicU64 = AtomicU64::new(1);
         let id = HOMES.fetch_add(1, Ordering::Relaxed);
         let account = Self {
@@ -141,6 +143,7 @@ impl Account {
             logs: Mutex::new(logs),
             pending: Mutex::default(),
             dead: AtomicBool::new(false),
+            used: AtomicBool::new(true),
             unapplied: AtomicU64::new(0),
         };
         Ok((account, known))
@@ -205,6 +208,16 @@ impl Account {
         self.dead.load(Ordering::Acquire)
     }
 
+    /// Somebody asks for it.
+    pub(crate) fn note_used(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked for it since this was last asked.
+    pub(crate) fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
     /// Counts a change that was queued.
     pub(crate) fn queued(&self) {
         self.unapplied.fetch_add(1, Ordering::AcqRel);
@@ -230,10 +243,12 @@ impl Account {
         if !state.mailboxes.contains_key(&guid) {
             let entry = state.list.by_guid(guid).ok_or(StoreError::NoMailbox)?;
             let (mailbox, log) = Mbox::load(files, &self.home.dir, entry)?;
-            self.logs().mailboxes.insert(guid, log);
-            state.mailboxes.insert(guid, mailbox);
+            self.logs().mailboxes.insert(guid, Box::new(log));
+            state.mailboxes.insert(guid, Box::new(mailbox));
         }
-        state.mailboxes.get_mut(&guid).ok_or(StoreError::NoMailbox)
+        let mbox = state.mailboxes.get_mut(&guid).ok_or(StoreError::NoMailbox)?;
+        mbox.used = true;
+        Ok(mbox)
     }
 }
 

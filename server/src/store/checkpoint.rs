@@ -88,8 +88,13 @@ impl Store {
 
     /// The thread that keeps house.
     pub(crate) fn keep_house(self: &Arc<Self>, clock: &Clock) {
-        let mut last = clock.now();
+        let (mut last, mut let_go) = (clock.now(), clock.now());
         while self.due.wait() {
+            if clock.now().0.saturating_sub(let_go.0) >= self.config.idle_ms {
+                let gone = self.let_go();
+                tracing::debug!(gone.accounts, gone.mailboxes, "left memory");
+                let_go = clock.now();
+            }
             self.cache.forget_idle(clock.now().0);
             self.measure_space();
             self.resume();
@@ -226,7 +231,8 @@ impl Store {
         for account in self.loaded_accounts() {
             let mut logs = account.logs();
             let Logs { list, map, mailboxes } = &mut *logs;
-            [list, map].into_iter().chain(mailboxes.values_mut()).for_each(&mut each);
+            let mailboxes = mailboxes.values_mut().map(|log| &mut **log);
+            [list, map].into_iter().chain(mailboxes).for_each(&mut each);
         }
     }
 
@@ -468,7 +474,7 @@ impl Logs {
         match name {
             LogName::List => Some(&mut self.list),
             LogName::Map => Some(&mut self.map),
-            LogName::Mailbox(guid) => self.mailboxes.get_mut(&guid),
+            LogName::Mailbox(guid) => self.mailboxes.get_mut(&guid).map(|log| &mut **log),
         }
     }
 }

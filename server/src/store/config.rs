@@ -15,6 +15,8 @@ pub struct StoreConfig {
     pub checkpoint_ms: u64,
     /// Files touched since the last checkpoint after which the next is due; bounds recovery.
     pub checkpoint_files: usize,
+    /// Milliseconds after which accounts and mailboxes that nobody uses leave memory; they do within twice that.
+    pub idle_ms: u64,
     /// A message up to this many bytes is gathered in memory and journalled; a larger one streams to a
     /// container of its own.
     pub gather_max: usize,
@@ -71,6 +73,7 @@ impl Default for StoreConfig {
             checkpoint_bytes: 64 << 20,
             checkpoint_ms: 30_000,
             checkpoint_files: 4096,
+            idle_ms: 300_000,
             gather_max: 128 << 10,
             container_size: 64 << 20,
             snapshot_after: 256 << 10,

@@ -4,6 +4,7 @@
 //! - A change stays until every session has seen it, and many old ones are merged into one, so a session that
 //!   never asks costs ranges, not a list.
 //! - An expunged row stays readable for as long as some session may still name it.
+//! - What one of many followers asks costs it nothing for the others: a change counts those who have not seen it.
 
 use crate::signal::{self, Signal};
 use imap_proto::{Cursor, UidSet};
@@ -21,6 +22,7 @@ pub(crate) struct Feed {
     /// Number of the last change.
     last: u64,
     changes: VecDeque<Change>,
+    /// Ascending by session.
     sessions: Vec<Follower>,
     graves: BTreeMap<Uid, (u64, Row)>,
 }
@@ -28,13 +30,18 @@ pub(crate) struct Feed {
 struct Follower {
     session: u64,
     signal: Arc<Signal>,
-    cursor: Cursor,
+    /// Number of the last change that it has seen all of.
+    seen: u64,
 }
 
 /// One change, or several merged.
 #[derive(Clone, Default)]
 pub(crate) struct Change {
     pub(super) number: u64,
+    /// The number of the first of those that were merged.
+    pub(super) first: u64,
+    /// How many followers have not seen all of it.
+    pub(super) unseen: usize,
     /// The session that did it and knows; 0 when several did.
     pub(super) by: u64,
     /// New messages.
@@ -58,15 +65,27 @@ impl Feed {
     /// Session `session` follows from now on; gives its cursor.
     pub(crate) fn follow(&mut self, session: u64, signal: Arc<Signal>) -> Cursor {
         self.unfollow(session);
-        let cursor = Cursor([self.last, self.last]);
-        self.sessions.push(Follower { session, signal, cursor });
-        cursor
+        let follower = Follower { session, signal, seen: self.last };
+        let at = self.sessions.partition_point(|known| known.session < session);
+        // Most mailboxes have one follower.
+        self.sessions.reserve_exact(usize::from(self.sessions.is_empty()));
+        self.sessions.insert(at, follower);
+        Cursor([self.last, self.last])
     }
 
     /// Session `session` follows no more.
     pub(crate) fn unfollow(&mut self, session: u64) {
-        self.sessions.retain(|follower| follower.session != session);
-        self.trim();
+        if let Ok(at) = self.find(session) {
+            let follower = self.sessions.remove(at);
+            self.count_down(follower.seen, self.last);
+        }
+        if self.sessions.is_empty() {
+            self.sessions = Vec::new();
+        }
+    }
+
+    fn find(&self, session: u64) -> Result<usize, usize> {
+        self.sessions.binary_search_by_key(&session, |follower| follower.session)
     }
 
     /// Notes a change made by `session`, and the rows it expunged.
@@ -80,7 +99,8 @@ impl Feed {
             return;
         }
         self.last += 1;
-        change.number = self.last;
+        (change.number, change.first) = (self.last, self.last);
+        change.unseen = self.sessions.len();
         change.by = session;
         self.graves.extend(graves.map(|row| (row.uid, (self.last, row))));
         self.changes.push_back(change);
@@ -125,12 +145,14 @@ impl Feed {
             }
         }
         let cursor = Cursor([self.last, if may_shrink { self.last } else { seen_expunges }]);
-        if let Some(follower) =
-            self.sessions.iter_mut().find(|follower| follower.session == session)
+        let seen = cursor.0.into_iter().min().unwrap_or(self.last);
+        if let Ok(at) = self.find(session)
+            && let Some(follower) = self.sessions.get_mut(at)
+            && follower.seen < seen
         {
-            follower.cursor = cursor;
+            let before = std::mem::replace(&mut follower.seen, seen);
+            self.count_down(before, seen);
         }
-        self.trim();
         (sum, cursor)
     }
 
@@ -146,21 +168,31 @@ impl Feed {
         }
     }
 
-    fn trim(&mut self) {
-        let seen =
-            self.sessions.iter().flat_map(|follower| follower.cursor.0).min().unwrap_or(u64::MAX);
-        while self.changes.front().is_some_and(|change| change.number <= seen) {
+    /// A follower has now seen the changes behind `before` up to `seen`; what all have seen goes.
+    fn count_down(&mut self, before: u64, seen: u64) {
+        for change in self.changes.iter_mut().rev().take_while(|change| change.number > before) {
+            change.unseen -= usize::from(change.number <= seen);
+        }
+        let known = self.changes.len();
+        while self.changes.front().is_some_and(|change| change.unseen == 0) {
             self.changes.pop_front();
         }
-        if !self.graves.is_empty() {
-            self.graves.retain(|_, (number, _)| *number > seen);
+        if self.changes.len() == known {
+            return;
+        }
+        let oldest = self.changes.front().map_or(u64::MAX, |change| change.first);
+        self.graves.retain(|_, (number, _)| *number >= oldest);
+        if self.changes.is_empty() {
+            // Quiet again, perhaps for hours.
+            self.changes = VecDeque::new();
         }
     }
 }
 
 impl Change {
-    /// Takes in a change that came before.
+    /// Takes in the change that came before. Who has not seen that one has not seen this one either.
     fn absorb(&mut self, earlier: &Self) {
+        self.first = earlier.first;
         self.by = if self.by == earlier.by { self.by } else { 0 };
         self.added = self.added.union(&earlier.added);
         self.flags = self.flags.union(&earlier.flags);

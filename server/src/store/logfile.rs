@@ -69,9 +69,9 @@ pub(crate) struct LogFile {
     /// Bytes of frames since then.
     tail: u64,
     /// Where the log ended when its files were last known to be durable, and the header of that file.
-    durable: Option<(Header, LogPosition)>,
+    durable: Option<Box<(Header, LogPosition)>>,
     /// The same for the checkpoint under way.
-    marked: Option<(Header, LogPosition)>,
+    marked: Option<Box<(Header, LogPosition)>>,
 }
 
 #[derive(Debug)]
@@ -289,7 +289,8 @@ impl LogFile {
 
     /// A checkpoint begins, which will make durable what is here now.
     pub(crate) fn mark(&mut self) {
-        self.marked = self.current.as_ref().map(|current| (current.header.clone(), current.end));
+        let current = self.current.as_ref();
+        self.marked = current.map(|current| Box::new((current.header.clone(), current.end)));
     }
 
     /// The checkpoint that began at the last mark succeeded.
@@ -297,10 +298,22 @@ impl LogFile {
         self.durable = self.marked.take();
     }
 
+    /// Whether all of it was durable at the last checkpoint.
+    pub(crate) fn is_durable(&self) -> bool {
+        match (&self.current, self.durable.as_deref()) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(current), Some((_, end))) => current.end == *end,
+        }
+    }
+
     /// Goes back to what is durable: the log goes on from there in its next file.
     pub(crate) fn rewind(&mut self) {
-        self.current =
-            self.durable.clone().map(|(header, end)| Current { header, end, open: false });
+        self.current = self.durable.as_deref().map(|(header, end)| Current {
+            header: header.clone(),
+            end: *end,
+            open: false,
+        });
     }
 
     /// Goes on in the next file at the next append.

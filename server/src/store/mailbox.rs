@@ -29,6 +29,8 @@ pub(crate) struct Mbox {
     pub(crate) uids: UidSet,
     /// The names of its keywords, by number.
     pub(crate) keywords: Arc<[Keyword]>,
+    /// Somebody has used it lately: it is not to leave memory yet.
+    pub(crate) used: bool,
 }
 
 impl Mbox {
@@ -43,6 +45,7 @@ impl Mbox {
             recent: Uid(1),
             uids: UidSet::new(),
             keywords: Arc::new([]),
+            used: true,
         }
     }
 

@@ -83,8 +83,8 @@ impl Store {
             Some(&Outcome::Created { uidvalidity }) => {
                 let mbox = Mbox::new(guid, uidvalidity);
                 let log = mbox.new_log(account.dir());
-                account.logs().mailboxes.insert(guid, log);
-                state.mailboxes.insert(guid, mbox);
+                account.logs().mailboxes.insert(guid, Box::new(log));
+                state.mailboxes.insert(guid, Box::new(mbox));
                 Ok(guid)
             }
             Some(_) | None => Err(StoreError::Cannot("that name can't be used")),

@@ -60,7 +60,14 @@ pub struct Store {
 
 /// Where an account is, or will be once somebody has loaded it.
 #[derive(Default)]
-struct Slot(Mutex<Option<Arc<Account>>>);
+pub(crate) struct Slot(Mutex<Option<Arc<Account>>>);
+
+impl Slot {
+    /// What is in it, for the only one who has it.
+    pub(crate) fn get_mut(&mut self) -> Option<&mut Arc<Account>> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
+    }
+}
 
 /// What the commit thread works with.
 pub(crate) struct Writer {
@@ -171,6 +178,7 @@ impl Store {
         let mut loaded = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(account) = &*loaded {
             if !account.is_dead() {
+                account.note_used();
                 return Ok(account.clone());
             }
             // What is durable of the dead one must be in its files before they are read again.
@@ -187,6 +195,15 @@ impl Store {
         self.load_recovered(&account)?;
         *loaded = Some(account.clone());
         Ok(account)
+    }
+
+    /// The account `name`, if it is in memory: without waiting for a disk.
+    pub fn account_in_memory(&self, name: &str) -> Option<Arc<Account>> {
+        let slot = self.slots().get(name)?.clone();
+        // One that is being loaded just now is waited for where waiting does no harm.
+        let account = slot.0.try_lock().ok()?.clone()?;
+        account.note_used();
+        (!account.is_dead()).then_some(account)
     }
 
     fn make_first_mailboxes(&self, account: &Arc<Account>) -> Result<(), StoreError> {
@@ -207,6 +224,10 @@ impl Store {
         }
         change.list(account, &mut state, subscriptions)?;
         self.submit_list(change, &mut state);
+        // The others are loaded when somebody wants them; most accounts never see mail in them.
+        let inbox = state.list.by_name("INBOX").map(|entry| entry.guid);
+        state.mailboxes.retain(|guid, _| Some(*guid) == inbox);
+        account.logs().mailboxes.retain(|guid, _| Some(*guid) == inbox);
         Ok(())
     }
 
@@ -247,7 +268,7 @@ impl Store {
         slots.iter().filter_map(|slot| slot.0.try_lock().ok()?.clone()).collect()
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
+    pub(crate) fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

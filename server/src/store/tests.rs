@@ -9,6 +9,7 @@ mod crashes;
 mod damage;
 mod deferred;
 mod faults;
+mod idle;
 mod modseq;
 mod reads;
 mod refusals;

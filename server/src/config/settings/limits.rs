@@ -400,6 +400,13 @@ pub(super) const LIMITS: &[Setting] = &[
     ),
     optional(
         "limits.store",
+        "idle_time",
+        Kind::Time(SECOND, DAY),
+        |c| Slot::U64(&mut c.store.idle_ms),
+        "Time after which accounts and mailboxes that nobody uses leave memory; they do within twice that.",
+    ),
+    optional(
+        "limits.store",
         "checkpoint_size",
         Kind::Size(16 * MIB, 64 * GIB),
         |c| Slot::U64(&mut c.store.checkpoint_bytes),

@@ -37,10 +37,11 @@ pub(super) enum Op {
     Delete,
     Snapshot,
     Rotate,
+    LetGo,
 }
 
 impl Op {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Deliver,
         Self::DeliverLarge,
         Self::Append,
@@ -53,6 +54,7 @@ impl Op {
         Self::Delete,
         Self::Snapshot,
         Self::Rotate,
+        Self::LetGo,
     ];
 }
 
@@ -270,6 +272,17 @@ impl World {
                 None => Ok(0),
             },
             Op::Snapshot => self.store.checkpoint(0).map(|()| 0),
+            Op::LetGo => {
+                self.store.checkpoint(u64::MAX)?;
+                let (root, store) = (self.store.root(), self.account.store());
+                let nobody = Account::load(&self.store.files, root, store, "nobody")?.0;
+                self.account = Arc::new(nobody);
+                self.store.let_go();
+                let gone = self.store.let_go();
+                self.account = self.store.account("u1")?;
+                assert_eq!(gone.accounts, 1, "all was durable, and nobody had it");
+                Ok(0)
+            }
             Op::Rotate => {
                 let mut logs = self.account.logs();
                 logs.list.rotate();
@@ -344,7 +357,7 @@ impl World {
         let mut references: BTreeMap<u32, u32> = BTreeMap::new();
         for (name, guid) in entries {
             self.account.mailbox(&self.store.files, state, guid)?;
-            let mbox = &state.mailboxes[&guid];
+            let mbox = state.mailboxes.get(&guid).unwrap();
             let mut messages = BTreeMap::new();
             for row in mbox.mailbox.iter() {
                 let message =
@@ -380,7 +393,7 @@ impl World {
                 messages,
             };
             view.mailboxes.insert(name, mailbox);
-            for id in state.mailboxes[&guid].mailbox.map_ids() {
+            for id in state.mailboxes.get(&guid).unwrap().mailbox.map_ids() {
                 *references.entry(id.0).or_default() += 1;
             }
         }
