@@ -104,12 +104,17 @@ impl Pair {
         let binary = self.loft.can("BINARY") && self.other.can("BINARY");
         ours.extend(items::parts(&mut self.loft, stored.loft, &paths, binary)?);
         theirs.extend(items::parts(&mut self.other, stored.other, &paths, binary)?);
+        let sent = ours;
         let bare = with_crlf(&stored.message.bytes) != stored.message.bytes;
-        let ours = if bare { virtual_facts(&ours) } else { ours };
-        let case = known::Case { message: &stored.message.bytes, ours: &ours, theirs: &theirs };
+        let ours = if bare { virtual_facts(&sent) } else { sent.clone() };
+        let message = &stored.message.bytes;
+        let case = known::Case { message, sent: &sent, ours: &ours, theirs: &theirs };
         for (item, value) in &ours {
             let other = theirs.get(item).unwrap_or(&Value::Nil);
             let known = if value == other { None } else { case.known(item, value, other) };
+            if known.is_none() && value != other {
+                report.keep(stored.message)?;
+            }
             report.item(&stored.message.name, item, value, other, known);
         }
         Ok(())

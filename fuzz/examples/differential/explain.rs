@@ -29,6 +29,15 @@ reasons! {
     MessageGlobal "message/global is a message",
     EncodedMessage "an encoded message isn't looked into",
     EmptyMessage "an empty message can be stored",
+    Nul "a NUL shows as 0x80, in BINARY as it is; in Dovecot's ENVELOPE as U+FFFD, in its BINARY perhaps as 0x80",
+    Converted "what is appended is stored as it is; Dovecot may store base64 for binary",
+    OddEncoding "an encoding that is shown as 7bit is 7bit for BINARY too",
+    BrokenElsewhere "a size doesn't depend on what is broken in other parts",
+    WrongSize "BINARY.SIZE is the length of BINARY (RFC 3516 §4.3); in Dovecot not always",
+    SpaceBehindEncoding "an encoding is known whatever white space or comment is behind it (RFC 2045 §6.1)",
+    BrokenBase64 "what is no base64 is skipped, or ends it (RFC 2045 §6.8)",
+    BrokenQuoted "what is no quoted-printable stands for itself (RFC 2045 §6.7)",
+    DecodesInside "a multipart or message has no encoding of its own; BINARY leaves it alone",
     NoDate "a message without a date that can be read is sent at no time; in Dovecot in 1970",
     BareLineFeed "sizes count the stored bytes, bare line feeds as one",
     InventedAddress "what ENVELOPE shows for a missing address isn't searched",
@@ -39,7 +48,7 @@ reasons! {
     BehindBrokenParam "a parameter behind one that can't be read is shown",
     OpenLiteral "a domain literal that doesn't end goes to the end of the field",
     OpenQuote "a quote that doesn't end hides what follows it",
-    FoldedQuote "white space in a quoted string is shown as it is",
+    FoldedQuote "white space in a quoted string or comment is shown as it is",
     Sections "sections that are incomplete, twice, too many, or in several cases",
     RepeatedField "of a repeated Content-* field the first counts, whatever is in it",
     DispositionWithoutType "a disposition without a type is NIL",
@@ -114,8 +123,12 @@ fn addresses(message: &[u8], name: &str, ours: &Value, theirs: &Value) -> Option
     let texts = fields(message, name);
     let any = |wrong: fn(&[u8]) -> bool| texts.iter().any(|text| wrong(text));
     let list = |value: &Value| value.list().unwrap_or_default().to_vec();
-    let (ours, theirs) = (list(ours), list(theirs));
-    if any(|text| count(text, b'(') > count(text, b')')) {
+    let (ours, theirs) = (without_spaces(&list(ours)), without_spaces(&list(theirs)));
+    let is_quote = |text: &[u8]| text.iter().any(|byte| matches!(byte, b'"' | b'('));
+    if ours == theirs {
+        // White space can only come out of quotes and comments.
+        any(is_quote).then_some(Reason::FoldedQuote)
+    } else if any(|text| count(text, b'(') > count(text, b')')) {
         Some(Reason::OpenComment)
     } else if any(|text| text.contains(&b';')) {
         Some(Reason::BehindSemicolon)
@@ -127,9 +140,6 @@ fn addresses(message: &[u8], name: &str, ours: &Value, theirs: &Value) -> Option
         Some(Reason::OpenLiteral)
     } else if any(|text| count(text, b'"') % 2 == 1) {
         Some(Reason::OpenQuote)
-    } else if any(|text| count(text, b'"') > 0 && (text.contains(&b'\n') || text.contains(&b'\r')))
-    {
-        Some(Reason::FoldedQuote)
     } else if any(|text| {
         text.windows(2).any(|pair| pair[0].is_ascii_alphanumeric() && pair[1] == b'(')
     }) {
@@ -142,6 +152,20 @@ fn addresses(message: &[u8], name: &str, ours: &Value, theirs: &Value) -> Option
     } else {
         None
     }
+}
+
+/// The addresses without the white space in them.
+fn without_spaces(addresses: &[Value]) -> Vec<Value> {
+    let squeezed = |address: &Value| {
+        let mut address = address.list().unwrap_or_default().to_vec();
+        for part in &mut address {
+            if let Value::String(text) = part {
+                text.retain(|byte| !byte.is_ascii_whitespace());
+            }
+        }
+        Value::List(address)
+    };
+    addresses.iter().map(squeezed).collect()
 }
 
 fn count(text: &[u8], wanted: u8) -> usize {
@@ -193,6 +217,19 @@ pub fn fields(message: &[u8], name: &str) -> Vec<Vec<u8>> {
         }
     }
     found
+}
+
+/// Whether one header of the message has this field twice.
+pub fn repeats(message: &[u8], name: &str) -> bool {
+    let mut seen = 0;
+    message.split(|&byte| byte == b'\n').any(|line| {
+        if matches!(line, b"" | b"\r") || line.starts_with(b"--") {
+            seen = 0;
+        }
+        let field = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        seen += usize::from(field.trim_ascii_end().eq_ignore_ascii_case(name.as_bytes()));
+        seen > 1
+    })
 }
 
 fn walk_part(message: &[u8], ours: &Value, theirs: &Value, why: &mut Vec<Reason>) -> Explained {
@@ -271,8 +308,7 @@ fn walk_single(
     }
     walk_params(&ours[2], &theirs[2], why)?;
     for n in 3..6 {
-        if n == 5 && ours[n] != theirs[n] && fields(message, "Content-Transfer-Encoding").len() > 1
-        {
+        if n == 5 && ours[n] != theirs[n] && repeats(message, "Content-Transfer-Encoding") {
             why.push(Reason::RepeatedField);
         } else if ours[n] != theirs[n] {
             same_trimmed(&ours[n], &theirs[n], why)?;
@@ -299,7 +335,7 @@ fn walk_extension(
                 let reason = walk_disposition(message, ours, theirs, why)?;
                 why.push(reason);
             }
-            2 if fields(message, "Content-Language").len() > 1 => why.push(Reason::RepeatedField),
+            2 if repeats(message, "Content-Language") => why.push(Reason::RepeatedField),
             _ => same_trimmed(ours, theirs, why)?,
         }
     }
@@ -318,7 +354,7 @@ fn walk_disposition(
     {
         return why.pop();
     }
-    if fields(message, "Content-Disposition").len() > 1 {
+    if repeats(message, "Content-Disposition") {
         return Some(Reason::RepeatedField);
     }
     let without_type =
