@@ -57,6 +57,9 @@ pub fn known(item: &str, message: &[u8], ours: &Facts, theirs: &Facts) -> Option
         Value::String(value) => shown(value) == shown(bytes),
         given => *given == sized(bytes.len()),
     };
+    if part.encoding == b"7bit" && (is(&base64(text)) || is(&quoted_printable(text))) {
+        return Some(Reason::OddEncoding);
+    }
     let nul = |value: &Value| value.bytes().is_some_and(|bytes| bytes.contains(&0));
     if ours.get(item).is_some_and(nul) && !nul(given) && is(&right) {
         return Some(Reason::Nul);

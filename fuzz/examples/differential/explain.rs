@@ -51,11 +51,13 @@ reasons! {
     FoldedQuote "white space in a quoted string or comment is shown as it is",
     Sections "sections that are incomplete, twice, too many, or in several cases",
     RepeatedField "of a repeated Content-* field the first counts, whatever is in it",
+    Language "a language tag has letters, digits and hyphens (RFC 5646 §2.1)",
     DispositionWithoutType "a disposition without a type is NIL",
     OpenComment "a comment that doesn't end hides only what is in it",
     EmptyElement "empty elements of an address list show nothing",
     BehindSemicolon "addresses behind a semicolon are shown",
     Dots "white space and dots in excess in an address are shown or skipped",
+    EmptyDomain "a domain that is empty is missing, no error in what is around it",
     BehindError "addresses behind one that can't be read are shown",
     CommentInWord "a comment inside a word parts it",
 }
@@ -144,7 +146,9 @@ fn addresses(message: &[u8], name: &str, ours: &Value, theirs: &Value) -> Option
         text.windows(2).any(|pair| pair[0].is_ascii_alphanumeric() && pair[1] == b'(')
     }) {
         Some(Reason::CommentInWord)
-    } else if theirs.iter().all({
+    } else if any(has_empty_domain) {
+        Some(Reason::EmptyDomain)
+    } else if theirs.iter().filter(|address| !is_marked(address)).all({
         let mut shown = ours.iter();
         move |address| shown.any(|ours| ours == address)
     }) {
@@ -166,6 +170,23 @@ fn without_spaces(addresses: &[Value]) -> Vec<Value> {
         Value::List(address)
     };
     addresses.iter().map(squeezed).collect()
+}
+
+/// Whether an address shows that something of it can't be read.
+fn is_marked(address: &Value) -> bool {
+    let marks = [&b"MISSING_MAILBOX"[..], b"MISSING_DOMAIN", b"INVALID_ROUTE", b"SYNTAX_ERROR"];
+    address
+        .list()
+        .unwrap_or_default()
+        .iter()
+        .any(|part| part.bytes().is_some_and(|text| marks.contains(&text)))
+}
+
+/// `@` with nothing behind it.
+fn has_empty_domain(text: &[u8]) -> bool {
+    text.split(|&byte| byte == b'@')
+        .skip(1)
+        .any(|domain| matches!(domain.trim_ascii_start().first(), None | Some(b'>' | b',' | b';')))
 }
 
 fn count(text: &[u8], wanted: u8) -> usize {
@@ -335,11 +356,18 @@ fn walk_extension(
                 let reason = walk_disposition(message, ours, theirs, why)?;
                 why.push(reason);
             }
+            2 if is_no_tag(message) => why.push(Reason::Language),
             2 if repeats(message, "Content-Language") => why.push(Reason::RepeatedField),
             _ => same_trimmed(ours, theirs, why)?,
         }
     }
     Some(())
+}
+
+/// Whether some Content-Language has something else than letters, digits and hyphens in a tag.
+fn is_no_tag(message: &[u8]) -> bool {
+    let odd = |byte: &u8| !byte.is_ascii_alphanumeric() && !b"- \t\r\n,()".contains(byte);
+    fields(message, "Content-Language").iter().any(|text| text.iter().any(odd))
 }
 
 fn walk_disposition(

@@ -69,6 +69,13 @@ impl Case<'_> {
             message.into_iter().filter(|byte| !byte.is_ascii_whitespace()).collect();
         let has = |text: &[u8]| message.windows(text.len()).any(|window| window == text);
         let structure = self.ours.get("BODYSTRUCTURE");
+        let nul_in_name = |line: &[u8]| {
+            let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+            name.contains(&0) && name.to_ascii_lowercase().starts_with(b"content-")
+        };
+        if self.message.split(|&byte| byte == b'\n').any(nul_in_name) {
+            return Some(Reason::Nul);
+        }
         if structure.is_some_and(|value| has_boundary(value, &|len| len == 0)) {
             Some(Reason::EmptyBoundary)
         } else if has(b"message/global") {
