@@ -1,6 +1,6 @@
 //! What a transaction does to the list, record by record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Applied, Counters, Entry, List, NAME_MAX, Outcome, Record, SpecialUse, TOMBSTONES_MAX,
@@ -162,14 +162,27 @@ impl List {
         if let Some(holder) = new.iter().find_map(|(_, name)| holder(name)) {
             return Outcome::NameTaken(holder);
         }
+        let stale: BTreeSet<Guid> = new
+            .iter()
+            .filter(|(guid, name)| self.is_stale(*guid, name))
+            .map(|&(guid, _)| guid)
+            .collect();
+        if stale.len() as u64 > u64::from(u32::MAX - self.uidvalidity) {
+            return Outcome::Invalid;
+        }
         for entry in moved.iter().filter_map(|guid| self.entries.get(guid)) {
             self.names.remove(&entry.name);
         }
         for (guid, name) in &new {
             let Some(entry) = self.entries.get_mut(guid) else { continue };
+            let was = entry.uidvalidity;
+            if stale.contains(guid) {
+                self.uidvalidity += 1;
+                entry.uidvalidity = self.uidvalidity;
+            }
             let old = std::mem::replace(&mut entry.name, name.clone());
             self.names.insert(name.clone(), *guid);
-            let (renamed_to, uidvalidity) = (Some(name.clone()), entry.uidvalidity);
+            let (renamed_to, uidvalidity) = (Some(name.clone()), was);
             self.tombstones.push(Tombstone {
                 guid: *guid,
                 name: old,
@@ -180,6 +193,16 @@ impl List {
             });
         }
         Outcome::Renamed(new)
+    }
+
+    /// Whether another mailbox has had this name with a UIDVALIDITY that this one's is not above: under its new name
+    /// that must rise (RFC 9051 §2.3.1.1). Where names have been forgotten, any may have been one of them.
+    fn is_stale(&self, guid: Guid, name: &str) -> bool {
+        let uidvalidity = self.entries.get(&guid).map_or(0, |entry| entry.uidvalidity);
+        self.tombstones.len() >= TOMBSTONES_MAX
+            || self.tombstones.iter().any(|gone| {
+                gone.guid != guid && gone.uidvalidity >= uidvalidity && gone.name == name
+            })
     }
 }
 

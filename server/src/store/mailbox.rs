@@ -84,6 +84,7 @@ impl Mbox {
                     }
                 }
             })?;
+        mailbox.raise_uidvalidity(entry.uidvalidity);
         let mut this =
             Self { mailbox, names, recent: entry.recent.max(Uid(1)), ..Self::new(entry.guid, 0) };
         this.refresh();
