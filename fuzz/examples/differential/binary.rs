@@ -68,6 +68,9 @@ pub fn known(item: &str, message: &[u8], ours: &Facts, theirs: &Facts) -> Option
     if crlf != right && is(&crlf) {
         return Some(Reason::BareLineFeed);
     }
+    if their_text == crlf && given.bytes().is_some_and(|given| given.starts_with(&crlf)) {
+        return Some(Reason::ReadsOn);
+    }
     is(&[crlf.as_slice(), b"\r\n"].concat()).then_some(Reason::LineEndOfBoundary)
 }
 
@@ -117,7 +120,7 @@ fn decoded(part: &Part, text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// RFC 2045 §6.8: what isn't in the alphabet is ignored; padding ends a group.
-fn base64(text: &[u8]) -> Vec<u8> {
+pub fn base64(text: &[u8]) -> Vec<u8> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = Vec::new();
     for run in text.split(|&byte| byte == b'=') {
@@ -135,7 +138,7 @@ fn base64(text: &[u8]) -> Vec<u8> {
 
 /// RFC 2045 §6.7: white space at a line's end goes, `=` there joins two lines, and anywhere else without two
 /// hexadecimal digits it stands for itself.
-fn quoted_printable(text: &[u8]) -> Vec<u8> {
+pub fn quoted_printable(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
@@ -159,7 +162,8 @@ fn quoted_printable(text: &[u8]) -> Vec<u8> {
     out
 }
 
-fn escapes(line: &[u8]) -> Vec<u8> {
+/// The escapes of a line undone.
+pub fn escapes(line: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = line;
     loop {

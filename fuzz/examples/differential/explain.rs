@@ -23,7 +23,7 @@ reasons! {
     BelowLeaf "a part without parts has no part 1; Dovecot gives the part itself",
     LineEndOfBoundary "the line end in front of a boundary is the boundary's, also behind a header or another boundary",
     NoBlankLine "a header without an empty line: Dovecot adds one to HEADER.FIELDS of the message, Loft to no subset",
-    ReadsOn "Dovecot reads a header on behind the boundary that ends it",
+    ReadsOn "Dovecot reads a header, or for BINARY a body, on behind the boundary that ends it",
     EmptyBoundary "an empty boundary is none (RFC 2046 §5.1.1)",
     LongBoundary "boundaries are compared in 256 bytes; in Dovecot in 80",
     MessageGlobal "message/global is a message",
@@ -38,7 +38,16 @@ reasons! {
     BrokenBase64 "what is no base64 is skipped, or ends it (RFC 2045 §6.8)",
     BrokenQuoted "what is no quoted-printable stands for itself (RFC 2045 §6.7)",
     DecodesInside "a multipart or message has no encoding of its own; BINARY leaves it alone",
-    NoDate "a message without a date that can be read is sent at no time; in Dovecot in 1970",
+    NoDate "a message without a date that can be read is sent at no time; in Dovecot mostly in 1970",
+    OddDate "a date is read whatever is missing or obsolete in it (RFC 5322 §4.3); in Dovecot it is in 1970",
+    UnreadAddress "an address field is searched as it is written, also what is no address",
+    OddField "a field is searched although something in it breaks a rule",
+    InnerHeader "the header of a message inside is body text of the one outside",
+    DecodedMessage "a message that is encoded is searched as text (RFC 9051 §6.4.4)",
+    DecodedParam "parameters are searched as they are read, too (RFC 2231)",
+    PartHeader "TEXT looks into the headers of parts",
+    PartText "text is searched as it is read, whatever is broken around it",
+    NoText "what no header and no text says, once decoded, isn't found (RFC 9051 §6.4.4)",
     BareLineFeed "sizes count the stored bytes, bare line feeds as one",
     InventedAddress "what ENVELOPE shows for a missing address isn't searched",
     NoMime "Content-* fields and parameters of text/plain count without MIME-Version",
@@ -59,6 +68,7 @@ reasons! {
     Dots "white space and dots in excess in an address are shown or skipped",
     EmptyDomain "a domain that is empty is missing, no error in what is around it",
     BehindError "addresses behind one that can't be read are shown",
+    CommentBehindError "the last comment of an address is its name, also behind what can't be read",
     CommentInWord "a comment inside a word parts it",
 }
 
@@ -100,6 +110,11 @@ fn walk_envelope(message: &[u8], ours: &Value, theirs: &Value, why: &mut Vec<Rea
         if ours[n] == theirs[n] {
             continue;
         }
+        let nul_in_name = || message.windows(2).any(|pair| pair == b"\0:");
+        if ours[n] == Value::Nil && theirs[n] == Value::String(Vec::new()) && nul_in_name() {
+            why.push(Reason::Nul);
+            continue;
+        }
         if matches!(n, 0 | 1 | 8 | 9) {
             same_trimmed(&ours[n], &theirs[n], why)?;
             continue;
@@ -130,6 +145,8 @@ fn addresses(message: &[u8], name: &str, ours: &Value, theirs: &Value) -> Option
     if ours == theirs {
         // White space can only come out of quotes and comments.
         any(is_quote).then_some(Reason::FoldedQuote)
+    } else if without_names(&ours) == without_names(&theirs) && any(|text| text.contains(&b'(')) {
+        Some(Reason::CommentBehindError)
     } else if any(|text| count(text, b'(') > count(text, b')')) {
         Some(Reason::OpenComment)
     } else if any(|text| text.contains(&b';')) {
@@ -170,6 +187,13 @@ fn without_spaces(addresses: &[Value]) -> Vec<Value> {
         Value::List(address)
     };
     addresses.iter().map(squeezed).collect()
+}
+
+fn without_names(addresses: &[Value]) -> Vec<&[Value]> {
+    addresses
+        .iter()
+        .map(|address| address.list().unwrap_or_default().get(1..).unwrap_or_default())
+        .collect()
 }
 
 /// Whether an address shows that something of it can't be read.

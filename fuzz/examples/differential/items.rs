@@ -190,6 +190,11 @@ impl Part {
         self.kind.0 == b"text"
     }
 
+    /// Whether SEARCH looks into it: text, what of message/* isn't taken apart, and what has no type that can be read.
+    pub fn is_searched(&self) -> bool {
+        matches!(self.kind.0.as_slice(), b"text" | b"message" | b"")
+    }
+
     /// Whether this is its encoding, in any case.
     pub fn is_encoded(&self, encoding: &[u8]) -> bool {
         self.encoding.eq_ignore_ascii_case(encoding)

@@ -50,7 +50,7 @@ impl Case<'_> {
     }
 
     /// Whether the other server stores something else, as RFC 3516 §4.4 allows it for what holds NUL.
-    fn is_converted(&self) -> bool {
+    pub fn is_converted(&self) -> bool {
         let stored = self.theirs.get("BODY[]").and_then(Value::bytes).unwrap_or_default();
         let lower = self.message.to_ascii_lowercase();
         let is_in = |text: &[u8], word: &[u8]| text.windows(word.len()).any(|at| at == word);

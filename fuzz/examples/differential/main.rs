@@ -10,6 +10,7 @@ mod binary;
 mod client;
 mod compare;
 mod explain;
+mod found;
 mod items;
 mod known;
 mod report;
@@ -74,7 +75,7 @@ struct Options {
     #[arg(long)]
     no_search: bool,
 
-    /// Write messages that differ in an unknown way there, one a file.
+    /// Write the messages whose differences are printed there, one a file.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 

@@ -27,9 +27,11 @@ impl Report {
         Report { show_known, json, keep, messages: 0, kinds, known }
     }
 
-    /// Writes a message to the folder for those that differ, if there is one.
-    pub fn keep(&self, message: &Message) -> io::Result<()> {
-        let Some(folder) = &self.keep else { return Ok(()) };
+    /// Writes a message that differs to the folder for those, if there is one.
+    pub fn keep(&self, message: &Message, known: Option<Reason>) -> io::Result<()> {
+        let Some(folder) = self.keep.as_ref().filter(|_| known.is_none() || self.show_known) else {
+            return Ok(());
+        };
         std::fs::write(folder.join(message.name.replace(' ', "-")), &message.bytes)
     }
 
