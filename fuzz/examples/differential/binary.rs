@@ -68,7 +68,7 @@ pub fn known(item: &str, message: &[u8], ours: &Facts, theirs: &Facts) -> Option
     if crlf != right && is(&crlf) {
         return Some(Reason::BareLineFeed);
     }
-    if their_text == crlf && given.bytes().is_some_and(|given| given.starts_with(&crlf)) {
+    if their_text == crlf && given.bytes().is_some_and(|given| shown(given).starts_with(&crlf)) {
         return Some(Reason::ReadsOn);
     }
     is(&[crlf.as_slice(), b"\r\n"].concat()).then_some(Reason::LineEndOfBoundary)

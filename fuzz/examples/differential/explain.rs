@@ -381,6 +381,12 @@ fn walk_extension(
                 why.push(reason);
             }
             2 if is_no_tag(message) => why.push(Reason::Language),
+            2 if fields(message, "Content-Language")
+                .iter()
+                .any(|text| count(text, b'(') > count(text, b')')) =>
+            {
+                why.push(Reason::OpenComment);
+            }
             2 if repeats(message, "Content-Language") => why.push(Reason::RepeatedField),
             _ => same_trimmed(ours, theirs, why)?,
         }

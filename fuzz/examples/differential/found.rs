@@ -166,24 +166,25 @@ fn unescaped(header: &[u8]) -> Vec<u8> {
 
 /// The values of parameters in sections, put together in the order of their numbers (RFC 2231 §3).
 fn joined(header: &[u8]) -> Vec<u8> {
-    let mut sections: Vec<(u32, Vec<u8>)> = Vec::new();
+    let mut sections: Vec<(Vec<u8>, u32, Vec<u8>)> = Vec::new();
     for param in unescaped(header).split(|byte| matches!(byte, b';' | b'\n')) {
         let Some(equals) = param.iter().position(|&byte| byte == b'=') else { continue };
         let (name, value) = param.split_at(equals);
-        let mut parts = name.split(|&byte| byte == b'*').skip(1);
+        let mut parts = name.split(|&byte| byte == b'*');
+        let name = parts.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
         let number =
             parts.next().and_then(|number| std::str::from_utf8(number).ok()?.trim().parse().ok());
         let value = value[1..].trim_ascii();
         let value =
             value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
         if let Some(number) = number
-            && !sections.iter().any(|(known, _)| *known == number)
+            && !sections.iter().any(|(known, other, _)| *known == name && *other == number)
         {
-            sections.push((number, value.to_vec()));
+            sections.push((name, number, value.to_vec()));
         }
     }
     sections.sort();
-    sections.into_iter().flat_map(|(_, value)| value).collect()
+    sections.into_iter().flat_map(|(_, _, value)| value).collect()
 }
 
 /// Encoded words undone, one after the other; white space between two of them goes (RFC 2047 §6.2).
