@@ -55,7 +55,7 @@ pub fn known(item: &str, message: &[u8], ours: &Facts, theirs: &Facts) -> Option
     let right = right?;
     let is = |bytes: &[u8]| match given {
         Value::String(value) => shown(value) == shown(bytes),
-        given => *given == sized(bytes.len()),
+        Value::Nil | Value::Atom(_) | Value::List(_) => *given == sized(bytes.len()),
     };
     if part.encoding == b"7bit" && (is(&base64(text)) || is(&quoted_printable(text))) {
         return Some(Reason::OddEncoding);
@@ -68,7 +68,9 @@ pub fn known(item: &str, message: &[u8], ours: &Facts, theirs: &Facts) -> Option
     if crlf != right && is(&crlf) {
         return Some(Reason::BareLineFeed);
     }
-    if their_text == crlf && given.bytes().is_some_and(|given| shown(given).starts_with(&crlf)) {
+    let behind =
+        given.bytes().and_then(|given| shown(given).strip_prefix(&*crlf).map(<[u8]>::to_vec));
+    if behind.is_some_and(|behind| behind.starts_with(b"\r\n--")) {
         return Some(Reason::ReadsOn);
     }
     is(&[crlf.as_slice(), b"\r\n"].concat()).then_some(Reason::LineEndOfBoundary)
@@ -96,7 +98,7 @@ fn shown(bytes: &[u8]) -> Vec<u8> {
 fn is_given_inside(header: &[u8], text: &[u8], given: &Value) -> bool {
     let same = match given {
         Value::String(bytes) => bytes == text,
-        given => given.number() == Some(text.len() as u64),
+        Value::Nil | Value::Atom(_) | Value::List(_) => given.number() == Some(text.len() as u64),
     };
     let lower = [header, text].concat().to_ascii_lowercase();
     !same && lower.windows(25).any(|window| window == b"content-transfer-encoding")

@@ -44,7 +44,7 @@ pub fn known(query: &Query<'_>, message: &[u8], ours: &Facts, loft: bool) -> Opt
     let places = places(query.key == "TEXT", header, ours);
     let found: Vec<Reason> =
         places.iter().filter(|(_, place)| place.holds(&word)).map(|(reason, _)| *reason).collect();
-    if loft != !found.is_empty() {
+    if loft == found.is_empty() {
         return None;
     }
     if loft { found.first().copied() } else { Some(Reason::NoText) }
