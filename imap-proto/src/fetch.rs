@@ -69,6 +69,12 @@ impl Fixed {
         self.0 & other.0 == other.0
     }
 
+    /// What of it a change of flags is told with.
+    #[must_use]
+    pub const fn of_flags(self) -> Fixed {
+        Fixed(self.0 & (Fixed::UID.0 | Fixed::FLAGS.0 | Fixed::MODSEQ.0))
+    }
+
     /// Whether some item of `other` is in `self`.
     #[must_use]
     pub const fn intersects(self, other: Fixed) -> bool {

@@ -301,6 +301,12 @@ fn content_types_that_go_wrong() {
     insta::assert_snapshot!(structure("Content-Type: text/html\nContent-Type: image/png\nContent-Transfer-Encoding: 7bit x\n\n"), @r#"("text" "html" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL)"#);
     insta::assert_snapshot!(structure("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVj\n"), @r#"("message" "rfc822" NIL NIL NIL "base64" 10 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) ("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL) 1 NIL NIL NIL NIL)"#);
     insta::assert_snapshot!(structure("Content-Disposition: \"inline\"\nContent-Language: en (x), \"de\"\n\n"), @r#"("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL ("en") NIL)"#);
+    insta::assert_snapshot!(structure("Content-Language: en, .\n\n"), @r#"
+    ("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL ("en") NIL)
+    "#);
+    insta::assert_snapshot!(structure("Content-Language: de-AT, en.x, fr\n\n"), @r#"
+    ("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL ("de-AT" "en") NIL)
+    "#);
 }
 
 #[test]
@@ -366,6 +372,9 @@ fn row_34_groups_and_addresses_that_go_wrong() {
     insta::assert_snapshot!(to("G: a@b"), @r#"((NIL NIL "G" NIL)(NIL NIL "a" "b")(NIL NIL NIL NIL))"#);
     insta::assert_snapshot!(to("A: B: c@d;"), @r#"((NIL NIL "A" NIL)(NIL NIL "B" "MISSING_DOMAIN")(NIL NIL NIL NIL))"#);
     insta::assert_snapshot!(to("A, A B, <>, A <>, <a>, a@, @b, <@b>, a b@c"), @r#"((NIL NIL "A" "MISSING_DOMAIN")("A B" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")(NIL NIL "MISSING_MAILBOX" "MISSING_DOMAIN")("A" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")(NIL NIL "a" "MISSING_DOMAIN")(NIL NIL "a" "MISSING_DOMAIN")(NIL NIL "MISSING_MAILBOX" "b")(NIL "INVALID_ROUTE" "MISSING_MAILBOX" "MISSING_DOMAIN")("a b" NIL "MISSING_MAILBOX" "MISSING_DOMAIN"))"#);
+    insta::assert_snapshot!(to("\"A B\", \"A\" (c), \"A\"@, \"A\".b, \"A\" b, g: \"A\";, <\"A\">"), @r#"
+    (("A B" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")("c" NIL "A" "MISSING_DOMAIN")(NIL NIL "A" "MISSING_DOMAIN")(NIL NIL "A.b" "MISSING_DOMAIN")("A b" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")(NIL NIL "g" NIL)("A" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")(NIL NIL NIL NIL)(NIL NIL "A" "MISSING_DOMAIN"))
+    "#);
     insta::assert_snapshot!(to("a@b@c, <a@b, a@b>, A <a b@c>, A <mailto:a@b>, A <@r:a>"), @r#"((NIL NIL "a" "b")(NIL NIL "a" "SYNTAX_ERROR")(NIL NIL "a" "b")("A" NIL "a" "SYNTAX_ERROR")("A" NIL "mailto" "SYNTAX_ERROR")("A" "@r" "a" "MISSING_DOMAIN"))"#);
     insta::assert_snapshot!(to(", ,a@b c@d,,"), @r#"((NIL NIL "a" "b"))"#);
     insta::assert_snapshot!(to("\"never ends <a@b>"), @r#"((NIL NIL "MISSING_MAILBOX" "MISSING_DOMAIN"))"#);

@@ -4,6 +4,7 @@
 //! Invariants:
 //! - A name belongs to at most one mailbox: in log order the first creator wins, the others learn it ([`Outcome`]).
 //! - A UIDVALIDITY is greater than every one this account ever had.
+//! - Under one name UIDVALIDITYs only rise, whichever mailboxes have it one after the other.
 //! - What is deleted or renamed leaves a tombstone.
 //!
 //! The hierarchy separator is `/`; names are UTF-8 without it at either end. What names are allowed, and that INBOX is
@@ -72,7 +73,8 @@ pub struct Entry {
     pub guid: Guid,
     /// Its full name, UTF-8, levels separated by `/`.
     pub name: String,
-    /// Its UIDVALIDITY when it was created. (A mailbox's own log may raise it.)
+    /// Its UIDVALIDITY: from its creation, or from when it came to a name that another mailbox has had. (A mailbox's own
+    /// log may raise it.)
     pub uidvalidity: u32,
     /// What it is for.
     pub special_use: SpecialUse,
@@ -113,7 +115,8 @@ pub enum Record {
         /// When, seconds since 1970.
         time: i64,
     },
-    /// A mailbox and all below it get another name. Refused when there is none or a new name is taken.
+    /// A mailbox and all below it get another name; one whose new name another mailbox has had with a UIDVALIDITY that
+    /// isn't below its own gets a new one. Refused when there is none, a new name is taken, or all are used.
     Rename {
         /// The name, which need not be a mailbox itself.
         from: Box<str>,
@@ -187,7 +190,7 @@ pub struct Tombstone {
     pub name: String,
     /// The name it has since; `None` when it was deleted.
     pub renamed_to: Option<String>,
-    /// Its UIDVALIDITY.
+    /// Its UIDVALIDITY under this name.
     pub uidvalidity: u32,
     /// The list's modseq of that change.
     pub modseq: ModSeq,
@@ -394,10 +397,5 @@ impl List {
     /// The greatest UIDVALIDITY this account ever had.
     pub fn uidvalidity_high(&self) -> u32 {
         self.uidvalidity
-    }
-
-    /// Forgets tombstones of changes before `time` (seconds since 1970). In-memory housekeeping before a snapshot.
-    pub fn forget_tombstones(&mut self, time: i64) {
-        self.tombstones.retain(|tombstone| tombstone.time >= time);
     }
 }

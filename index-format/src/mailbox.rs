@@ -215,6 +215,11 @@ impl Mailbox {
         self.uidvalidity
     }
 
+    /// Takes in what the mailbox list says of it, which may have raised its UIDVALIDITY when it was renamed.
+    pub fn raise_uidvalidity(&mut self, least: u32) {
+        self.uidvalidity = self.uidvalidity.max(least);
+    }
+
     /// UIDNEXT: the UID of the next append, unless it names its own.
     pub fn uidnext(&self) -> Uid {
         self.uidnext

@@ -24,6 +24,10 @@ pub struct Stored<'a> {
     pub message: &'a Message,
     pub loft: u64,
     pub other: u64,
+    /// What Loft said of it.
+    pub facts: Facts,
+    /// Whether the other server has stored something else.
+    pub converted: bool,
 }
 
 impl Pair {
@@ -44,7 +48,15 @@ impl Pair {
             let other = self.other.append(MAILBOX, &message.bytes)?;
             report.message();
             match (loft, other) {
-                (Ok(loft), Ok(other)) => stored.push(Stored { message, loft, other }),
+                (Ok(loft), Ok(other)) => {
+                    stored.push(Stored {
+                        message,
+                        loft,
+                        other,
+                        facts: Facts::new(),
+                        converted: false,
+                    });
+                }
                 (loft, other) => {
                     let shown = |result: Result<u64, String>| {
                         Value::Atom(result.map_or_else(|text| text.into(), |_| b"OK".to_vec()))
@@ -58,7 +70,7 @@ impl Pair {
         for client in [&mut self.loft, &mut self.other] {
             client.expect(format!("SELECT {MAILBOX}").as_bytes())?;
         }
-        for stored in &stored {
+        for stored in &mut stored {
             if let Err(error) = self.compare_message(stored, report) {
                 self.revive(&stored.message.name, error, report)?;
             }
@@ -94,7 +106,7 @@ impl Pair {
         Ok(())
     }
 
-    fn compare_message(&mut self, stored: &Stored<'_>, report: &mut Report) -> io::Result<()> {
+    fn compare_message(&mut self, stored: &mut Stored<'_>, report: &mut Report) -> io::Result<()> {
         let mut ours = items::whole(&mut self.loft, stored.loft)?;
         let mut theirs = items::whole(&mut self.other, stored.other)?;
         let mut paths: Vec<String> =
@@ -103,15 +115,22 @@ impl Pair {
         paths.dedup();
         let binary = self.loft.can("BINARY") && self.other.can("BINARY");
         ours.extend(items::parts(&mut self.loft, stored.loft, &paths, binary)?);
+        stored.facts.clone_from(&ours); // the other may hang up
         theirs.extend(items::parts(&mut self.other, stored.other, &paths, binary)?);
+        let sent = ours;
         let bare = with_crlf(&stored.message.bytes) != stored.message.bytes;
-        let ours = if bare { virtual_facts(&ours) } else { ours };
-        let case = known::Case { message: &stored.message.bytes, ours: &ours, theirs: &theirs };
+        let ours = if bare { virtual_facts(&sent) } else { sent.clone() };
+        let message = &stored.message.bytes;
+        let case = known::Case { message, sent: &sent, ours: &ours, theirs: &theirs };
         for (item, value) in &ours {
             let other = theirs.get(item).unwrap_or(&Value::Nil);
             let known = if value == other { None } else { case.known(item, value, other) };
+            if value != other {
+                report.keep(stored.message, known)?;
+            }
             report.item(&stored.message.name, item, value, other, known);
         }
+        stored.converted = case.is_converted();
         Ok(())
     }
 }

@@ -23,13 +23,31 @@ reasons! {
     BelowLeaf "a part without parts has no part 1; Dovecot gives the part itself",
     LineEndOfBoundary "the line end in front of a boundary is the boundary's, also behind a header or another boundary",
     NoBlankLine "a header without an empty line: Dovecot adds one to HEADER.FIELDS of the message, Loft to no subset",
-    ReadsOn "Dovecot reads a header on behind the boundary that ends it",
+    ReadsOn "Dovecot reads a header, or for BINARY a body, on behind the boundary that ends it",
     EmptyBoundary "an empty boundary is none (RFC 2046 §5.1.1)",
     LongBoundary "boundaries are compared in 256 bytes; in Dovecot in 80",
     MessageGlobal "message/global is a message",
     EncodedMessage "an encoded message isn't looked into",
     EmptyMessage "an empty message can be stored",
-    NoDate "a message without a date that can be read is sent at no time; in Dovecot in 1970",
+    Nul "a NUL shows as 0x80, in BINARY as it is; in Dovecot's ENVELOPE as U+FFFD, in its BINARY perhaps as 0x80",
+    Converted "what is appended is stored as it is; Dovecot may store base64 for binary",
+    OddEncoding "an encoding that is shown as 7bit is 7bit for BINARY too",
+    BrokenElsewhere "a size doesn't depend on what is broken in other parts",
+    WrongSize "BINARY.SIZE is the length of BINARY (RFC 3516 §4.3); in Dovecot not always",
+    SpaceBehindEncoding "an encoding is known whatever white space or comment is behind it (RFC 2045 §6.1)",
+    BrokenBase64 "what is no base64 is skipped, or ends it (RFC 2045 §6.8)",
+    BrokenQuoted "what is no quoted-printable stands for itself (RFC 2045 §6.7)",
+    DecodesInside "a multipart or message has no encoding of its own; BINARY leaves it alone",
+    NoDate "a message without a date that can be read is sent at no time; in Dovecot mostly in 1970",
+    OddDate "a date is read whatever is missing or obsolete in it (RFC 5322 §4.3); in Dovecot it is in 1970",
+    UnreadAddress "an address field is searched as it is written, also what is no address",
+    OddField "a field is searched although something in it breaks a rule",
+    InnerHeader "the header of a message inside is body text of the one outside",
+    DecodedMessage "a message that is encoded is searched as text (RFC 9051 §6.4.4)",
+    DecodedParam "parameters are searched as they are read, too (RFC 2231)",
+    PartHeader "TEXT looks into the headers of parts",
+    PartText "text is searched as it is read, whatever is broken around it",
+    NoText "what no header and no text says, once decoded, isn't found (RFC 9051 §6.4.4)",
     BareLineFeed "sizes count the stored bytes, bare line feeds as one",
     InventedAddress "what ENVELOPE shows for a missing address isn't searched",
     NoMime "Content-* fields and parameters of text/plain count without MIME-Version",
@@ -39,15 +57,18 @@ reasons! {
     BehindBrokenParam "a parameter behind one that can't be read is shown",
     OpenLiteral "a domain literal that doesn't end goes to the end of the field",
     OpenQuote "a quote that doesn't end hides what follows it",
-    FoldedQuote "white space in a quoted string is shown as it is",
+    FoldedQuote "white space in a quoted string or comment is shown as it is",
     Sections "sections that are incomplete, twice, too many, or in several cases",
     RepeatedField "of a repeated Content-* field the first counts, whatever is in it",
+    Language "a language tag has letters, digits and hyphens (RFC 5646 §2.1)",
     DispositionWithoutType "a disposition without a type is NIL",
     OpenComment "a comment that doesn't end hides only what is in it",
     EmptyElement "empty elements of an address list show nothing",
     BehindSemicolon "addresses behind a semicolon are shown",
     Dots "white space and dots in excess in an address are shown or skipped",
+    EmptyDomain "a domain that is empty is missing, no error in what is around it",
     BehindError "addresses behind one that can't be read are shown",
+    CommentBehindError "the last comment of an address is its name, also behind what can't be read",
     CommentInWord "a comment inside a word parts it",
 }
 
@@ -89,6 +110,11 @@ fn walk_envelope(message: &[u8], ours: &Value, theirs: &Value, why: &mut Vec<Rea
         if ours[n] == theirs[n] {
             continue;
         }
+        let nul_in_name = || message.windows(2).any(|pair| pair == b"\0:");
+        if ours[n] == Value::Nil && theirs[n] == Value::String(Vec::new()) && nul_in_name() {
+            why.push(Reason::Nul);
+            continue;
+        }
         if matches!(n, 0 | 1 | 8 | 9) {
             same_trimmed(&ours[n], &theirs[n], why)?;
             continue;
@@ -114,8 +140,14 @@ fn addresses(message: &[u8], name: &str, ours: &Value, theirs: &Value) -> Option
     let texts = fields(message, name);
     let any = |wrong: fn(&[u8]) -> bool| texts.iter().any(|text| wrong(text));
     let list = |value: &Value| value.list().unwrap_or_default().to_vec();
-    let (ours, theirs) = (list(ours), list(theirs));
-    if any(|text| count(text, b'(') > count(text, b')')) {
+    let (ours, theirs) = (without_spaces(&list(ours)), without_spaces(&list(theirs)));
+    let is_quote = |text: &[u8]| text.iter().any(|byte| matches!(byte, b'"' | b'('));
+    if ours == theirs {
+        // White space can only come out of quotes and comments.
+        any(is_quote).then_some(Reason::FoldedQuote)
+    } else if without_names(&ours) == without_names(&theirs) && any(|text| text.contains(&b'(')) {
+        Some(Reason::CommentBehindError)
+    } else if any(|text| count(text, b'(') > count(text, b')')) {
         Some(Reason::OpenComment)
     } else if any(|text| text.contains(&b';')) {
         Some(Reason::BehindSemicolon)
@@ -127,14 +159,13 @@ fn addresses(message: &[u8], name: &str, ours: &Value, theirs: &Value) -> Option
         Some(Reason::OpenLiteral)
     } else if any(|text| count(text, b'"') % 2 == 1) {
         Some(Reason::OpenQuote)
-    } else if any(|text| count(text, b'"') > 0 && (text.contains(&b'\n') || text.contains(&b'\r')))
-    {
-        Some(Reason::FoldedQuote)
     } else if any(|text| {
         text.windows(2).any(|pair| pair[0].is_ascii_alphanumeric() && pair[1] == b'(')
     }) {
         Some(Reason::CommentInWord)
-    } else if theirs.iter().all({
+    } else if any(has_empty_domain) {
+        Some(Reason::EmptyDomain)
+    } else if theirs.iter().filter(|address| !is_marked(address)).all({
         let mut shown = ours.iter();
         move |address| shown.any(|ours| ours == address)
     }) {
@@ -142,6 +173,44 @@ fn addresses(message: &[u8], name: &str, ours: &Value, theirs: &Value) -> Option
     } else {
         None
     }
+}
+
+/// The addresses without the white space in them.
+fn without_spaces(addresses: &[Value]) -> Vec<Value> {
+    let squeezed = |address: &Value| {
+        let mut address = address.list().unwrap_or_default().to_vec();
+        for part in &mut address {
+            if let Value::String(text) = part {
+                text.retain(|byte| !byte.is_ascii_whitespace());
+            }
+        }
+        Value::List(address)
+    };
+    addresses.iter().map(squeezed).collect()
+}
+
+fn without_names(addresses: &[Value]) -> Vec<&[Value]> {
+    addresses
+        .iter()
+        .map(|address| address.list().unwrap_or_default().get(1..).unwrap_or_default())
+        .collect()
+}
+
+/// Whether an address shows that something of it can't be read.
+fn is_marked(address: &Value) -> bool {
+    let marks = [&b"MISSING_MAILBOX"[..], b"MISSING_DOMAIN", b"INVALID_ROUTE", b"SYNTAX_ERROR"];
+    address
+        .list()
+        .unwrap_or_default()
+        .iter()
+        .any(|part| part.bytes().is_some_and(|text| marks.contains(&text)))
+}
+
+/// `@` with nothing behind it.
+fn has_empty_domain(text: &[u8]) -> bool {
+    text.split(|&byte| byte == b'@')
+        .skip(1)
+        .any(|domain| matches!(domain.trim_ascii_start().first(), None | Some(b'>' | b',' | b';')))
 }
 
 fn count(text: &[u8], wanted: u8) -> usize {
@@ -193,6 +262,19 @@ pub fn fields(message: &[u8], name: &str) -> Vec<Vec<u8>> {
         }
     }
     found
+}
+
+/// Whether one header of the message has this field twice.
+pub fn repeats(message: &[u8], name: &str) -> bool {
+    let mut seen = 0;
+    message.split(|&byte| byte == b'\n').any(|line| {
+        if matches!(line, b"" | b"\r") || line.starts_with(b"--") {
+            seen = 0;
+        }
+        let field = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        seen += usize::from(field.trim_ascii_end().eq_ignore_ascii_case(name.as_bytes()));
+        seen > 1
+    })
 }
 
 fn walk_part(message: &[u8], ours: &Value, theirs: &Value, why: &mut Vec<Reason>) -> Explained {
@@ -271,8 +353,7 @@ fn walk_single(
     }
     walk_params(&ours[2], &theirs[2], why)?;
     for n in 3..6 {
-        if n == 5 && ours[n] != theirs[n] && fields(message, "Content-Transfer-Encoding").len() > 1
-        {
+        if n == 5 && ours[n] != theirs[n] && repeats(message, "Content-Transfer-Encoding") {
             why.push(Reason::RepeatedField);
         } else if ours[n] != theirs[n] {
             same_trimmed(&ours[n], &theirs[n], why)?;
@@ -299,11 +380,24 @@ fn walk_extension(
                 let reason = walk_disposition(message, ours, theirs, why)?;
                 why.push(reason);
             }
-            2 if fields(message, "Content-Language").len() > 1 => why.push(Reason::RepeatedField),
+            2 if is_no_tag(message) => why.push(Reason::Language),
+            2 if fields(message, "Content-Language")
+                .iter()
+                .any(|text| count(text, b'(') > count(text, b')')) =>
+            {
+                why.push(Reason::OpenComment);
+            }
+            2 if repeats(message, "Content-Language") => why.push(Reason::RepeatedField),
             _ => same_trimmed(ours, theirs, why)?,
         }
     }
     Some(())
+}
+
+/// Whether some Content-Language has something else than letters, digits and hyphens in a tag.
+fn is_no_tag(message: &[u8]) -> bool {
+    let odd = |byte: &u8| !byte.is_ascii_alphanumeric() && !b"- \t\r\n,()".contains(byte);
+    fields(message, "Content-Language").iter().any(|text| text.iter().any(odd))
 }
 
 fn walk_disposition(
@@ -318,7 +412,7 @@ fn walk_disposition(
     {
         return why.pop();
     }
-    if fields(message, "Content-Disposition").len() > 1 {
+    if repeats(message, "Content-Disposition") {
         return Some(Reason::RepeatedField);
     }
     let without_type =

@@ -54,7 +54,7 @@ pub fn whole(client: &mut Client, uid: u64) -> io::Result<Facts> {
 /// Asks for everything about these parts.
 pub fn parts(client: &mut Client, uid: u64, paths: &[String], binary: bool) -> io::Result<Facts> {
     let mut facts = Facts::new();
-    for paths in paths.chunks(10) {
+    for paths in paths.chunks(5) {
         let items =
             paths.iter().flat_map(|path| PART.iter().map(move |item| format!("BODY[{path}{item}")));
         facts.extend(fetch(client, uid, items)?);
@@ -141,4 +141,62 @@ pub fn paths(body: &Value) -> Vec<String> {
     paths.sort();
     paths.dedup();
     paths
+}
+
+/// What a BODY says of one part.
+pub struct Part {
+    kind: (Vec<u8>, Vec<u8>),
+    composite: bool,
+    /// The transfer encoding; of a multipart, which has none, nothing.
+    pub encoding: Vec<u8>,
+}
+
+impl Part {
+    /// The part of this number; `None` when there is none.
+    pub fn of(body: &Value, path: &str) -> Option<Part> {
+        let mut part = body.list()?;
+        let mut inside_message = true; // RFC 9051 §6.4.5.1: a message without parts has a part 1
+        for number in path.split('.') {
+            let number: usize = number.parse().ok()?;
+            let mut children = part.iter().map_while(Value::list);
+            if part.first()?.list().is_some() {
+                part = children.nth(number.checked_sub(1)?)?;
+                inside_message = false;
+            } else if inside_message && number == 1 {
+                inside_message = false;
+            } else {
+                part = part.get(8)?.list()?;
+                let multipart = part.first()?.list().is_some();
+                part = if multipart { part.get(number.checked_sub(1)?)?.list()? } else { part };
+                (multipart || number == 1).then_some(())?;
+            }
+        }
+        let text = |n: usize| part.get(n).and_then(Value::bytes).unwrap_or_default();
+        Some(Part {
+            kind: (text(0).to_ascii_lowercase(), text(1).to_ascii_lowercase()),
+            composite: part.first()?.list().is_some()
+                || part.get(8).is_some_and(|inside| inside.list().is_some()),
+            encoding: if part.first()?.list().is_some() { Vec::new() } else { text(5).to_vec() },
+        })
+    }
+
+    /// Whether it is a multipart, or a message that is looked into.
+    pub fn is_composite(&self) -> bool {
+        self.composite
+    }
+
+    /// Whether it is of a text type.
+    pub fn is_text(&self) -> bool {
+        self.kind.0 == b"text"
+    }
+
+    /// Whether SEARCH looks into it: text, what of message/* isn't taken apart, and what has no type that can be read.
+    pub fn is_searched(&self) -> bool {
+        matches!(self.kind.0.as_slice(), b"text" | b"message" | b"")
+    }
+
+    /// Whether this is its encoding, in any case.
+    pub fn is_encoded(&self, encoding: &[u8]) -> bool {
+        self.encoding.eq_ignore_ascii_case(encoding)
+    }
 }

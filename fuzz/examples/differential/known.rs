@@ -1,5 +1,6 @@
 //! Differences that are argued in `docs/formats/mime.md`.
 
+use crate::binary;
 use crate::explain::{self, Reason};
 use crate::items::Facts;
 use crate::value::Value;
@@ -7,6 +8,9 @@ use crate::value::Value;
 /// A message and all that both said of it.
 pub struct Case<'a> {
     pub message: &'a [u8],
+    /// What Loft sent.
+    pub sent: &'a Facts,
+    /// The same with CRLF at the end of every line.
     pub ours: &'a Facts,
     pub theirs: &'a Facts,
 }
@@ -14,10 +18,20 @@ pub struct Case<'a> {
 impl Case<'_> {
     /// What explains a difference.
     pub fn known(&self, item: &str, ours: &Value, theirs: &Value) -> Option<Reason> {
+        if item != "ENVELOPE" && self.is_converted() {
+            return Some(Reason::Converted);
+        }
         if let Some((whole, _)) = item.split_once('<') {
             let (ours, theirs) = (self.ours.get(whole)?, self.theirs.get(whole)?);
             let lone_cr = || has_lone_cr(self.message).then_some(Reason::LoneCr);
             return if ours == theirs { lone_cr() } else { self.known(whole, ours, theirs) };
+        }
+        if self.message.contains(&0) && ["ENVELOPE", "BODY", "BODYSTRUCTURE"].contains(&item) {
+            let nul = with_nul(theirs);
+            if nul != *theirs {
+                let known = || self.known(item, ours, &nul);
+                return if *ours == nul { Some(Reason::Nul) } else { known() };
+            }
         }
         if item == "ENVELOPE" {
             return explain::envelope(self.message, ours, theirs);
@@ -28,8 +42,24 @@ impl Case<'_> {
         let text = item.strip_prefix("BODY[").and_then(|rest| {
             self.below_leaf(rest, ours, theirs).or_else(|| text(item, ours, theirs))
         });
-        let binary = item.starts_with("BINARY") && item.ends_with(".1]");
-        text.or(binary.then_some(Reason::BelowLeaf)).or_else(|| self.other_parts())
+        let binary = || {
+            let of_part = item.starts_with("BINARY");
+            of_part.then(|| binary::known(item, self.message, self.sent, self.theirs))?
+        };
+        text.or_else(binary).or_else(|| self.other_parts())
+    }
+
+    /// Whether the other server stores something else, as RFC 3516 §4.4 allows it for what holds NUL.
+    pub fn is_converted(&self) -> bool {
+        let stored = self.theirs.get("BODY[]").and_then(Value::bytes).unwrap_or_default();
+        let lower = self.message.to_ascii_lowercase();
+        let is_in = |text: &[u8], word: &[u8]| text.windows(word.len()).any(|at| at == word);
+        let base64 = |text: &[u8]| {
+            text.windows(33).filter(|at| *at == b"Content-Transfer-Encoding: base64").count()
+        };
+        self.message.contains(&0)
+            && is_in(&lower, b"binary")
+            && base64(stored) > base64(self.message)
     }
 
     /// What gives the message other parts altogether.
@@ -39,6 +69,13 @@ impl Case<'_> {
             message.into_iter().filter(|byte| !byte.is_ascii_whitespace()).collect();
         let has = |text: &[u8]| message.windows(text.len()).any(|window| window == text);
         let structure = self.ours.get("BODYSTRUCTURE");
+        let nul_in_name = |line: &[u8]| {
+            let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+            name.contains(&0) && name.to_ascii_lowercase().starts_with(b"content-")
+        };
+        if self.message.split(|&byte| byte == b'\n').any(nul_in_name) {
+            return Some(Reason::Nul);
+        }
         if structure.is_some_and(|value| has_boundary(value, &|len| len == 0)) {
             Some(Reason::EmptyBoundary)
         } else if has(b"message/global") {
@@ -63,6 +100,24 @@ impl Case<'_> {
         let dot = if rest.starts_with(']') { "" } else { "." };
         let above = self.theirs.get(&format!("BODY[{path}{dot}{rest}"))?;
         (ours.bytes() == Some(b"") && above == theirs).then_some(Reason::BelowLeaf)
+    }
+}
+
+/// What Dovecot shows as U+FFFD, as the 0x80 that Loft shows.
+fn with_nul(theirs: &Value) -> Value {
+    match theirs {
+        Value::String(bytes) => {
+            let mut out = Vec::with_capacity(bytes.len());
+            let mut rest = bytes.as_slice();
+            while let [byte, after @ ..] = rest {
+                let nul = rest.strip_prefix(b"\xef\xbf\xbd");
+                out.push(if nul.is_some() { 0x80 } else { *byte });
+                rest = nul.unwrap_or(after);
+            }
+            Value::String(out)
+        }
+        Value::List(values) => Value::List(values.iter().map(with_nul).collect()),
+        Value::Nil | Value::Atom(_) => theirs.clone(),
     }
 }
 

@@ -6,9 +6,11 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, unreachable_pub)] // a tool of tests
 
+mod binary;
 mod client;
 mod compare;
 mod explain;
+mod found;
 mod items;
 mod known;
 mod report;
@@ -73,6 +75,10 @@ struct Options {
     #[arg(long)]
     no_search: bool,
 
+    /// Write the messages whose differences are printed there, one a file.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+
     /// Print known differences too.
     #[arg(long)]
     known: bool,
@@ -105,7 +111,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> io::Result<usize> {
     let loft = Client::login(options.loft, &options.user, &options.password)?;
     let other = Client::login(options.other, &options.user, &options.password)?;
-    let mut report = Report::new(options.known, options.json);
+    let mut report = Report::new(options.known, options.json, options.keep.clone());
     let messages = messages(options, loft.can("BINARY") && other.can("BINARY"))?;
     let mut pair = compare::Pair { loft, other };
     for batch in messages.chunks(options.batch.max(1)) {

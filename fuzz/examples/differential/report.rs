@@ -1,13 +1,17 @@
 //! What is printed.
 
+use crate::Message;
 use crate::explain::Reason;
 use crate::value::Value;
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 
 /// Counts, and prints differences as they are found.
 pub struct Report {
     show_known: bool,
     json: bool,
+    keep: Option<PathBuf>,
     messages: usize,
     /// By kind of item: compared, known to differ, unknown.
     kinds: BTreeMap<String, [usize; 3]>,
@@ -18,8 +22,17 @@ pub struct Report {
 const SHOWN: usize = 160;
 
 impl Report {
-    pub fn new(show_known: bool, json: bool) -> Report {
-        Report { show_known, json, messages: 0, kinds: BTreeMap::new(), known: BTreeMap::new() }
+    pub fn new(show_known: bool, json: bool, keep: Option<PathBuf>) -> Report {
+        let (kinds, known) = Default::default();
+        Report { show_known, json, keep, messages: 0, kinds, known }
+    }
+
+    /// Writes a message that differs to the folder for those, if there is one.
+    pub fn keep(&self, message: &Message, known: Option<Reason>) -> io::Result<()> {
+        let Some(folder) = self.keep.as_ref().filter(|_| known.is_none() || self.show_known) else {
+            return Ok(());
+        };
+        std::fs::write(folder.join(message.name.replace(' ', "-")), &message.bytes)
     }
 
     /// One more message is compared.

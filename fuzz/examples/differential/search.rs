@@ -2,10 +2,10 @@
 
 use crate::client::Client;
 use crate::compare::{Pair, Stored, with_crlf};
-use crate::explain::{self, Reason};
+use crate::explain::Reason;
+use crate::found;
 use crate::report::Report;
 use crate::value::Value;
-use imap_proto::date::parse_message_date;
 use std::collections::BTreeSet;
 use std::io;
 
@@ -30,10 +30,13 @@ pub fn compare(pair: &mut Pair, stored: &[Stored<'_>], report: &mut Report) -> i
                 let shown =
                     |found| Value::Atom(if found { b"found".to_vec() } else { b"not".to_vec() });
                 let item = format!("SEARCH {}", shown_query(&query));
-                let ours = shown(ours.contains(&in_message.loft));
-                let theirs = shown(theirs.contains(&in_message.other));
-                let known =
-                    if ours == theirs { None } else { known(&query, &in_message.message.bytes) };
+                let (loft, other) =
+                    (ours.contains(&in_message.loft), theirs.contains(&in_message.other));
+                let known = if loft == other { None } else { known(&query, in_message, loft) };
+                if loft != other {
+                    report.keep(in_message.message, known)?;
+                }
+                let (ours, theirs) = (shown(loft), shown(other));
                 report.item(&in_message.message.name, &item, &ours, &theirs, known);
             }
         }
@@ -42,20 +45,24 @@ pub fn compare(pair: &mut Pair, stored: &[Stored<'_>], report: &mut Report) -> i
 }
 
 /// What explains that only one of both finds a message.
-fn known(query: &[u8], message: &[u8]) -> Option<Reason> {
-    let query = String::from_utf8_lossy(query).to_ascii_uppercase();
-    let unreadable = |date: &Vec<u8>| parse_message_date(date).is_none();
-    if query.starts_with("SENT") {
-        let dates = explain::fields(message, "Date");
-        return dates.iter().all(unreadable).then_some(Reason::NoDate);
+fn known(query: &[u8], stored: &Stored<'_>, loft: bool) -> Option<Reason> {
+    let message = &stored.message.bytes;
+    if query.starts_with(b"LARGER") || query.starts_with(b"SMALLER") {
+        return (with_crlf(message) != *message).then_some(Reason::BareLineFeed);
     }
-    if query.starts_with("LARGER") {
-        return (with_crlf(message) != message).then_some(Reason::BareLineFeed);
+    if stored.converted {
+        return Some(Reason::Converted);
     }
-    let word = query.split('"').nth(1)?;
-    let invented = ["MISSING_MAILBOX", "MISSING_DOMAIN", "SYNTAX_ERROR", "INVALID_ROUTE"];
-    let address = ["FROM", "TO", "CC", "BCC"].iter().any(|key| query.starts_with(key));
-    (address && invented.iter().any(|text| text.contains(word))).then_some(Reason::InventedAddress)
+    let query = query.strip_prefix(b"CHARSET UTF-8 ").unwrap_or(query);
+    let begin = query.iter().position(|byte| matches!(byte, b'"' | b'{'));
+    let at = begin.or(query.iter().position(|&byte| byte == b' ').map(|at| at + 1))?;
+    let (key, value) = query.split_at(at);
+    let literal = value.windows(2).position(|pair| pair == b"\r\n");
+    let value = literal.map_or(value, |at| &value[at + 2..]);
+    let value =
+        value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
+    let key = std::str::from_utf8(key.trim_ascii()).ok()?;
+    found::known(&found::Query { key, value }, message, &stored.facts, loft)
 }
 
 /// `FROM: word`, so that the report counts by key.

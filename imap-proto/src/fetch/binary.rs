@@ -245,6 +245,9 @@ impl Decoding {
                 self.transfer.feed(&text, out);
             }
         }
+        if self.raw.is_empty() {
+            self.transfer.finish(out);
+        }
         self.at += (out.len() - before) as u64;
     }
 }

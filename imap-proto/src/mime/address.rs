@@ -31,6 +31,8 @@ struct Words {
     local: Vec<u8>,
     /// Two words without a dot between them: no local part.
     several: bool,
+    /// One quoted string and nothing else.
+    quoted: bool,
     seen: bool,
 }
 
@@ -88,7 +90,11 @@ impl<'a> Addresses<'a> {
         loop {
             match self.lexer.peek() {
                 Some(b'"') => match self.lexer.quoted() {
-                    Some(text) => words.push(&text, behind_dot, behind_space),
+                    Some(text) => {
+                        let first = !words.seen;
+                        words.push(&text, behind_dot, behind_space);
+                        words.quoted = first;
+                    }
                     None => {
                         // A quote that doesn't end hides all that follows.
                         self.lexer.rest = &[];
@@ -139,6 +145,8 @@ impl<'a> Addresses<'a> {
                 mailbox.domain = self.domain(&mut comment);
             }
             _ if words.several => mailbox.name = words.phrase,
+            // Quotes are for names far more often than for mailboxes.
+            _ if words.quoted && comment.is_none() => mailbox.name = words.phrase,
             _ => mailbox.local = words.seen.then_some(words.local),
         }
         self.skip_rest(&mut comment);
@@ -245,6 +253,7 @@ impl Words {
             self.phrase.push(b' ');
         }
         self.phrase.extend_from_slice(word);
+        self.quoted = false;
         self.several |= !behind_dot;
         if !self.several {
             self.local.extend_from_slice(word);

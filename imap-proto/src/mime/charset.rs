@@ -54,7 +54,12 @@ impl Charset {
     pub fn decode(self, bytes: &[u8], out: &mut Vec<u8>) {
         match self.0 {
             None => out.extend_from_slice(bytes),
-            Some(encoding) => out.extend_from_slice(encoding.decode(bytes).0.as_bytes()),
+            Some(encoding) if has_mark(encoding) => {
+                out.extend_from_slice(encoding.decode(bytes).0.as_bytes());
+            }
+            Some(encoding) => {
+                out.extend_from_slice(encoding.decode_without_bom_handling(bytes).0.as_bytes());
+            }
         }
     }
 
@@ -74,8 +79,19 @@ impl Charset {
 
     /// Begins a text of this set that comes in pieces; `None` when its bytes stand for themselves.
     pub(crate) fn decoder(self) -> Option<Decoder> {
-        self.0.map(|encoding| Decoder(Box::new(encoding.new_decoder())))
+        self.0.map(|encoding| {
+            let decoder = match has_mark(encoding) {
+                true => encoding.new_decoder(),
+                false => encoding.new_decoder_without_bom_handling(),
+            };
+            Decoder(Box::new(decoder))
+        })
     }
+}
+
+/// RFC 2781 §4.3: a mark in front says how UTF-16 lies. In any other set the same bytes are letters.
+fn has_mark(encoding: &'static Encoding) -> bool {
+    encoding.output_encoding() == UTF_8
 }
 
 /// Text on its way to UTF-8, piece by piece.
@@ -151,6 +167,26 @@ mod tests {
         out.clear();
         Charset::of(b"shift_jis").decode(b"a\x81", &mut out);
         assert_eq!(out, "a\u{fffd}".as_bytes());
+    }
+
+    #[test]
+    fn only_utf_16_begins_with_a_mark() {
+        let decoded = |name: &str, bytes: &[u8]| {
+            let mut out = String::new();
+            Charset::of(name.as_bytes())
+                .decoder()
+                .expect("it isn't UTF-8")
+                .feed(bytes, true, &mut out);
+            out
+        };
+        assert_eq!(decoded("iso-8859-1", b"\xff\xfex\x80"), "ÿþx€");
+        assert_eq!(decoded("koi8-r", b"\xef\xbb\xbf\xcd"), "О╩©м");
+        assert_eq!(decoded("utf-16", b"\xfe\xff\0a"), "a");
+        assert_eq!(decoded("utf-16", b"\xff\xfea\0"), "a");
+        assert_eq!(decoded("utf-16be", b"\0a"), "a");
+        let mut word = Vec::new();
+        Charset::of(b"iso-8859-1").decode(b"\xff\xfex", &mut word);
+        assert_eq!(word, "ÿþx".as_bytes());
     }
 
     #[test]

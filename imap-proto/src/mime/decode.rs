@@ -42,16 +42,19 @@ impl Encoding {
 #[derive(Clone, Debug)]
 pub struct Transfer {
     state: State,
+    /// What is behind `=`: one hexadecimal digit, or white space that may end in a line's end.
+    held: Vec<u8>,
 }
+
+/// White space behind `=` that is held back at most: far more than a line of quoted-printable may have.
+const BLANKS: usize = 1000;
 
 #[derive(Clone, Copy, Debug)]
 enum State {
     Identity,
     Text,
-    /// Behind `=`, with the first hexadecimal digit if it was there.
-    Escape(Option<u8>),
-    /// Behind `=` and white space: a soft line break, if a line end follows.
-    Soft,
+    /// Behind `=`.
+    Escape,
     /// Bits not yet given out, and how many.
     Base64(u32, u8),
 }
@@ -65,7 +68,7 @@ impl Transfer {
             Encoding::QuotedPrintable => State::Text,
             Encoding::Base64 => State::Base64(0, 0),
         };
-        Transfer { state }
+        Transfer { state, held: Vec::new() }
     }
 
     /// Appends what the next piece decodes to.
@@ -73,7 +76,7 @@ impl Transfer {
         match self.state {
             State::Identity => out.extend_from_slice(input),
             State::Base64(bits, count) => self.feed_base64(input, bits, count, out),
-            State::Text | State::Escape(_) | State::Soft => self.feed_quoted(input, out),
+            State::Text | State::Escape => self.feed_quoted(input, out),
         }
     }
 
@@ -105,50 +108,54 @@ impl Transfer {
     fn feed_quoted(&mut self, input: &[u8], out: &mut Vec<u8>) {
         let mut rest = input;
         while let [byte, after @ ..] = rest {
-            match self.state {
-                State::Escape(None) => match byte {
-                    b'\n' => self.state = State::Text, // a soft line break
-                    b'\r' | b' ' | b'\t' => self.state = State::Soft,
-                    b'0'..=b'9' | b'A'..=b'F' | b'a'..=b'f' => {
-                        self.state = State::Escape(Some(*byte))
-                    }
-                    _ => {
-                        out.push(b'=');
-                        self.state = State::Text;
-                        continue;
-                    }
-                },
-                State::Escape(Some(first)) => {
-                    self.state = State::Text;
-                    match (hex(first), hex(*byte)) {
-                        (Some(high), Some(low)) => out.push(high << 4 | low),
-                        _ => {
-                            out.extend_from_slice(&[b'=', first]);
-                            continue;
-                        }
-                    }
+            if !matches!(self.state, State::Escape) {
+                let plain = memchr::memchr(b'=', rest).unwrap_or(rest.len());
+                let (text, from) = rest.split_at(plain);
+                out.extend_from_slice(text);
+                rest = from;
+                if let [_, behind @ ..] = from {
+                    self.state = State::Escape;
+                    rest = behind;
                 }
-                State::Soft => match byte {
-                    b'\n' => self.state = State::Text,
-                    b'\r' | b' ' | b'\t' => {}
-                    _ => {
-                        self.state = State::Text;
-                        continue;
-                    }
-                },
-                State::Text | State::Identity | State::Base64(..) => {
-                    let plain = memchr::memchr(b'=', rest).unwrap_or(rest.len());
-                    let (text, from) = rest.split_at(plain);
-                    out.extend_from_slice(text);
-                    rest = from;
-                    if let [_, behind @ ..] = from {
-                        self.state = State::Escape(None);
-                        rest = behind;
-                    }
+                continue;
+            }
+            let may_grow = !self.held.contains(&b'\r') && self.held.len() < BLANKS;
+            match (self.held.as_slice(), *byte) {
+                // A soft line break; white space in it came with transport (RFC 2045 §6.7 rule 3).
+                ([] | [b' ' | b'\t' | b'\r', ..], b'\n') => self.end_escape(),
+                ([], b' ' | b'\t' | b'\r') => self.held.push(*byte),
+                ([b' ' | b'\t', ..], b' ' | b'\t' | b'\r') if may_grow => self.held.push(*byte),
+                ([], digit) if hex(digit).is_some() => self.held.push(digit),
+                (&[first], second) if hex(first).is_some() && hex(second).is_some() => {
+                    out.extend(hex(first).zip(hex(second)).map(|(high, low)| high << 4 | low));
+                    self.end_escape();
+                }
+                // Nothing that `=` begins: it stands for itself, and so does what follows it.
+                _ => {
+                    out.push(b'=');
+                    out.append(&mut self.held);
+                    self.end_escape();
                     continue;
                 }
             }
             rest = after;
+        }
+    }
+
+    fn end_escape(&mut self) {
+        self.state = State::Text;
+        self.held.clear();
+    }
+
+    /// The body is over. A `=` that ends it joins its line to none; one that is cut short stands for itself.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let is_soft = self.held.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+        if matches!(self.state, State::Escape) && !is_soft {
+            out.push(b'=');
+            out.append(&mut self.held);
+        }
+        if matches!(self.state, State::Escape) {
+            self.end_escape();
         }
     }
 }
@@ -230,7 +237,9 @@ impl Word<'_> {
             // RFC 2047 §4.2: the underscore is a space.
             let text: Vec<u8> =
                 self.text.iter().map(|&byte| if byte == b'_' { b' ' } else { byte }).collect();
-            Transfer::new(Encoding::QuotedPrintable).feed(&text, out);
+            let mut transfer = Transfer::new(Encoding::QuotedPrintable);
+            transfer.feed(&text, out);
+            transfer.finish(out);
         }
     }
 }

@@ -345,13 +345,16 @@ pub(super) fn disposition(value: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((token, lexer.rest))
 }
 
-/// A Content-Language (RFC 3282 §2): the tags up to the first that is none.
+/// A Content-Language (RFC 3282 §2): the tags, of letters, digits and hyphens, up to the first that is none.
 pub(super) fn languages(value: &[u8]) -> Vec<&[u8]> {
     let mut lexer = Lexer::new(value);
     let mut tags = Vec::new();
     loop {
         lexer.skip_cfws();
-        let Some(tag) = lexer.token() else { return tags };
+        let tag = lexer.take_while(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if tag.is_empty() {
+            return tags;
+        }
         tags.push(tag);
         lexer.skip_cfws();
         if !lexer.take(b',') {

@@ -314,6 +314,9 @@ impl Stream {
             Some(transfer) => {
                 self.decoded.clear();
                 transfer.feed(bytes, &mut self.decoded);
+                if last {
+                    transfer.finish(&mut self.decoded);
+                }
                 &self.decoded
             }
             None => bytes,

@@ -16,6 +16,7 @@ mod append;
 mod binary;
 mod capabilities;
 mod condstore;
+mod condstore_search;
 mod durable;
 mod echo;
 mod fetch;

@@ -1,6 +1,6 @@
 //! What a transaction does to the list, record by record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Applied, Counters, Entry, List, NAME_MAX, Outcome, Record, SpecialUse, TOMBSTONES_MAX,
@@ -162,14 +162,23 @@ impl List {
         if let Some(holder) = new.iter().find_map(|(_, name)| holder(name)) {
             return Outcome::NameTaken(holder);
         }
+        let stale = self.stale(&new);
+        if stale.len() as u64 > u64::from(u32::MAX - self.uidvalidity) {
+            return Outcome::Invalid;
+        }
         for entry in moved.iter().filter_map(|guid| self.entries.get(guid)) {
             self.names.remove(&*entry.name);
         }
         for (guid, name) in &new {
             let Some(entry) = self.entries.get_mut(guid) else { continue };
+            let was = entry.uidvalidity;
+            if stale.contains(guid) {
+                self.uidvalidity += 1;
+                entry.uidvalidity = self.uidvalidity;
+            }
             let old = std::mem::replace(&mut entry.name, name.clone());
             self.names.insert(name.as_str().into(), *guid);
-            let (renamed_to, uidvalidity) = (Some(name.clone()), entry.uidvalidity);
+            let (renamed_to, uidvalidity) = (Some(name.clone()), was);
             self.tombstones.push(Tombstone {
                 guid: *guid,
                 name: old,
@@ -180,6 +189,22 @@ impl List {
             });
         }
         Outcome::Renamed(new)
+    }
+
+    /// Those of the mailboxes under new names whose name another one has had with a UIDVALIDITY that theirs is not above:
+    /// it must rise (RFC 9051 §2.3.1.1). Where names have been forgotten, any may have been one of them.
+    fn stale(&self, new: &[(Guid, String)]) -> BTreeSet<Guid> {
+        if self.tombstones.len() >= TOMBSTONES_MAX {
+            return new.iter().map(|&(guid, _)| guid).collect();
+        }
+        let wanted: HashMap<&str, Guid> =
+            new.iter().map(|(guid, name)| (name.as_str(), *guid)).collect();
+        let stale = self.tombstones.iter().filter_map(|gone| {
+            let guid = *wanted.get(gone.name.as_str())?;
+            let own = self.entries.get(&guid).map_or(0, |entry| entry.uidvalidity);
+            (gone.guid != guid && gone.uidvalidity >= own).then_some(guid)
+        });
+        stale.collect()
     }
 }
 

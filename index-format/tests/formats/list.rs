@@ -1,6 +1,10 @@
 //! The mailbox list: who wins a name, what a rename moves, early and late readers.
 
-use index_format::list::{Counters, List, Outcome, Record, SpecialUse, Transaction};
+use std::collections::BTreeMap;
+
+use index_format::list::{
+    Counters, List, Outcome, Record, SpecialUse, TOMBSTONES_MAX, Transaction,
+};
 use index_format::log::{EndKind, Frames, Header, Kind, write_frame};
 use index_format::mailbox::Counters as Sums;
 use index_format::snapshot::Position;
@@ -169,6 +173,96 @@ fn a_tree_is_renamed_by_one_record() {
     // A parent that is no mailbox itself moves what is below it, also onto its own place.
     assert!(matches!(apply(&mut list, rename("Old/Work", "Old")), Outcome::Renamed(_)));
     assert_eq!(list.by_name("Old/2024/May").unwrap().guid, guid(4));
+}
+
+#[test]
+fn row_61_a_mailbox_under_a_name_that_another_has_had_gets_a_new_uidvalidity() {
+    let mut list = List::new(0);
+    let rename =
+        |from: &str, to: &str| Record::Rename { from: from.into(), to: to.into(), time: 9 };
+    let uidvalidity = |list: &List, name: &str| list.by_name(name).unwrap().uidvalidity;
+    for (n, name) in ["a", "a/x", "b", "b/x"].into_iter().enumerate() {
+        apply(&mut list, create(n as u8, name));
+    }
+    // There and back, and to a name that nobody has had: what was known stays right.
+    assert!(matches!(apply(&mut list, rename("a", "c")), Outcome::Renamed(_)));
+    assert!(matches!(apply(&mut list, rename("c", "a")), Outcome::Renamed(_)));
+    assert_eq!((uidvalidity(&list, "a"), uidvalidity(&list, "a/x")), (1, 2));
+    // `b` had 3 and 4.
+    assert!(matches!(
+        apply(&mut list, Record::Delete { guid: guid(2), time: 9 }),
+        Outcome::Deleted(_)
+    ));
+    assert!(matches!(apply(&mut list, rename("b/x", "away")), Outcome::Renamed(_)));
+    assert!(matches!(apply(&mut list, rename("a", "b")), Outcome::Renamed(_)));
+    assert_eq!((uidvalidity(&list, "b"), uidvalidity(&list, "b/x")), (5, 6));
+    // `away` goes where a lower one was: its own is above that.
+    assert!(matches!(apply(&mut list, rename("away", "a/x")), Outcome::Renamed(_)));
+    assert_eq!(uidvalidity(&list, "a/x"), 4);
+    assert_eq!(apply(&mut list, create(9, "new")), Outcome::Created { uidvalidity: 7 });
+
+    // When there is none left to give, nothing moves.
+    apply(&mut list, Record::UidValidity(u32::MAX));
+    apply(&mut list, Record::Delete { guid: guid(9), time: 9 });
+    assert_eq!(apply(&mut list, rename("b", "new")), Outcome::Invalid);
+    assert_eq!(uidvalidity(&list, "b"), 5);
+}
+
+#[test]
+fn row_61_where_names_are_forgotten_any_name_may_have_been_used() {
+    let mut list = List::new(0);
+    apply(&mut list, create(1, "kept"));
+    let record = |n: u32| {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&n.to_le_bytes());
+        let guid = Guid(id);
+        let (name, uidvalidity) = (format!("n{n}").into(), 0);
+        let special_use = SpecialUse::NONE;
+        [
+            Record::Create { guid, name, uidvalidity, special_use, time: 5 },
+            Record::Delete { guid, time: 5 },
+        ]
+    };
+    for n in 0..=TOMBSTONES_MAX as u32 {
+        list.apply(&Transaction::new(record(n + 1000).into()));
+    }
+    assert!(!list.tombstones().iter().any(|gone| gone.name == "n1000"));
+    let high = list.uidvalidity_high();
+    let rename = Record::Rename { from: "kept".into(), to: "n1000".into(), time: 9 };
+    assert!(matches!(apply(&mut list, rename), Outcome::Renamed(_)));
+    assert_eq!(list.by_name("n1000").unwrap().uidvalidity, high + 1);
+}
+
+proptest! {
+    /// Whoever has a name, one after the other: a UIDVALIDITY under it names one mailbox, and only rises.
+    #[test]
+    fn row_61_under_a_name_uidvalidity_only_rises(steps in vec((0u8..3, 0u8..6, 0u8..6), 1..60)) {
+        const NAMES: [&str; 6] = ["a", "a/x", "b", "b/x", "c", "c/x"];
+        let mut list = List::new(0);
+        let mut told: BTreeMap<String, (u32, Guid)> = BTreeMap::new();
+        for (n, (what, from, to)) in steps.into_iter().enumerate() {
+            let (from, to) = (NAMES[usize::from(from)], NAMES[usize::from(to)]);
+            let record = match what {
+                0 => create(n as u8, from),
+                1 => match list.by_name(from) {
+                    Some(entry) => Record::Delete { guid: entry.guid, time: 1 },
+                    None => continue,
+                },
+                _ => Record::Rename { from: from.into(), to: to.into(), time: 1 },
+            };
+            apply(&mut list, record);
+            for entry in list.iter() {
+                let (high, holder) =
+                    *told.get(&entry.name).unwrap_or(&(0, entry.guid));
+                prop_assert!(entry.uidvalidity <= list.uidvalidity_high());
+                prop_assert!(
+                    entry.uidvalidity > high || (entry.uidvalidity == high && entry.guid == holder),
+                    "{} had {high}, has {}", entry.name, entry.uidvalidity
+                );
+                told.insert(entry.name.clone(), (entry.uidvalidity, entry.guid));
+            }
+        }
+    }
 }
 
 #[test]

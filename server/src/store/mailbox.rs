@@ -88,6 +88,7 @@ impl Mbox {
                 }
             })?;
         check_against(entry, &mailbox, &dir)?;
+        mailbox.raise_uidvalidity(entry.uidvalidity);
         let mut this =
             Self { mailbox, names, recent: entry.recent.max(Uid(1)), ..Self::new(entry.guid, 0) };
         this.refresh();

@@ -164,7 +164,16 @@ impl Store {
         let record = list::Record::Rename { from: from.into(), to: to.into(), time: self.now() };
         let applied = change.list(account, state, vec![record])?;
         match applied.outcomes.first() {
-            Some(Outcome::Renamed(_) | Outcome::Done) => Ok(self.submit_list(change, state)),
+            Some(Outcome::Renamed(moved)) => {
+                for (guid, _) in moved {
+                    let entry = state.list.by_guid(*guid).map(|entry| entry.uidvalidity);
+                    if let Some((mbox, least)) = state.mailboxes.get_mut(guid).zip(entry) {
+                        mbox.mailbox.raise_uidvalidity(least);
+                    }
+                }
+                Ok(self.submit_list(change, state))
+            }
+            Some(Outcome::Done) => Ok(self.submit_list(change, state)),
             Some(_) | None => {
                 // Checked above; memory already counts the transaction, so it can't be left out of the log.
                 account.kill();

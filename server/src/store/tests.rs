@@ -13,4 +13,5 @@ mod idle;
 mod modseq;
 mod reads;
 mod refusals;
+mod uidvalidity;
 mod world;

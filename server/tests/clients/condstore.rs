@@ -291,7 +291,7 @@ fn row_61_uidvalidity_only_rises() {
     let mut ids = Vec::new();
     let mut known: BTreeMap<(String, u64), String> = BTreeMap::new();
     for round in 0..6 {
-        for name in ["x", "y"] {
+        for name in ["y", "x"] {
             let mail = format!("Subject: {round} {name}\r\n\r\n");
             ids.push(id(&imap.ok(&format!("CREATE {name}")), "MAILBOXID"));
             imap.append(name, &mail);
@@ -303,12 +303,15 @@ fn row_61_uidvalidity_only_rises() {
             assert_eq!(known.insert((name.to_owned(), uidvalidity), email), None);
             imap.ok("UNSELECT");
         }
-        // Another mailbox comes to stand under the name: with its own UIDVALIDITY, and its own id.
+        // Another mailbox comes to stand under the name: with its own id, and a UIDVALIDITY above what the name had.
         imap.ok("DELETE x");
         imap.ok("RENAME y x");
         let lines = imap.ok("SELECT x");
-        assert_eq!(id(&lines, "MAILBOXID"), ids[ids.len() - 1]);
-        let key = ("x".to_owned(), number(&lines, "UIDVALIDITY"));
+        assert_eq!(id(&lines, "MAILBOXID"), ids[ids.len() - 2]);
+        let uidvalidity = number(&lines, "UIDVALIDITY");
+        assert!(uidvalidity > highest, "{uidvalidity} after {highest}");
+        highest = uidvalidity;
+        let key = ("x".to_owned(), uidvalidity);
         let email = id(&imap.ok("UID FETCH 1 EMAILID"), "EMAILID");
         assert_eq!(*known.entry(key).or_insert_with(|| email.clone()), email);
         imap.ok("UNSELECT");

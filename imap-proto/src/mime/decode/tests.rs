@@ -7,6 +7,7 @@ fn decoded(encoding: Encoding, pieces: &[&[u8]]) -> Vec<u8> {
     for piece in pieces {
         transfer.feed(piece, &mut out);
     }
+    transfer.finish(&mut out);
     out
 }
 
@@ -24,8 +25,22 @@ fn quoted_printable() {
     };
     assert_eq!(quoted("caf=C3=A9"), "café");
     assert_eq!(quoted("one=\r\ntwo=  \r\nthree=\nfour"), "onetwothreefour");
-    assert_eq!(quoted("a=3Db=zz=4"), "a=b=zz"); // an unfinished escape at the end is dropped
     assert_eq!(quoted("=c3=a9"), "é");
+    assert_eq!(quoted("a ="), "a "); // the boundary took the line's end
+    assert_eq!(quoted("a = \t"), "a ");
+}
+
+#[test]
+fn what_is_no_quoted_printable_stands_for_itself() {
+    let quoted = |text: &str| {
+        String::from_utf8_lossy(&decoded(Encoding::QuotedPrintable, &[text.as_bytes()]))
+            .into_owned()
+    };
+    assert_eq!(quoted("a=3Db=zz=4"), "a=b=zz=4");
+    assert_eq!(quoted("1 = 2, a =\t b=\rc = \r\r\n"), "1 = 2, a =\t b=\rc = \r\r\n");
+    assert_eq!(quoted("==3D===\n= =\r\n="), "===== ");
+    let blanks = format!("={}x", " ".repeat(5000));
+    assert_eq!(quoted(&blanks), blanks);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::store::message::{Message, ReadError};
 use crate::store::store::Store;
 use dbox_format::map::MapId;
 use imap_proto::date::DateTime;
-use imap_proto::fetch::{Fixed, Keywords, Meta, Rows, SourceError, render_row};
+use imap_proto::fetch::{FetchItems, Fixed, Keywords, Meta, Rows, SourceError, render_row};
 use imap_proto::{
     Answer, Code, FetchAsk, Keyword, ModSeq, Position, Seq, SystemFlags, Uid, UidSet,
 };
@@ -205,8 +205,15 @@ impl Batch {
         let meta = self.meta(&wanted.row, keywords, &bits, guid);
         let (items, with_flags) = self.ask.items_of(meta.uid);
         match render_row(rows, items, with_flags, wanted.seq, &meta, source) {
-            // A row that can't be had is left out (RFC 2180 §4.1.2); the log has the reason.
-            Ok(()) | Err(SourceError::Gone) => Ok(()),
+            Ok(()) => Ok(()),
+            // A row that can't be had is left out (RFC 2180 §4.1.2); the log has the reason. That its `\Seen` was set
+            // is told all the same: nothing else would ever tell it (RFC 9051 §7.5.2, RFC 7162 §3.2.4).
+            Err(SourceError::Gone) if with_flags => {
+                let told = FetchItems { fixed: items.fixed.of_flags(), sections: Vec::new() };
+                let _ = render_row(rows, &told, true, wanted.seq, &meta, source);
+                Ok(())
+            }
+            Err(SourceError::Gone) => Ok(()),
             Err(SourceError::UnknownEncoding) => Err(Failed::UnknownEncoding),
             Err(error) => Err(Failed::Read(source.error.take().unwrap_or_else(|| {
                 let why = format!("message {}: {error}", meta.uid.0);

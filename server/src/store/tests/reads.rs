@@ -5,7 +5,8 @@ use crate::slices::{Progress, Turn};
 use crate::store::config::StoreConfig;
 use crate::store::delivery::Target;
 use crate::store::imap::{Handled, ImapUser};
-use imap_proto::fetch::{FetchItems, Fixed};
+use dbox_format::map::Map;
+use imap_proto::fetch::{FetchItems, Fixed, Piece, Section, SectionKind};
 use imap_proto::search::{Key, Limits, Program};
 use imap_proto::{Answer, Ask, FetchAsk, MailboxName, Run, Seq, Uid, UidSet};
 use runtime_smol::Clock;
@@ -109,4 +110,46 @@ fn a_large_message_is_parsed_in_turns() {
         let most = 3 * SIZE as u64 / (64 << 10) + 10 * turns;
         assert!(fs.ops() - ops <= most, "{} operations in {turns} turns", fs.ops() - ops);
     }
+}
+
+/// A row that can't be had is left out, but not that its `\Seen` was set.
+#[test]
+fn rfc9051_7_5_2_seen_is_told_of_a_message_that_is_gone() {
+    let store = open_with(&SimFs::new(), 1, config()).unwrap();
+    let account = store.account("u1").unwrap();
+    for _ in 0..2 {
+        let (account, mailbox) = (account.clone(), "INBOX".into());
+        let mut delivery =
+            store.deliver(vec![Target { account, mailbox, prefix: Vec::new() }]).unwrap();
+        delivery.write(b"Subject: one\r\n\r\n").unwrap();
+        assert!(delivery.commit().results.iter().all(Result::is_ok));
+    }
+    store.flush();
+    let mut user = ImapUser::new(store.clone(), account.clone(), Arc::default());
+    at_once(user.ask(Ask::Select { mailbox: MailboxName::inbox(), examine: false }));
+    // The map has lost both, as a damaged one may.
+    account.lock().unwrap().map = Map::default();
+    let whole = Section::new(Vec::new(), SectionKind::All, None, false);
+    let fixed = Fixed::UID | Fixed::ENVELOPE;
+    let items = |fixed| Arc::new(FetchItems { fixed, sections: vec![whole.clone()] });
+    let answer = at_once(user.ask(Ask::Fetch(FetchAsk {
+        runs: vec![Run { seq: Seq(1), uid: Uid(1), count: 2 }],
+        items: items(fixed),
+        also_flags: UidSet::range(Uid(2), Uid(2)),
+        seen_items: items(fixed | Fixed::MODSEQ),
+        budget: 1 << 20,
+        by_uid: true,
+        recent: Arc::default(),
+    })));
+    let Answer::Rows { pieces, served, .. } = answer else { panic!("{answer:?}") };
+    let shown: Vec<u8> = pieces
+        .iter()
+        .flat_map(|piece| match piece {
+            Piece::Bytes(bytes) => bytes.clone(),
+            Piece::Blob(..) => Vec::new(),
+        })
+        .collect();
+    let shown = String::from_utf8(shown).unwrap();
+    assert_eq!((served, shown.lines().count()), (2, 1), "{shown}");
+    assert!(shown.starts_with("* 2 FETCH (UID 2 FLAGS () MODSEQ ("), "{shown}");
 }
