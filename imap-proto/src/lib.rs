@@ -6,6 +6,7 @@ pub mod date;
 pub mod fetch;
 pub mod mime;
 pub mod search;
+pub mod sort;
 
 mod ask;
 pub mod capabilities;

@@ -16,6 +16,7 @@ use crate::ask::{
 use crate::date::DateTime;
 use crate::fetch::{Rows, SourceError};
 use crate::search::Program;
+use crate::sort::{Order, Sorter};
 use crate::types::{
     Cursor, FlagRow, Flags, MailboxId, MailboxName, ModSeq, Position, SpecialUse, SystemFlags, Uid,
     UidSet, UidValidity,
@@ -136,6 +137,7 @@ impl Model {
             Ask::Copy { uids, mailbox, moving, exact } => self.copy(&uids, &mailbox, moving, exact),
             Ask::Expunge { uids } => self.expunge_deleted(uids.as_ref()),
             Ask::Search { program } => self.search(&program),
+            Ask::Sort { program, order } => self.sort(&program, &order),
             Ask::ChangedSince { uids, modseq } => self.changed_since(&uids, modseq),
             Ask::Changes { cursor, may_shrink } => self.changes(cursor, may_shrink),
         })
@@ -408,6 +410,31 @@ impl Model {
         let floor = folder.recent_floor;
         let found = folder.messages.iter().filter(|message| message.matches(program, floor));
         found_answer(found)
+    }
+
+    fn sort(&mut self, program: &Program, order: &Arc<Order>) -> Answer {
+        let Some(folder) = self.folder() else { return nothing_selected() };
+        let floor = folder.recent_floor;
+        let found = folder.messages.iter().filter(|message| message.matches(program, floor));
+        let Answer::Found { uids, mut modseqs } = found_answer(found) else {
+            return nothing_selected();
+        };
+        let mut sorter = Sorter::new(Arc::clone(order), &uids);
+        while !sorter.is_done() {
+            let wanted: Vec<Uid> = sorter.wanted().collect();
+            for uid in wanted {
+                match folder.find(uid) {
+                    Some(message) => message.give(&mut sorter),
+                    None => sorter.give_bare(None),
+                }
+            }
+            sorter.go_on(|| false);
+        }
+        let uids = sorter.into_uids();
+        let modseq = |uid: Option<&Uid>| folder.row(*uid?).map(|row| row.modseq);
+        modseqs.first = modseq(uids.first()).unwrap_or_default();
+        modseqs.last = modseq(uids.last()).unwrap_or_default();
+        Answer::Sorted { uids, modseqs }
     }
 
     fn changed_since(&mut self, uids: &UidSet, modseq: ModSeq) -> Answer {

@@ -18,8 +18,10 @@ mod fetch;
 mod idle;
 mod list;
 mod mailbox;
+mod results;
 mod search;
 mod select;
+mod sort;
 mod tell;
 
 use std::collections::VecDeque;
@@ -160,6 +162,7 @@ enum Work {
     /// CLOSE: expunges without telling.
     CloseExpunge,
     Search(Box<search::Searching>),
+    Sort(Box<sort::Sorting>),
     /// The command is done but for telling what else happened; then this is said.
     Finish(Reply),
     /// As before, and what happened is asked for.
@@ -486,6 +489,7 @@ impl Session {
             | Work::Expunge
             | Work::CloseExpunge
             | Work::Search(_)
+            | Work::Sort(_)
             | Work::Finish(_)
             | Work::Changes(_) => false,
         };
@@ -666,6 +670,7 @@ impl Work {
             Self::Append(_) => size_of::<append::Append>(),
             Self::Fetch(fetching) => fetching.held(),
             Self::Search(_) => size_of::<search::Searching>(),
+            Self::Sort(_) => size_of::<sort::Sorting>(),
         }
     }
 }

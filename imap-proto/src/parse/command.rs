@@ -29,6 +29,7 @@ pub(crate) enum Verb {
     Rename,
     Search,
     Select,
+    Sort,
     StartTls,
     Status,
     Store,
@@ -40,6 +41,7 @@ pub(crate) enum Verb {
     UidFetch,
     UidMove,
     UidSearch,
+    UidSort,
     UidStore,
 }
 
@@ -70,6 +72,7 @@ impl Verb {
                     (Self::Fetch, Self::UidFetch),
                     (Self::Move, Self::UidMove),
                     (Self::Search, Self::UidSearch),
+                    (Self::Sort, Self::UidSort),
                     (Self::Store, Self::UidStore),
                 ];
                 with_uid.into_iter().find(|(plain, _)| *plain == verb).map(|(_, uid)| uid)
@@ -111,6 +114,7 @@ impl Verb {
             b"RENAME" => Self::Rename,
             b"SEARCH" => Self::Search,
             b"SELECT" => Self::Select,
+            b"SORT" => Self::Sort,
             b"STARTTLS" => Self::StartTls,
             b"STATUS" => Self::Status,
             b"STORE" => Self::Store,
@@ -147,6 +151,7 @@ impl Verb {
             | Self::Fetch
             | Self::Move
             | Self::Search
+            | Self::Sort
             | Self::Store
             | Self::Unselect
             | Self::UidCopy
@@ -154,14 +159,15 @@ impl Verb {
             | Self::UidFetch
             | Self::UidMove
             | Self::UidSearch
+            | Self::UidSort
             | Self::UidStore => Needs::Mailbox,
         }
     }
 
-    /// Whether EXPUNGE may be told when it ends (RFC 3501 §7.4.1: not during FETCH, STORE and SEARCH, for the
-    /// client may have sent more of them; their UID forms mind nothing).
+    /// Whether EXPUNGE may be told when it ends (RFC 3501 §7.4.1: not during FETCH, STORE and SEARCH, RFC 5256 §3:
+    /// nor during SORT, for the client may have sent more of them; their UID forms mind nothing).
     pub(crate) fn may_shrink(self) -> bool {
-        !matches!(self, Self::Fetch | Self::Store | Self::Search)
+        !matches!(self, Self::Fetch | Self::Store | Self::Search | Self::Sort)
     }
 }
 

@@ -148,6 +148,8 @@ impl Session {
             Verb::UidMove => self.on_copy(cursor, true, true)?,
             Verb::Search => self.on_search(cursor, false)?,
             Verb::UidSearch => self.on_search(cursor, true)?,
+            Verb::Sort => self.on_sort(cursor, false)?,
+            Verb::UidSort => self.on_sort(cursor, true)?,
         }
         Ok(())
     }
@@ -204,6 +206,7 @@ impl Session {
                 self.on_search_failed(&searching);
                 self.finish(Reply::no(code, text));
             }
+            (Work::Sort(sorting), answer) => self.on_sort_answer(&sorting, answer),
             (Work::Delete(name, line), Answer::Done { position }) => {
                 self.on_deleted(&name, line, position);
             }

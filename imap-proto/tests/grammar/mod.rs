@@ -3,7 +3,7 @@
 //! [`Checker`] takes what a connection sends, cut anywhere, and cuts it into responses by the rules for strings and
 //! literals alone; each one must then be read whole by `imap-codec`, without any of its leniencies. What that crate does
 //! not know is checked here, by the RFC's grammar, and taken away before it looks (see [`Response::known`]):
-//! - ESEARCH (RFC 4731 §5, RFC 4466 §2.6.2)
+//! - ESEARCH (RFC 4731 §5, RFC 4466 §2.6.2, RFC 9394 §4)
 //! - APPENDUID of several messages (RFC 4315 §4)
 //! - a name's extended data in LIST: CHILDINFO, OLDNAME (RFC 5258 §6, RFC 9051 §9)
 //! - the origin of a partial BINARY (RFC 3516 §7), and any beyond 32 bits (RFC 9051 §9 `number64`)
@@ -183,6 +183,22 @@ impl Response {
                 "MIN" | "MAX" | "MODSEQ" => is_number(value) && value != "0",
                 "COUNT" => is_number(value),
                 "ALL" => value.split(',').all(is_range),
+                // RFC 9394 §4 `ret-data-partial`
+                "PARTIAL" => {
+                    let range = value.strip_prefix('(').unwrap_or_default();
+                    let from_end = range.starts_with('-');
+                    let sides = range.split_once(':').unwrap_or_default();
+                    let side = |side: &str| match side.strip_prefix('-') {
+                        Some(place) => from_end && is_range(place),
+                        None => !from_end && is_range(side),
+                    };
+                    let results = words.next().and_then(|results| results.strip_suffix(')'));
+                    let results = results.unwrap_or_default();
+                    side(sides.0)
+                        && side(sides.1)
+                        && (results == "NIL" || results.split(',').all(is_range))
+                        && !seen.contains(&"ALL")
+                }
                 _ => false,
             };
             if !valid || seen.contains(&name) {
