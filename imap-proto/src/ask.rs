@@ -13,6 +13,7 @@ use crate::date::DateTime;
 use crate::fetch::{FetchItems, Piece};
 use crate::search::Program;
 use crate::sort::Order;
+use crate::thread::{Algorithm, Threads};
 use crate::types::{
     Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName, ModSeq, Position, Secret, Seq,
     SpecialUse, Uid, UidSet, UidValidity,
@@ -141,6 +142,14 @@ pub enum Ask {
         program: Arc<Program>,
         /// What to sort them by.
         order: Arc<Order>,
+    },
+    /// Finds messages as [`Ask::Search`] does, and puts them together into threads (RFC 5256 §3). A store that keeps
+    /// threads may answer from these. Answered by [`Answer::Threaded`].
+    Thread {
+        /// What to find; nothing that is not in the session's view.
+        program: Arc<Program>,
+        /// How to put them together.
+        algorithm: Algorithm,
     },
     /// Finds messages whose mod-sequence is above one (RFC 7162 §3.1.4.1, CHANGEDSINCE). Answered by
     /// [`Answer::Found`].
@@ -357,6 +366,8 @@ pub enum Answer {
         /// Their mod-sequences, those at the ends of that order (RFC 7162 §3.1.9, §3.1.10).
         modseqs: FoundModSeqs,
     },
+    /// What THREAD found.
+    Threaded(Threads),
     /// What happened to the selected mailbox.
     Changes(Box<Changes>),
     /// It can't be done.

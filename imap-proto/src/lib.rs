@@ -7,6 +7,7 @@ pub mod fetch;
 pub mod mime;
 pub mod search;
 pub mod sort;
+pub mod thread;
 
 mod ask;
 pub mod capabilities;

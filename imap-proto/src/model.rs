@@ -17,6 +17,7 @@ use crate::date::DateTime;
 use crate::fetch::{Rows, SourceError};
 use crate::search::Program;
 use crate::sort::{Order, Sorter};
+use crate::thread::{Algorithm, Threader};
 use crate::types::{
     Cursor, FlagRow, Flags, MailboxId, MailboxName, ModSeq, Position, SpecialUse, SystemFlags, Uid,
     UidSet, UidValidity,
@@ -138,6 +139,7 @@ impl Model {
             Ask::Expunge { uids } => self.expunge_deleted(uids.as_ref()),
             Ask::Search { program } => self.search(&program),
             Ask::Sort { program, order } => self.sort(&program, &order),
+            Ask::Thread { program, algorithm } => self.thread(&program, algorithm),
             Ask::ChangedSince { uids, modseq } => self.changed_since(&uids, modseq),
             Ask::Changes { cursor, may_shrink } => self.changes(cursor, may_shrink),
         })
@@ -435,6 +437,18 @@ impl Model {
         modseqs.first = modseq(uids.first()).unwrap_or_default();
         modseqs.last = modseq(uids.last()).unwrap_or_default();
         Answer::Sorted { uids, modseqs }
+    }
+
+    fn thread(&mut self, program: &Program, algorithm: Algorithm) -> Answer {
+        let Some(folder) = self.folder() else { return nothing_selected() };
+        let floor = folder.recent_floor;
+        let found: Vec<&Message> =
+            folder.messages.iter().filter(|message| message.matches(program, floor)).collect();
+        let uids = found.iter().map(|message| message.uid).collect();
+        let mut threader = Threader::new(algorithm, &uids);
+        found.iter().for_each(|message| message.thread(&mut threader));
+        threader.go_on(|| false);
+        Answer::Threaded(threader.into_threads())
     }
 
     fn changed_since(&mut self, uids: &UidSet, modseq: ModSeq) -> Answer {

@@ -23,6 +23,7 @@ mod search;
 mod select;
 mod sort;
 mod tell;
+mod thread;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -163,6 +164,9 @@ enum Work {
     CloseExpunge,
     Search(Box<search::Searching>),
     Sort(Box<sort::Sorting>),
+    Thread {
+        by_uid: bool,
+    },
     /// The command is done but for telling what else happened; then this is said.
     Finish(Reply),
     /// As before, and what happened is asked for.
@@ -490,6 +494,7 @@ impl Session {
             | Work::CloseExpunge
             | Work::Search(_)
             | Work::Sort(_)
+            | Work::Thread { .. }
             | Work::Finish(_)
             | Work::Changes(_) => false,
         };
@@ -660,6 +665,7 @@ impl Work {
             | Self::Expunge
             | Self::CloseExpunge
             | Self::Status(_)
+            | Self::Thread { .. }
             | Self::Select(_) => 0,
             Self::Finish(reply) | Self::Changes(reply) => reply.held(),
             Self::Sasl(sasl) => sasl.held(),

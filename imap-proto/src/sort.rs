@@ -17,7 +17,6 @@ mod subject;
 
 pub(crate) use casemap::casemap;
 pub(crate) use envelope::Envelope;
-pub(crate) use key::sent;
 pub(crate) use merge::Merge;
 pub use sorter::Sorter;
 pub(crate) use subject::base_subject;

@@ -9,6 +9,7 @@ use crate::fetch::{FetchItems, Keywords, MessageSource, Meta, Rows, SourceError,
 use crate::mime::{Limits, Mime, Parser};
 use crate::search::Program;
 use crate::sort::Sorter;
+use crate::thread::Threader;
 use crate::types::{Blob, FlagRow, Flags, ModSeq, Seq, Uid, UidSet};
 
 #[derive(Clone, Debug)]
@@ -66,6 +67,14 @@ impl Message {
         let meta = self.meta(false);
         if sorter.give(&meta, &mut Text::of(self)).is_err() {
             sorter.give_bare(Some(&meta));
+        }
+    }
+
+    /// Gives it to a threader that wants it next.
+    pub(super) fn thread(&self, threader: &mut Threader) {
+        let meta = self.meta(false);
+        if threader.give(&meta, &mut Text::of(self)).is_err() {
+            threader.give_bare(Some(&meta));
         }
     }
 

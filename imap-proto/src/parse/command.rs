@@ -34,6 +34,7 @@ pub(crate) enum Verb {
     Status,
     Store,
     Subscribe,
+    Thread,
     Unselect,
     Unsubscribe,
     UidCopy,
@@ -43,6 +44,7 @@ pub(crate) enum Verb {
     UidSearch,
     UidSort,
     UidStore,
+    UidThread,
 }
 
 /// The states in which a command is allowed (RFC 3501 §6).
@@ -74,6 +76,7 @@ impl Verb {
                     (Self::Search, Self::UidSearch),
                     (Self::Sort, Self::UidSort),
                     (Self::Store, Self::UidStore),
+                    (Self::Thread, Self::UidThread),
                 ];
                 with_uid.into_iter().find(|(plain, _)| *plain == verb).map(|(_, uid)| uid)
             }
@@ -119,6 +122,7 @@ impl Verb {
             b"STATUS" => Self::Status,
             b"STORE" => Self::Store,
             b"SUBSCRIBE" => Self::Subscribe,
+            b"THREAD" => Self::Thread,
             b"UNSELECT" => Self::Unselect,
             b"UNSUBSCRIBE" => Self::Unsubscribe,
             _ => return None,
@@ -153,6 +157,7 @@ impl Verb {
             | Self::Search
             | Self::Sort
             | Self::Store
+            | Self::Thread
             | Self::Unselect
             | Self::UidCopy
             | Self::UidExpunge
@@ -160,14 +165,15 @@ impl Verb {
             | Self::UidMove
             | Self::UidSearch
             | Self::UidSort
-            | Self::UidStore => Needs::Mailbox,
+            | Self::UidStore
+            | Self::UidThread => Needs::Mailbox,
         }
     }
 
-    /// Whether EXPUNGE may be told when it ends (RFC 3501 §7.4.1: not during FETCH, STORE and SEARCH, RFC 5256 §3:
-    /// nor during SORT, for the client may have sent more of them; their UID forms mind nothing).
+    /// Whether EXPUNGE may be told when it ends (RFC 3501 §7.4.1: not during FETCH, STORE and SEARCH, RFC 5256 §3: nor
+    /// during SORT and THREAD, for the client may have sent more of them; their UID forms mind nothing).
     pub(crate) fn may_shrink(self) -> bool {
-        !matches!(self, Self::Fetch | Self::Store | Self::Search | Self::Sort)
+        !matches!(self, Self::Fetch | Self::Store | Self::Search | Self::Sort | Self::Thread)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Cursor, Error};
 use crate::mime::charset::Charset;
 use crate::sort::{Criterion, Order, SortKey};
+use crate::thread::Algorithm;
 
 /// How many criteria count: as many as there are keys. One that comes again finds its messages equal.
 const CRITERIA: usize = SortKey::NAMES.len();
@@ -23,6 +24,14 @@ pub(crate) fn order(cursor: &mut Cursor<'_>) -> Result<Order, Error> {
         Ok(())
     })?;
     Ok(order)
+}
+
+/// `thread-alg`
+pub(crate) fn algorithm(cursor: &mut Cursor<'_>) -> Result<Algorithm, Error> {
+    let name = cursor.atom("a threading algorithm")?;
+    let known =
+        Algorithm::NAMES.iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
+    known.map(|&(algorithm, _)| algorithm).ok_or(Error::Unknown("threading algorithm"))
 }
 
 /// `charset`, which stands before the search keys without a name.

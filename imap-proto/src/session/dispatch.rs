@@ -150,6 +150,8 @@ impl Session {
             Verb::UidSearch => self.on_search(cursor, true)?,
             Verb::Sort => self.on_sort(cursor, false)?,
             Verb::UidSort => self.on_sort(cursor, true)?,
+            Verb::Thread => self.on_thread(cursor, false)?,
+            Verb::UidThread => self.on_thread(cursor, true)?,
         }
         Ok(())
     }
@@ -207,6 +209,7 @@ impl Session {
                 self.finish(Reply::no(code, text));
             }
             (Work::Sort(sorting), answer) => self.on_sort_answer(&sorting, answer),
+            (Work::Thread { by_uid }, answer) => self.on_thread_answer(by_uid, answer),
             (Work::Delete(name, line), Answer::Done { position }) => {
                 self.on_deleted(&name, line, position);
             }

@@ -142,9 +142,10 @@ impl Session {
         self.finish(Reply::ok("Done"));
     }
 
-    /// Calls back a search or a sort that is being answered; with `refuse` it ends with a NO.
+    /// Calls back a search of any kind that is being answered; with `refuse` it ends with a NO.
     pub(super) fn give_up_search(&mut self, refuse: bool) {
-        if self.waiting.is_none() || !matches!(self.work, Work::Search(_) | Work::Sort(_)) {
+        let is_search = matches!(self.work, Work::Search(_) | Work::Sort(_) | Work::Thread { .. });
+        if self.waiting.is_none() || !is_search {
             return;
         }
         match std::mem::replace(&mut self.work, Work::Nothing) {

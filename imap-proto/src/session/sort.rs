@@ -155,7 +155,7 @@ impl Sorted {
 }
 
 /// The number by which a message is told.
-fn shown(view: &View, uid: Uid, by_uid: bool) -> u32 {
+pub(super) fn shown(view: &View, uid: Uid, by_uid: bool) -> u32 {
     if by_uid { uid.0 } else { view.seq(uid).map_or(0, |seq| seq.0) }
 }
 

@@ -27,6 +27,8 @@ pub(super) enum Tell {
     Found { uids: UidSet, next: Uid, by_uid: bool, modseq: Option<ModSeq> },
     /// What SORT found, in its order.
     Sorted(Box<super::sort::Sorted>),
+    /// What THREAD found.
+    Threads(Box<super::thread::Telling>),
     /// A line that is ready.
     Line(Vec<u8>),
     /// The command's end.
@@ -141,6 +143,7 @@ impl Tell {
             }
             Self::Found { uids, .. } => uids.held(),
             Self::Sorted(sorted) => sorted.held(),
+            Self::Threads(threads) => threads.held(),
             Self::Line(line) => line.capacity(),
             Self::Reply(reply) => reply.held(),
         }
@@ -274,6 +277,12 @@ impl Session {
                 let mut more = false;
                 self.out.write(|out| more = sorted.write(out, &mailbox.view, room));
                 more.then_some(Tell::Sorted(sorted))
+            }
+            Tell::Threads(mut threads) => {
+                let Phase::Selected(mailbox) = &self.phase else { return None };
+                let mut more = false;
+                self.out.write(|out| more = threads.write(out, &mailbox.view, room));
+                more.then_some(Tell::Threads(threads))
             }
             Tell::Found { uids, mut next, by_uid, modseq } => {
                 let Phase::Selected(mailbox) = &self.phase else { return None };

@@ -88,7 +88,7 @@ impl Buffers {
 }
 
 /// When a message was sent, in seconds since 1970, by the Date of its envelope (RFC 5256 §2.2).
-pub(crate) fn sent(envelope: &[u8]) -> Option<i64> {
+fn sent(envelope: &[u8]) -> Option<i64> {
     let [date, _] = Envelope::new(envelope).date_and_subject();
     parse_sent_date(&date?).map(|date| date.seconds)
 }

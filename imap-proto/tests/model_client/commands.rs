@@ -151,9 +151,12 @@ fn search() -> BoxedStrategy<String> {
         " (ARRIVAL) X-NONE",
         " (DISPLAYTO) UTF-8",
     ]);
+    let algorithm =
+        words(&[" ORDEREDSUBJECT UTF-8", " REFERENCES UTF-8", " REFS us-ascii", " X UTF-8"]);
     prop_oneof![
         all([uid(), words(&["SEARCH"]), wanted, keys.clone()]),
-        all([uid(), words(&["SORT"]), sorted, order, keys]),
+        all([uid(), words(&["SORT"]), sorted, order, keys.clone()]),
+        all([uid(), words(&["THREAD"]), algorithm, keys]),
     ]
     .boxed()
 }

@@ -37,3 +37,4 @@ mod sort;
 mod states;
 mod store;
 mod strict;
+mod thread;

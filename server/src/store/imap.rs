@@ -116,6 +116,9 @@ impl ImapUser {
         if let Ask::Sort { program, order } = ask {
             return self.sort(program, order);
         }
+        if let Ask::Thread { program, algorithm } = ask {
+            return self.thread(program, algorithm);
+        }
         if matches!(ask, Ask::AppendCommit) {
             return self.append_commit();
         }
@@ -234,6 +237,7 @@ impl ImapUser {
             | Ask::Fetch(_)
             | Ask::Search { .. }
             | Ask::Sort { .. }
+            | Ask::Thread { .. }
             | Ask::AppendCommit => Err(StoreError::Cannot("that is not asked here")),
         }
     }

@@ -1,4 +1,4 @@
-//! SORT: what a search finds, looked at again for what it is sorted by.
+//! SORT and THREAD: what a search finds is looked at again, for what it is put in order by.
 //!
 //! All of it goes by slices, as a search does: the account's lock is held for a bounded number of rows at a time and
 //! never while a message is read.
@@ -11,11 +11,12 @@ use crate::slices::{Progress, Slices, Turn};
 use crate::store::error::StoreError;
 use crate::store::message::{Message, ReadError};
 use dbox_format::map::MapId;
-use imap_proto::fetch::SourceError;
+use imap_proto::fetch::{Meta, SourceError};
 use imap_proto::mime::Parser;
 use imap_proto::search::Program;
 use imap_proto::sort::{Order, Sorter};
-use imap_proto::{Answer, FoundModSeqs, ModSeq, Uid};
+use imap_proto::thread::{Algorithm, Threader};
+use imap_proto::{Answer, FoundModSeqs, ModSeq, Uid, UidSet};
 use index_format::mailbox::Row;
 use std::sync::Arc;
 
@@ -24,32 +25,67 @@ const OPEN: usize = 1024;
 
 impl ImapUser {
     pub(super) fn sort(&mut self, program: Arc<Program>, order: Arc<Order>) -> Handled {
+        self.arrange(program, move |uids| Sorter::new(order, uids))
+    }
+
+    pub(super) fn thread(&mut self, program: Arc<Program>, algorithm: Algorithm) -> Handled {
+        self.arrange(program, move |uids| Threader::new(algorithm, uids))
+    }
+
+    fn arrange<A: Arranger + Send + 'static>(
+        &mut self,
+        program: Arc<Program>,
+        begin: impl FnOnce(&UidSet) -> A + Send + 'static,
+    ) -> Handled {
         match self.searching(program) {
-            Ok(search) => {
-                let sort = Sort { search, order, sorting: None, open: Opened::default() };
-                Handled::Slices(Box::new(sort))
-            }
+            Ok(search) => Handled::Slices(Box::new(Arrange {
+                search,
+                stage: Stage::Search(Box::new(begin)),
+                open: Vec::new(),
+                parsing: None,
+            })),
             Err(error) => Handled::Now(refusal(&error, false)),
         }
     }
 }
 
-/// A SORT on its way.
-struct Sort {
-    search: Search,
-    order: Arc<Order>,
-    /// What was found, with its mod-sequences; `None` while it is searched for.
-    sorting: Option<(Sorter, FoundModSeqs)>,
-    open: Opened,
+/// Who puts messages in order, and takes them one after the other for it.
+trait Arranger {
+    /// The messages wanted next; none when it is to go on by itself.
+    fn wanted(&self) -> impl Iterator<Item = Uid> + '_;
+
+    /// Whether more than their rows is wanted.
+    fn reads(&self) -> bool;
+
+    /// Takes the first of them; after an error it still wants it.
+    fn give(&mut self, meta: &Meta<'_>, source: &mut Source<'_>) -> Result<(), SourceError>;
+
+    /// Takes it although it can't be read, or isn't even a row any more.
+    fn give_bare(&mut self, meta: Option<&Meta<'_>>);
+
+    /// Works on what it has; `false` when the turn was over.
+    fn go_on(&mut self, turn: &Turn<'_>) -> bool;
+
+    fn is_done(&self) -> bool;
+
+    /// What it has come to, of messages with these mod-sequences.
+    fn answer(self, search: &Search, modseqs: FoundModSeqs) -> Answer;
 }
 
-/// Messages that are wanted next, looked up.
-#[derive(Default)]
-pub(super) struct Opened {
-    /// The next one last; `None` for one that is not even a row any more.
-    messages: Vec<Option<Open>>,
+/// A SORT or THREAD on its way.
+struct Arrange<A> {
+    search: Search,
+    stage: Stage<A>,
+    /// Messages that are wanted next, looked up, the next one last; `None` for one that is not even a row any more.
+    open: Vec<Option<Open>>,
     /// How far the next one was parsed.
     parsing: Option<(Parser, u64)>,
+}
+
+enum Stage<A> {
+    Search(Box<dyn FnOnce(&UidSet) -> A + Send>),
+    Arrange(A, FoundModSeqs),
+    Done,
 }
 
 struct Open {
@@ -57,84 +93,123 @@ struct Open {
     message: Option<Message>,
 }
 
-/// Who takes messages one after the other.
-pub(super) trait Taker {
-    /// The messages wanted next.
-    fn wanted(&self) -> impl Iterator<Item = Uid> + '_;
-    /// Whether more than their rows is wanted.
-    fn reads(&self) -> bool;
-    /// Takes the first of them; after an error it still wants it.
-    fn give(
-        &mut self,
-        meta: &imap_proto::fetch::Meta<'_>,
-        source: &mut Source<'_>,
-    ) -> Result<(), SourceError>;
-    /// Takes it although it can't be read.
-    fn give_bare(&mut self, meta: Option<&imap_proto::fetch::Meta<'_>>);
-}
-
-/// Why giving stopped.
-pub(super) enum Given {
-    /// Nothing more is wanted for now.
+/// How far the open messages were given.
+enum Given {
     All,
-    /// The turn is over.
     Some,
     WouldBlock,
 }
 
-impl Opened {
-    /// Gives messages as long as some are wanted and the turn lasts.
-    pub(super) fn give<T: Taker>(
-        &mut self,
-        search: &Search,
-        taker: &mut T,
-        turn: &Turn<'_>,
-    ) -> Result<Given, StoreError> {
+impl<A: Arranger + Send> Slices for Arrange<A> {
+    type Result = Answer;
+
+    fn go_on(&mut self, turn: &Turn<'_>) -> Progress<Answer> {
         loop {
-            if self.messages.is_empty() {
-                self.look_up(search, taker)?;
-                if self.messages.is_empty() {
+            match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Search(begin) => match self.search.go_on(turn) {
+                    Progress::Done(Answer::Found { uids, modseqs }) => {
+                        self.stage = Stage::Arrange(begin(&uids), modseqs);
+                    }
+                    Progress::Done(refused) => return Progress::Done(refused),
+                    unfinished @ (Progress::More | Progress::Waits) => {
+                        self.stage = Stage::Search(begin);
+                        return unfinished;
+                    }
+                },
+                Stage::Arrange(mut arranger, modseqs) => {
+                    let unfinished = match self.give(&mut arranger, turn) {
+                        Ok(Given::All) if arranger.is_done() => {
+                            return Progress::Done(arranger.answer(&self.search, modseqs));
+                        }
+                        Ok(Given::All) if arranger.go_on(turn) => None,
+                        Ok(Given::All | Given::Some) => Some(Progress::More),
+                        Ok(Given::WouldBlock) => Some(Progress::Waits),
+                        Err(error) => return Progress::Done(self.refuse(&error)),
+                    };
+                    self.stage = Stage::Arrange(arranger, modseqs);
+                    if let Some(unfinished) = unfinished {
+                        return unfinished;
+                    }
+                }
+                Stage::Done => {
+                    return Progress::Done(self.refuse(&StoreError::Cannot("it is answered")));
+                }
+            }
+        }
+    }
+}
+
+impl<A: Arranger> Arrange<A> {
+    fn refuse(&self, error: &StoreError) -> Answer {
+        hold_refusal(refusal(error, false), &self.search.account, &self.search.depends)
+    }
+
+    /// Gives messages as long as some are wanted and the turn lasts.
+    fn give(&mut self, arranger: &mut A, turn: &Turn<'_>) -> Result<Given, StoreError> {
+        loop {
+            if self.open.is_empty() {
+                self.look_up(arranger)?;
+                if self.open.is_empty() {
                     return Ok(Given::All);
                 }
             }
-            match self.give_opened(search, taker, turn) {
+            match self.give_open(arranger, turn) {
                 Given::All => {}
                 stopped @ (Given::Some | Given::WouldBlock) => return Ok(stopped),
-            }
-            if turn.is_over() {
-                return Ok(Given::Some);
             }
         }
     }
 
-    fn give_opened<T: Taker>(&mut self, search: &Search, taker: &mut T, turn: &Turn<'_>) -> Given {
-        let open = std::mem::take(&mut self.messages);
+    /// Looks up what is wanted next, under the account's lock.
+    fn look_up(&mut self, arranger: &A) -> Result<(), StoreError> {
+        let mut wanted = arranger.wanted().take(OPEN).peekable();
+        if wanted.peek().is_none() {
+            return Ok(());
+        }
+        let Search { store, account, guid, .. } = &self.search;
+        let mut state = account.lock()?;
+        let state = &mut *state;
+        account.mailbox(&store.files, state, *guid)?;
+        let Some(mbox) = state.mailboxes.get(guid) else { return Err(StoreError::NoMailbox) };
+        let reads = arranger.reads();
+        let open = |uid| {
+            let row = row_of(mbox, uid)?;
+            let id = MapId(row.map_id.0);
+            let message = reads.then(|| Message::find(account, state, id)).flatten();
+            Some(Open { row, message })
+        };
+        self.open = wanted.map(open).collect();
+        self.open.reverse();
+        Ok(())
+    }
+
+    fn give_open(&mut self, arranger: &mut A, turn: &Turn<'_>) -> Given {
+        let open = std::mem::take(&mut self.open);
         let mut left = open.len();
-        let mut source = Source::new(&search.store, turn.may_wait);
+        let mut source = Source::new(&self.search.store, turn.may_wait);
         source.turn = Some(turn);
         let mut given = Given::All;
         for open in open.iter().rev() {
-            let Some(Open { row, message }) = open else {
-                taker.give_bare(None);
-                left -= 1;
-                continue;
-            };
-            let meta = meta(row, &[], &[], false, 0);
-            source.set(message.as_ref());
-            source.parsing = self.parsing.take();
-            match taker.give(&meta, &mut source) {
-                Ok(()) => {}
-                Err(SourceError::Paused) => {
-                    self.parsing = source.parsing.take();
-                    given = Given::Some;
-                    break;
+            if let Some(Open { row, message }) = open {
+                let meta = meta(row, &[], &[], false, 0);
+                source.set(message.as_ref());
+                source.parsing = self.parsing.take();
+                match arranger.give(&meta, &mut source) {
+                    Ok(()) => {}
+                    Err(SourceError::Paused) => {
+                        self.parsing = source.parsing.take();
+                        given = Given::Some;
+                        break;
+                    }
+                    Err(_) if matches!(source.error, Some(ReadError::WouldBlock)) => {
+                        given = Given::WouldBlock;
+                        break;
+                    }
+                    // One that can't be read is as one without a header; the log has the reason.
+                    Err(_) => arranger.give_bare(Some(&meta)),
                 }
-                Err(_) if matches!(source.error, Some(ReadError::WouldBlock)) => {
-                    given = Given::WouldBlock;
-                    break;
-                }
-                // One that can't be read is sorted as one without a header; the log has the reason.
-                Err(_) => taker.give_bare(Some(&meta)),
+            } else {
+                arranger.give_bare(None);
             }
             left -= 1;
             if turn.is_over() {
@@ -143,37 +218,13 @@ impl Opened {
             }
         }
         drop(source);
-        self.messages = open;
-        self.messages.truncate(left);
+        self.open = open;
+        self.open.truncate(left);
         given
-    }
-
-    /// Looks up what is wanted next, under the account's lock.
-    fn look_up<T: Taker>(&mut self, search: &Search, taker: &T) -> Result<(), StoreError> {
-        let mut wanted = taker.wanted().take(OPEN).peekable();
-        if wanted.peek().is_none() {
-            return Ok(());
-        }
-        let mut state = search.account.lock()?;
-        let state = &mut *state;
-        search.account.mailbox(&search.store.files, state, search.guid)?;
-        let Some(mbox) = state.mailboxes.get(&search.guid) else {
-            return Err(StoreError::NoMailbox);
-        };
-        let reads = taker.reads();
-        let open = |uid| {
-            let row = row_of(mbox, uid)?;
-            let id = MapId(row.map_id.0);
-            let message = reads.then(|| Message::find(&search.account, state, id)).flatten();
-            Some(Open { row, message })
-        };
-        self.messages = wanted.map(open).collect();
-        self.messages.reverse();
-        Ok(())
     }
 }
 
-impl Taker for Sorter {
+impl Arranger for Sorter {
     fn wanted(&self) -> impl Iterator<Item = Uid> + '_ {
         self.wanted()
     }
@@ -182,70 +233,64 @@ impl Taker for Sorter {
         self.reads()
     }
 
-    fn give(
-        &mut self,
-        meta: &imap_proto::fetch::Meta<'_>,
-        source: &mut Source<'_>,
-    ) -> Result<(), SourceError> {
+    fn give(&mut self, meta: &Meta<'_>, source: &mut Source<'_>) -> Result<(), SourceError> {
         self.give(meta, source)
     }
 
-    fn give_bare(&mut self, meta: Option<&imap_proto::fetch::Meta<'_>>) {
+    fn give_bare(&mut self, meta: Option<&Meta<'_>>) {
         self.give_bare(meta);
     }
-}
 
-impl Slices for Sort {
-    type Result = Answer;
+    fn go_on(&mut self, turn: &Turn<'_>) -> bool {
+        self.go_on(|| turn.is_over())
+    }
 
-    fn go_on(&mut self, turn: &Turn<'_>) -> Progress<Answer> {
-        if self.sorting.is_none() {
-            match self.search.go_on(turn) {
-                Progress::Done(Answer::Found { uids, modseqs }) => {
-                    self.sorting = Some((Sorter::new(self.order.clone(), &uids), modseqs));
-                }
-                other => return other,
-            }
-        }
-        while let Some((sorter, _)) = &mut self.sorting
-            && !sorter.is_done()
+    fn is_done(&self) -> bool {
+        self.is_done()
+    }
+
+    fn answer(self, search: &Search, mut modseqs: FoundModSeqs) -> Answer {
+        let uids = self.into_uids();
+        if let Ok(state) = search.account.lock()
+            && let Some(mbox) = state.mailboxes.get(&search.guid)
         {
-            match self.open.give(&self.search, sorter, turn) {
-                Ok(Given::All) => {}
-                Ok(Given::Some) => return Progress::More,
-                Ok(Given::WouldBlock) => return Progress::Waits,
-                Err(error) => {
-                    let refusal = refusal(&error, false);
-                    let Search { account, depends, .. } = &self.search;
-                    return Progress::Done(hold_refusal(refusal, account, depends));
-                }
-            }
-            if !sorter.go_on(|| turn.is_over()) {
-                return Progress::More;
-            }
+            // One that has changed since it was found is told as it was.
+            let modseq = |uid: Option<&Uid>| {
+                let row = uid.and_then(|uid| row_of(mbox, *uid));
+                row.map_or(modseqs.highest, |row| ModSeq(row.modseq.0).min(modseqs.highest))
+            };
+            (modseqs.first, modseqs.last) = (modseq(uids.first()), modseq(uids.last()));
         }
-        Progress::Done(self.answer())
+        Answer::Sorted { uids, modseqs }
     }
 }
 
-impl Sort {
-    fn answer(&mut self) -> Answer {
-        let Some((sorter, mut modseqs)) = self.sorting.take() else {
-            return refusal(&StoreError::Cannot("it is sorted already"), false);
-        };
-        let uids = sorter.into_uids();
-        let search = &self.search;
-        let state = search.account.lock();
-        if let Ok(state) = &state
-            && let Some(mbox) = state.mailboxes.get(&search.guid)
-        {
-            let modseq = |uid: Option<&Uid>| {
-                uid.and_then(|uid| row_of(mbox, *uid)).map(|row| ModSeq(row.modseq.0))
-            };
-            // Those that have changed since they were found are found as they were.
-            let then = |modseq: Option<ModSeq>| modseq.unwrap_or_default().min(modseqs.highest);
-            (modseqs.first, modseqs.last) = (then(modseq(uids.first())), then(modseq(uids.last())));
-        }
-        Answer::Sorted { uids, modseqs }
+impl Arranger for Threader {
+    fn wanted(&self) -> impl Iterator<Item = Uid> + '_ {
+        self.wanted()
+    }
+
+    fn reads(&self) -> bool {
+        true
+    }
+
+    fn give(&mut self, meta: &Meta<'_>, source: &mut Source<'_>) -> Result<(), SourceError> {
+        self.give(meta, source)
+    }
+
+    fn give_bare(&mut self, meta: Option<&Meta<'_>>) {
+        self.give_bare(meta);
+    }
+
+    fn go_on(&mut self, turn: &Turn<'_>) -> bool {
+        self.go_on(|| turn.is_over())
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done()
+    }
+
+    fn answer(self, _: &Search, _: FoundModSeqs) -> Answer {
+        Answer::Threaded(self.into_threads())
     }
 }

@@ -12,6 +12,7 @@ use imap_proto::date::Day;
 use imap_proto::fetch::{FetchItems, FieldNames, Fixed, Piece, Section, SectionKind};
 use imap_proto::search::{Key, Limits, Order, Program};
 use imap_proto::sort::{self, Criterion, SortKey};
+use imap_proto::thread::Algorithm;
 use imap_proto::{
     Answer, Ask, FetchAsk, Flags, MailboxName, Run, Seq, StoreAction, StoredRows, SystemFlags,
     UidSet,
@@ -130,6 +131,12 @@ impl Opened {
             };
             assert_eq!(uids.len() as u64, selected.uids.len());
             answers.push(format!("{name}: {uids:?}"));
+        }
+        for (algorithm, name) in Algorithm::NAMES {
+            let program = Arc::new(Program::compile(&Key::All, Limits::default()).unwrap());
+            let answer = ask(&mut user, Ask::Thread { program, algorithm });
+            let Answer::Threaded(threads) = answer else { panic!("{name} is refused") };
+            answers.push(format!("{name}: {threads:?}"));
         }
         answers
     }
