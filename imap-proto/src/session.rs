@@ -13,6 +13,7 @@
 mod append;
 mod auth;
 mod condstore;
+mod context;
 mod dispatch;
 mod fetch;
 mod idle;
@@ -171,6 +172,8 @@ enum Work {
     Finish(Reply),
     /// As before, and what happened is asked for.
     Changes(Reply),
+    /// As before, and what has become of results is asked for.
+    Update(Reply),
 }
 
 /// How far the session is from its end.
@@ -496,7 +499,8 @@ impl Session {
             | Work::Sort(_)
             | Work::Thread { .. }
             | Work::Finish(_)
-            | Work::Changes(_) => false,
+            | Work::Changes(_)
+            | Work::Update(_) => false,
         };
         let body = self.wishes.iter().any(|wish| matches!(wish, Wish::Body(..)));
         let unsent = match self.phase {
@@ -548,8 +552,8 @@ impl Session {
         self.end = End::Closed;
     }
 
-    /// Gives up what executes.
-    fn drop_work(&mut self) {
+    /// Calls back what is asked.
+    fn call_back(&mut self) {
         if let Some(ticket) = self.waiting.take() {
             // A question that hasn't been taken yet needs none to call it back.
             let before = self.wishes.len();
@@ -558,6 +562,11 @@ impl Session {
                 self.wishes.push_back(Wish::Cancel(ticket));
             }
         }
+    }
+
+    /// Gives up what executes.
+    fn drop_work(&mut self) {
+        self.call_back();
         if matches!(self.work, Work::Append(_)) {
             self.wishes.retain(|wish| !matches!(wish, Wish::Body(..)));
             self.order(Ask::AppendAbort);
@@ -667,7 +676,7 @@ impl Work {
             | Self::Status(_)
             | Self::Thread { .. }
             | Self::Select(_) => 0,
-            Self::Finish(reply) | Self::Changes(reply) => reply.held(),
+            Self::Finish(reply) | Self::Changes(reply) | Self::Update(reply) => reply.held(),
             Self::Sasl(sasl) => sasl.held(),
             Self::Create(line) | Self::Delete(_, line) | Self::Rename(_, _, line) => {
                 line.as_ref().map_or(0, Vec::capacity)

@@ -7,6 +7,7 @@ use super::Cursor;
 pub(crate) enum Verb {
     Append,
     Authenticate,
+    CancelUpdate,
     Capability,
     Check,
     Close,
@@ -95,6 +96,7 @@ impl Verb {
             b"UID" => return Some(None),
             b"APPEND" => Self::Append,
             b"AUTHENTICATE" => Self::Authenticate,
+            b"CANCELUPDATE" => Self::CancelUpdate,
             b"CAPABILITY" => Self::Capability,
             b"CHECK" => Self::Check,
             b"CLOSE" => Self::Close,
@@ -148,7 +150,8 @@ impl Verb {
             | Self::Status
             | Self::Subscribe
             | Self::Unsubscribe => Needs::User,
-            Self::Check
+            Self::CancelUpdate
+            | Self::Check
             | Self::Close
             | Self::Copy
             | Self::Expunge

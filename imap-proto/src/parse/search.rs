@@ -21,6 +21,10 @@ pub(crate) struct Return {
     pub(crate) all: bool,
     pub(crate) count: bool,
     pub(crate) save: bool,
+    /// The results are kept up to date (RFC 5267 §4.3).
+    pub(crate) update: bool,
+    /// They will be asked for again (§4.2), which needs nothing of us.
+    pub(crate) context: bool,
     /// Only these of the results (RFC 5267 §4.4, RFC 9394 §3.1).
     pub(crate) partial: Option<Partial>,
 }
@@ -59,6 +63,8 @@ impl Return {
                 b"ALL" => out.all = true,
                 b"COUNT" => out.count = true,
                 b"SAVE" => out.save = true,
+                b"UPDATE" => out.update = true,
+                b"CONTEXT" => out.context = true,
                 b"PARTIAL" if out.partial.is_none() => {
                     cursor.space()?;
                     out.partial = Some(Partial::parse(cursor)?);
@@ -79,7 +85,8 @@ impl Return {
 
     /// Whether anything is told: RFC 5182 §2.1: SAVE alone wants no answer.
     pub(crate) fn answers(&self) -> bool {
-        self.min || self.max || self.all || self.count || self.partial.is_some()
+        let lists = self.min || self.max || self.all || self.count || self.partial.is_some();
+        lists || self.update || self.context
     }
 
     /// Whether it is about some of the messages found and not about all (RFC 5182 §2.4, RFC 4731 §3.2, RFC 9394 §3.2).

@@ -184,6 +184,9 @@ impl Session {
                     }
                     changed = stored.changed;
                 }
+                if let Phase::Selected(mailbox) = &mut self.phase {
+                    mailbox.contexts.touch(&changed);
+                }
                 fetching.seen = Seen::SetTo(last, changed);
                 self.ask_rows(fetching);
             }
@@ -296,6 +299,7 @@ impl Session {
             return;
         }
         let Phase::Selected(mailbox) = &mut self.phase else { return };
+        mailbox.contexts.touch(&stored.changed);
         if let Some(keywords) = stored.keywords {
             mailbox.keywords = keywords;
             self.told.push_back(Tell::Keywords);

@@ -1,11 +1,23 @@
 //! What RETURN makes of the results of SEARCH and SORT: ESEARCH responses (RFC 4731, RFC 5267 §3, RFC 9394) and the
 //! messages that are saved (RFC 5182).
 
+use std::sync::Arc;
+
 use crate::ask::FoundModSeqs;
 use crate::fetch::number;
 use crate::parse::search::Return;
+use crate::search::Key;
+use crate::sort::Order;
 use crate::tag::Tag;
 use crate::types::{ModSeq, Uid, UidSet};
+
+/// What is kept of a command for [`UPDATE`](super::context).
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) key: Arc<Key>,
+    /// Of SORT.
+    pub(super) order: Option<Arc<Order>>,
+}
 
 /// The first and the last of the results, where they are asked for.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::results;
+use super::results::{self, Kept};
 use super::tell::{Reply, Tell, uid_set};
 use super::{Phase, Session, Work};
 use crate::ask::{Ask, Code, FoundModSeqs};
@@ -18,6 +18,17 @@ pub(super) struct Searching {
     by_uid: bool,
     /// MODSEQ was among the keys: so it is among the results (RFC 7162 §3.1.5).
     modseq: bool,
+    /// With UPDATE.
+    kept: Option<Kept>,
+}
+
+/// Search keys that were understood.
+pub(super) struct Searched {
+    pub(super) program: Arc<Program>,
+    /// MODSEQ is among them (RFC 7162 §3.1.5).
+    pub(super) modseq: bool,
+    /// With UPDATE: themselves.
+    pub(super) key: Option<Arc<Key>>,
 }
 
 /// How text in search keys says what charset it is in.
@@ -45,24 +56,29 @@ impl Session {
             // RFC 9051 §6.4.4: ESEARCH is the only answer.
             wanted = Return { extended: true, all: true, ..wanted };
         }
-        let (program, modseq) =
-            self.search_program(cursor, Charsets::Named, Scope::Mailbox, wanted.save)?;
+        let Searched { program, modseq, key } =
+            self.search_program(cursor, Charsets::Named, Scope::Mailbox, &wanted)?;
         self.ask(Ask::Search { program });
-        self.work = Work::Search(Box::new(Searching { wanted, by_uid, modseq }));
+        let kept = key.map(|key| Kept { key, order: None });
+        self.work = Work::Search(Box::new(Searching { wanted, by_uid, modseq, kept }));
         Ok(())
     }
 
-    /// Reads search keys to the end of the command; also whether MODSEQ is among them (RFC 7162 §3.1.5).
+    /// Reads search keys to the end of the command.
     pub(super) fn search_program(
         &mut self,
         cursor: &mut Cursor<'_>,
         charsets: Charsets,
         scope: Scope,
-        save: bool,
-    ) -> Result<(Arc<Program>, bool), Error> {
+        wanted: &Return,
+    ) -> Result<Searched, Error> {
         let Phase::Selected(mailbox) = &mut self.phase else {
             return Err(Error::State("No mailbox is selected"));
         };
+        // RFC 5267 §4.3
+        if wanted.update && mailbox.contexts.has(self.tag) {
+            return Err(Error::State("Tag is in use by results that are kept up to date"));
+        }
         let mut bounds = Limits::default();
         let mut search = Search {
             view: &mailbox.view,
@@ -86,10 +102,11 @@ impl Session {
             Ok(key) => key,
             Err(error) => {
                 // RFC 5182 §2.1: a NO leaves nothing saved.
-                self.forget_saved(save && error == Error::Charset);
+                self.forget_saved(wanted.save && error == Error::Charset);
                 return Err(error);
             }
         };
+        let kept = wanted.update.then(|| Arc::new(key.clone()));
         if modseq || scope == Scope::View {
             // Also the mod-sequence told is that of what is told: not of messages that this session has yet to hear of.
             key = Key::And(vec![Key::Uids(mailbox.view.uids()), key]);
@@ -99,11 +116,11 @@ impl Session {
             self.enable_condstore();
         }
         let program = Program::compile(&key, bounds).map_err(|_| Error::Limit("search keys"))?;
-        Ok((Arc::new(program), modseq))
+        Ok(Searched { program: Arc::new(program), modseq, key: kept })
     }
 
     pub(super) fn on_found(&mut self, searching: Searching, uids: &UidSet, modseqs: FoundModSeqs) {
-        let Searching { wanted, by_uid, modseq } = searching;
+        let Searching { wanted, by_uid, modseq, kept } = searching;
         let Phase::Selected(mailbox) = &mut self.phase else { return };
         let found = mailbox.view.clip(uids);
         let modseq = (modseq && !found.is_empty()).then(|| wanted.modseq(modseqs));
@@ -139,11 +156,17 @@ impl Session {
             line.extend(results::tail(&wanted, listed.is_empty(), found.len(), modseq));
             self.told.push_back(Tell::Line(line));
         }
+        if let Some(kept) = kept {
+            self.keep_up_to_date(kept, by_uid, found.iter().collect());
+        }
         self.finish(Reply::ok("Done"));
     }
 
     /// Calls back a search of any kind that is being answered; with `refuse` it ends with a NO.
     pub(super) fn give_up_search(&mut self, refuse: bool) {
+        if self.give_up_updates() {
+            return;
+        }
         let is_search = matches!(self.work, Work::Search(_) | Work::Sort(_) | Work::Thread { .. });
         if self.waiting.is_none() || !is_search {
             return;

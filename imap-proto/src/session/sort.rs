@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::results;
-use super::search::{Charsets, Scope};
+use super::results::{self, Kept};
+use super::search::{Charsets, Scope, Searched};
 use super::tell::{Reply, Tell};
 use super::{Phase, Session, Work};
 use crate::ask::{Answer, Ask, FoundModSeqs};
@@ -20,6 +20,8 @@ pub(super) struct Sorting {
     by_uid: bool,
     /// MODSEQ was among the keys: so it is among the results (RFC 7162 §3.1.9).
     modseq: bool,
+    /// With UPDATE.
+    kept: Option<Kept>,
 }
 
 /// Messages to be told in an order of their own.
@@ -40,10 +42,11 @@ impl Session {
         let wanted = Return::parse(cursor)?;
         cursor.space()?;
         let order = Arc::new(sort::order(cursor)?);
-        let (program, modseq) =
-            self.search_program(cursor, Charsets::Stated, Scope::View, wanted.save)?;
+        let Searched { program, modseq, key } =
+            self.search_program(cursor, Charsets::Stated, Scope::View, &wanted)?;
+        let kept = key.map(|key| Kept { key, order: Some(Arc::clone(&order)) });
         self.ask(Ask::Sort { program, order });
-        self.work = Work::Sort(Box::new(Sorting { wanted, by_uid, modseq }));
+        self.work = Work::Sort(Box::new(Sorting { wanted, by_uid, modseq, kept }));
         Ok(())
     }
 
@@ -63,7 +66,7 @@ impl Session {
     }
 
     fn on_sorted(&mut self, sorting: &Sorting, mut uids: Vec<Uid>, modseqs: FoundModSeqs) {
-        let &Sorting { wanted, by_uid, modseq } = sorting;
+        let &Sorting { wanted, by_uid, modseq, ref kept } = sorting;
         let Phase::Selected(mailbox) = &mut self.phase else { return };
         uids.retain(|uid| mailbox.view.seq(*uid).is_some());
         let count = uids.len();
@@ -82,6 +85,7 @@ impl Session {
         }
         let ends = wanted.ends(uids.first().copied(), uids.last().copied());
         let found = wanted.save.then(|| set_of(&uids));
+        let kept = kept.clone().map(|kept| (kept, uids.clone()));
         // RFC 5267 §4.4: by their places in the order asked for.
         if let Some(partial) = wanted.partial {
             let range = partial.of(count);
@@ -104,6 +108,9 @@ impl Session {
             let tail = results::tail(&wanted, uids.is_empty(), count as u64, modseq);
             self.told.push_back(Tell::Line(head));
             self.tell_sorted(uids, by_uid, true, tail);
+        }
+        if let Some((kept, results)) = kept {
+            self.keep_up_to_date(kept, by_uid, results);
         }
         self.finish(Reply::ok("Done"));
     }
@@ -159,7 +166,7 @@ pub(super) fn shown(view: &View, uid: Uid, by_uid: bool) -> u32 {
     if by_uid { uid.0 } else { view.seq(uid).map_or(0, |seq| seq.0) }
 }
 
-fn set_of(uids: &[Uid]) -> UidSet {
+pub(super) fn set_of(uids: &[Uid]) -> UidSet {
     let mut sorted = uids.to_vec();
     sorted.sort_unstable();
     sorted.into_iter().collect()

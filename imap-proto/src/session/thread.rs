@@ -5,6 +5,7 @@ use super::sort::shown;
 use super::tell::{Reply, Tell};
 use super::{Session, Work};
 use crate::ask::{Answer, Ask};
+use crate::parse::search::Return;
 use crate::parse::{Cursor, Error, sort};
 use crate::thread::Written;
 use crate::view::View;
@@ -21,7 +22,9 @@ impl Session {
         cursor.space()?;
         let algorithm = sort::algorithm(cursor)?;
         // RFC 7162 §3.1.9: MODSEQ among the keys changes nothing in the answer.
-        let (program, _) = self.search_program(cursor, Charsets::Stated, Scope::View, false)?;
+        let searched =
+            self.search_program(cursor, Charsets::Stated, Scope::View, &Return::default())?;
+        let program = searched.program;
         self.ask(Ask::Thread { program, algorithm });
         self.work = Work::Thread { by_uid };
         Ok(())

@@ -129,6 +129,8 @@ fn search() -> BoxedStrategy<String> {
         " RETURN (MIN SAVE)",
         " RETURN (PARTIAL 2:3)",
         " RETURN (PARTIAL -1:-2 SAVE MIN)",
+        " RETURN (UPDATE COUNT)",
+        " RETURN (UPDATE CONTEXT ALL)",
     ]);
     let sorted = wanted.clone();
     let keys = words(&[

@@ -17,6 +17,7 @@ mod append;
 mod binary;
 mod capabilities;
 mod condstore;
+mod context;
 mod durable;
 mod echo;
 mod fetch;

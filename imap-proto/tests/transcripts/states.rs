@@ -15,7 +15,7 @@ const STATES: [(&str, &str); 3] = [
 ///
 /// OK, NO and BAD are the tagged reply's; `+` stands before it where the client is asked to go on, and `BYE` where the
 /// connection ends. A command that needs a state is BAD in all others (RFC 9051 §7.1.3).
-const COMMANDS: [(&str, [&str; 3]); 56] = [
+const COMMANDS: [(&str, [&str; 3]); 57] = [
     // §6.1: any state.
     ("CAPABILITY", ["OK", "OK", "OK"]),
     ("NOOP", ["OK", "OK", "OK"]),
@@ -69,6 +69,7 @@ const COMMANDS: [(&str, [&str; 3]); 56] = [
     ("UID FETCH 1 FLAGS", ["BAD", "BAD", "OK"]),
     ("UID MOVE 1 x", ["BAD", "BAD", "OK"]),
     ("UID SEARCH ALL", ["BAD", "BAD", "OK"]),
+    ("CANCELUPDATE \"x\"", ["BAD", "BAD", "BAD"]),
     ("THREAD REFS UTF-8 ALL", ["BAD", "BAD", "OK"]),
     ("UID THREAD REFERENCES US-ASCII ALL", ["BAD", "BAD", "OK"]),
     ("THREAD ORDEREDSUBJECT X-NONE ALL", ["BAD", "BAD", "NO"]),
