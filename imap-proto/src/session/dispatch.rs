@@ -213,7 +213,7 @@ impl Session {
             (Work::Fetch(fetching), answer) => self.on_fetch_answer(fetching, answer),
             (Work::CloseExpunge, answer) => self.on_close_answer(answer),
             (Work::Search(searching), Answer::No { code, text }) => {
-                self.on_search_failed(&searching);
+                self.forget_saved(searching.wanted.save);
                 self.finish(Reply::no(code, text));
             }
             (Work::Sort(sorting), answer) => self.on_sort_answer(&sorting, answer),

@@ -14,7 +14,7 @@ use crate::types::{Uid, UidSet};
 /// A SEARCH that is being answered.
 #[derive(Debug)]
 pub(super) struct Searching {
-    wanted: Return,
+    pub(super) wanted: Return,
     by_uid: bool,
     /// MODSEQ was among the keys: so it is among the results (RFC 7162 §3.1.5).
     modseq: bool,
@@ -164,18 +164,19 @@ impl Session {
 
     /// Calls back a search of any kind that is being answered; with `refuse` it ends with a NO.
     pub(super) fn give_up_search(&mut self, refuse: bool) {
-        if self.give_up_updates() {
+        if self.waiting.is_none() || self.give_up_updates() {
             return;
         }
-        let is_search = matches!(self.work, Work::Search(_) | Work::Sort(_) | Work::Thread { .. });
-        if self.waiting.is_none() || !is_search {
+        let save = if let Work::Search(searching) = &self.work {
+            searching.wanted.save
+        } else if let Work::Sort(sorting) = &self.work {
+            sorting.wanted.save
+        } else if let Work::Thread { .. } = self.work {
+            false
+        } else {
             return;
-        }
-        match std::mem::replace(&mut self.work, Work::Nothing) {
-            Work::Search(searching) => self.on_search_failed(&searching),
-            Work::Sort(sorting) => self.on_sort_failed(&sorting),
-            _ => {}
-        }
+        };
+        self.forget_saved(save);
         self.drop_work();
         if refuse {
             self.finish(Reply::no(Some(Code::Unavailable), "Server is shutting down"));
@@ -183,10 +184,6 @@ impl Session {
     }
 
     /// RFC 5182 §2.1: a search that was to save and came to nothing leaves nothing saved.
-    pub(super) fn on_search_failed(&mut self, searching: &Searching) {
-        self.forget_saved(searching.wanted.save);
-    }
-
     pub(super) fn forget_saved(&mut self, save: bool) {
         if let (true, Phase::Selected(mailbox)) = (save, &mut self.phase) {
             mailbox.saved = UidSet::new();

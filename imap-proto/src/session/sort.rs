@@ -16,7 +16,7 @@ use crate::view::View;
 /// A SORT that is being answered.
 #[derive(Debug)]
 pub(super) struct Sorting {
-    wanted: Return,
+    pub(super) wanted: Return,
     by_uid: bool,
     /// MODSEQ was among the keys: so it is among the results (RFC 7162 §3.1.9).
     modseq: bool,
@@ -51,18 +51,11 @@ impl Session {
     }
 
     pub(super) fn on_sort_answer(&mut self, sorting: &Sorting, answer: Answer) {
-        match answer {
-            Answer::Sorted { uids, modseqs } => self.on_sorted(sorting, uids, modseqs),
-            other => {
-                self.on_sort_failed(sorting);
-                self.finish(Reply::refusal(other));
-            }
+        if let Answer::Sorted { uids, modseqs } = answer {
+            return self.on_sorted(sorting, uids, modseqs);
         }
-    }
-
-    /// RFC 5182 §2.1: one that was to save and came to nothing leaves nothing saved.
-    pub(super) fn on_sort_failed(&mut self, sorting: &Sorting) {
         self.forget_saved(sorting.wanted.save);
+        self.finish(Reply::refusal(answer));
     }
 
     fn on_sorted(&mut self, sorting: &Sorting, mut uids: Vec<Uid>, modseqs: FoundModSeqs) {
@@ -157,7 +150,7 @@ impl Sorted {
 
     /// Bytes held.
     pub(super) fn held(&self) -> usize {
-        size_of::<Self>() + self.uids.as_slice().len() * size_of::<Uid>() + self.tail.capacity()
+        size_of::<Self>() + size_of_val(self.uids.as_slice()) + self.tail.capacity()
     }
 }
 

@@ -156,7 +156,7 @@ impl Sorter {
             Stage::Keys { ties, entries, tails, .. } => {
                 Stage::Merge { ties, merge: Merge::new(entries), tails, last: None }
             }
-            other => other,
+            merging @ (Stage::Merge { .. } | Stage::Done) => merging,
         };
         if !self.merge(is_due) {
             return false;

@@ -240,10 +240,8 @@ impl Assembly {
     }
 
     fn sort(&mut self, is_due: impl FnMut() -> bool) -> bool {
-        let out = match self.pass {
-            Pass::SortByArrival => &mut self.by_arrival,
-            _ => &mut self.by_date,
-        };
+        let out =
+            if self.pass == Pass::SortByArrival { &mut self.by_arrival } else { &mut self.by_date };
         let Some(merge) = &mut self.sorting else { return true };
         let done = merge.go_on(Ord::cmp, |(_, place)| out.push(place), is_due);
         if done {

@@ -29,8 +29,8 @@ pub struct Threader {
 
 #[derive(Debug)]
 enum Stage {
-    Facts(Facts),
-    Assembly(Assembly),
+    Facts(Box<Facts>),
+    Assembly(Box<Assembly>),
     Done(Threads),
 }
 
@@ -76,7 +76,7 @@ impl Threader {
             uids,
         };
         Self {
-            stage: Stage::Facts(facts),
+            stage: Stage::Facts(Box::new(facts)),
             fingerprints: Fingerprints::default(),
             buffers: Buffers::default(),
         }
@@ -146,8 +146,8 @@ impl Threader {
             return true;
         }
         self.stage = match std::mem::replace(&mut self.stage, Stage::Done(Threads::default())) {
-            Stage::Facts(facts) => Stage::Assembly(Assembly::new(facts)),
-            other => other,
+            Stage::Facts(facts) => Stage::Assembly(Box::new(Assembly::new(*facts))),
+            later @ (Stage::Assembly(_) | Stage::Done(_)) => later,
         };
         if let Stage::Assembly(assembly) = &mut self.stage {
             let Some(threads) = assembly.go_on(is_due) else { return false };

@@ -406,7 +406,11 @@ fn a_hang_up_or_stop_ends_the_look_at_results() {
                         }
                     }
                     Output::Cancel(_) => cancelled = true,
-                    _ => break,
+                    Output::Splice(..)
+                    | Output::Body(..)
+                    | Output::Upgrade
+                    | Output::Wait { .. }
+                    | Output::Close => break,
                 }
             }
             (String::from_utf8_lossy(&std::mem::take(&mut said)).into_owned(), cancelled)
@@ -441,18 +445,17 @@ impl Results {
         let (_, data) = line.split_once(") UID ").unwrap_or_default();
         let (name, list) = data.split_once(' ').unwrap_or_default();
         let words: Vec<&str> = list.trim_matches(['(', ')']).split(' ').collect();
+        let pairs = words.chunks(2).filter_map(|pair| Some((pair.first()?, numbers(pair.get(1)?))));
         match name {
             "ALL" => self.0 = numbers(list),
-            "ADDTO" => words.chunks(2).for_each(|pair| self.add(pair[0], &numbers(pair[1]))),
-            "REMOVEFROM" => {
-                words.chunks(2).for_each(|pair| self.remove(pair[0], &numbers(pair[1])))
-            }
+            "ADDTO" => pairs.for_each(|(place, uids)| self.add(place, &uids)),
+            "REMOVEFROM" => pairs.for_each(|(place, uids)| self.remove(place, &uids)),
             _ => {}
         }
     }
 
     fn add(&mut self, place: &str, uids: &[u32]) {
-        match place.parse::<usize>().unwrap() {
+        match place.parse::<usize>().expect("a place") {
             0 => {
                 self.0.extend(uids);
                 self.0.sort_unstable();
@@ -462,7 +465,7 @@ impl Results {
     }
 
     fn remove(&mut self, place: &str, uids: &[u32]) {
-        let at = match place.parse::<usize>().unwrap() {
+        let at = match place.parse::<usize>().expect("a place") {
             0 => return self.0.retain(|uid| !uids.contains(uid)),
             place => place - 1,
         };
@@ -473,7 +476,7 @@ impl Results {
 
 /// A `sequence-set`, in its order.
 fn numbers(set: &str) -> Vec<u32> {
-    let number = |text: &str| text.parse::<u32>().unwrap();
+    let number = |text: &str| text.parse::<u32>().expect("a number");
     set.split(',')
         .filter(|range| !range.is_empty())
         .flat_map(|range| match range.split_once(':') {
