@@ -221,10 +221,12 @@ impl Sorter {
         let by = self.order.0.get(self.round.criterion);
         let reverse = by.is_some_and(|by| by.reverse);
         let tails = &*tails;
-        let key = |left: &Entry, right: &Entry| {
-            left.head
-                .cmp(&right.head)
-                .then_with(|| tails.get(left.tail).cmp(&tails.get(right.tail)))
+        let key = |left: &Entry, right: &Entry| match left.head.cmp(&right.head) {
+            // Keys that all have the same length have no tails.
+            Ordering::Equal if left.tail != NO_TAIL => {
+                tails.get(left.tail).cmp(&tails.get(right.tail))
+            }
+            by_head => by_head,
         };
         let order = |left: &Entry, right: &Entry| {
             let by_key = key(left, right);
