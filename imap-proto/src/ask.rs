@@ -367,7 +367,7 @@ pub enum Answer {
         modseqs: FoundModSeqs,
     },
     /// What THREAD found.
-    Threaded(Threads),
+    Threaded(Arc<Threads>),
     /// What happened to the selected mailbox.
     Changes(Box<Changes>),
     /// It can't be done.

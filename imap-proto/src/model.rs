@@ -448,7 +448,7 @@ impl Model {
         let mut threader = Threader::new(algorithm, &uids);
         found.iter().for_each(|message| message.thread(&mut threader));
         threader.go_on(|| false);
-        Answer::Threaded(threader.into_threads())
+        Answer::Threaded(Arc::new(threader.into_threads()))
     }
 
     fn changed_since(&mut self, uids: &UidSet, modseq: ModSeq) -> Answer {

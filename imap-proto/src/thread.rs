@@ -15,6 +15,8 @@ mod ids;
 mod names;
 mod threader;
 
+use std::sync::Arc;
+
 use crate::fetch::number;
 use crate::types::Uid;
 pub use threader::Threader;
@@ -115,7 +117,8 @@ impl Threads {
     }
 
     /// Bytes held.
-    pub(crate) fn held(&self) -> usize {
+    #[must_use]
+    pub fn held(&self) -> usize {
         self.0.capacity() * size_of::<Member>()
     }
 }
@@ -123,14 +126,14 @@ impl Threads {
 /// Threads on their way to the client (RFC 5256 §5, `thread-data`).
 #[derive(Debug)]
 pub(crate) struct Written {
-    threads: Threads,
+    threads: Arc<Threads>,
     next: usize,
     /// How many lists end before the next message.
     ends: u32,
 }
 
 impl Written {
-    pub(crate) fn new(threads: Threads) -> Self {
+    pub(crate) fn new(threads: Arc<Threads>) -> Self {
         Self { threads, next: 0, ends: 0 }
     }
 

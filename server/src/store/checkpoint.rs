@@ -89,6 +89,7 @@ impl Store {
         let mut last = clock.now();
         while self.due.wait() {
             self.cache.forget_idle(clock.now().0);
+            self.arranged.forget_idle(clock.now().0);
             self.measure_space();
             self.resume();
             self.prepare_spare();

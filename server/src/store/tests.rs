@@ -11,4 +11,5 @@ mod faults;
 mod modseq;
 mod reads;
 mod refusals;
+mod sorting;
 mod world;

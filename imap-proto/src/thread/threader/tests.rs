@@ -106,7 +106,7 @@ fn meta(uid: Uid, came: i64) -> Meta<'static> {
 
 /// What the client is told, in bits of `room` bytes.
 fn written(threads: Threads, room: usize) -> String {
-    let (mut written, mut out) = (Written::new(threads), Vec::new());
+    let (mut written, mut out) = (Written::new(std::sync::Arc::new(threads)), Vec::new());
     loop {
         let before = out.len();
         let more = written.write(&mut out, room, |uid| uid.0);

@@ -8,6 +8,7 @@ use super::search::Search;
 use super::source::Source;
 use super::{Handled, ImapUser, hold_refusal, refusal, row_of};
 use crate::slices::{Progress, Slices, Turn};
+use crate::store::arranged::{Arranged, Arrangements, How, Key};
 use crate::store::error::StoreError;
 use crate::store::message::{Message, ReadError};
 use dbox_format::map::MapId;
@@ -25,20 +26,24 @@ const OPEN: usize = 1024;
 
 impl ImapUser {
     pub(super) fn sort(&mut self, program: Arc<Program>, order: Arc<Order>) -> Handled {
-        self.arrange(program, move |uids| Sorter::new(order, uids))
+        self.arrange(program, How::By(order.clone()), move |uids| Sorter::new(order, uids))
     }
 
     pub(super) fn thread(&mut self, program: Arc<Program>, algorithm: Algorithm) -> Handled {
-        self.arrange(program, move |uids| Threader::new(algorithm, uids))
+        let begin = move |uids: &UidSet| Threader::new(algorithm, uids);
+        self.arrange(program, How::Threads(algorithm), begin)
     }
 
     fn arrange<A: Arranger + Send + 'static>(
         &mut self,
         program: Arc<Program>,
+        how: How,
         begin: impl FnOnce(&UidSet) -> A + Send + 'static,
     ) -> Handled {
         match self.searching(program) {
             Ok(search) => Handled::Slices(Box::new(Arrange {
+                key: Arrangements::key(search.account.home(), search.guid, how),
+                all_read: true,
                 search,
                 stage: Stage::Search(Box::new(begin)),
                 open: Vec::new(),
@@ -68,23 +73,26 @@ trait Arranger {
 
     fn is_done(&self) -> bool;
 
-    /// What it has come to, of messages with these mod-sequences.
-    fn answer(self, search: &Search, modseqs: FoundModSeqs) -> Answer;
+    /// What it has come to.
+    fn finish(self) -> Arranged;
 }
 
 /// A SORT or THREAD on its way.
 struct Arrange<A> {
+    key: Key,
     search: Search,
     stage: Stage<A>,
     /// Messages that are wanted next, looked up, the next one last; `None` for one that is not even a row any more.
     open: Vec<Option<Open>>,
     /// How far the next one was parsed.
     parsing: Option<(Parser, u64)>,
+    /// No message was put in order without being read.
+    all_read: bool,
 }
 
 enum Stage<A> {
     Search(Box<dyn FnOnce(&UidSet) -> A + Send>),
-    Arrange(A, FoundModSeqs),
+    Arrange(A, UidSet, FoundModSeqs),
     Done,
 }
 
@@ -108,7 +116,10 @@ impl<A: Arranger + Send> Slices for Arrange<A> {
             match std::mem::replace(&mut self.stage, Stage::Done) {
                 Stage::Search(begin) => match self.search.go_on(turn) {
                     Progress::Done(Answer::Found { uids, modseqs }) => {
-                        self.stage = Stage::Arrange(begin(&uids), modseqs);
+                        if let Some(known) = self.search.store.arranged.find(&self.key, &uids) {
+                            return Progress::Done(answer(&self.search, known, modseqs));
+                        }
+                        self.stage = Stage::Arrange(begin(&uids), uids, modseqs);
                     }
                     Progress::Done(refused) => return Progress::Done(refused),
                     unfinished @ (Progress::More | Progress::Waits) => {
@@ -116,17 +127,22 @@ impl<A: Arranger + Send> Slices for Arrange<A> {
                         return unfinished;
                     }
                 },
-                Stage::Arrange(mut arranger, modseqs) => {
+                Stage::Arrange(mut arranger, uids, modseqs) => {
                     let unfinished = match self.give(&mut arranger, turn) {
                         Ok(Given::All) if arranger.is_done() => {
-                            return Progress::Done(arranger.answer(&self.search, modseqs));
+                            let arranged = arranger.finish();
+                            if self.all_read {
+                                let kept = &self.search.store.arranged;
+                                kept.keep(self.key.clone(), uids, arranged.clone());
+                            }
+                            return Progress::Done(answer(&self.search, arranged, modseqs));
                         }
                         Ok(Given::All) if arranger.go_on(turn) => None,
                         Ok(Given::All | Given::Some) => Some(Progress::More),
                         Ok(Given::WouldBlock) => Some(Progress::Waits),
                         Err(error) => return Progress::Done(self.refuse(&error)),
                     };
-                    self.stage = Stage::Arrange(arranger, modseqs);
+                    self.stage = Stage::Arrange(arranger, uids, modseqs);
                     if let Some(unfinished) = unfinished {
                         return unfinished;
                     }
@@ -206,9 +222,13 @@ impl<A: Arranger> Arrange<A> {
                         break;
                     }
                     // One that can't be read is as one without a header; the log has the reason.
-                    Err(_) => arranger.give_bare(Some(&meta)),
+                    Err(_) => {
+                        self.all_read = false;
+                        arranger.give_bare(Some(&meta));
+                    }
                 }
             } else {
+                self.all_read = false;
                 arranger.give_bare(None);
             }
             left -= 1;
@@ -249,19 +269,8 @@ impl Arranger for Sorter {
         self.is_done()
     }
 
-    fn answer(self, search: &Search, mut modseqs: FoundModSeqs) -> Answer {
-        let uids = self.into_uids();
-        if let Ok(state) = search.account.lock()
-            && let Some(mbox) = state.mailboxes.get(&search.guid)
-        {
-            // One that has changed since it was found is told as it was.
-            let modseq = |uid: Option<&Uid>| {
-                let row = uid.and_then(|uid| row_of(mbox, *uid));
-                row.map_or(modseqs.highest, |row| ModSeq(row.modseq.0).min(modseqs.highest))
-            };
-            (modseqs.first, modseqs.last) = (modseq(uids.first()), modseq(uids.last()));
-        }
-        Answer::Sorted { uids, modseqs }
+    fn finish(self) -> Arranged {
+        Arranged::Sorted(self.into_uids().into())
     }
 }
 
@@ -290,7 +299,26 @@ impl Arranger for Threader {
         self.is_done()
     }
 
-    fn answer(self, _: &Search, _: FoundModSeqs) -> Answer {
-        Answer::Threaded(self.into_threads())
+    fn finish(self) -> Arranged {
+        Arranged::Threads(Arc::new(self.into_threads()))
     }
+}
+
+/// What messages with these mod-sequences come to.
+fn answer(search: &Search, arranged: Arranged, mut modseqs: FoundModSeqs) -> Answer {
+    let uids = match arranged {
+        Arranged::Sorted(uids) => uids,
+        Arranged::Threads(threads) => return Answer::Threaded(threads),
+    };
+    if let Ok(state) = search.account.lock()
+        && let Some(mbox) = state.mailboxes.get(&search.guid)
+    {
+        // One that has changed since it was found is told as it was.
+        let modseq = |uid: Option<&Uid>| {
+            let row = uid.and_then(|uid| row_of(mbox, *uid));
+            row.map_or(modseqs.highest, |row| ModSeq(row.modseq.0).min(modseqs.highest))
+        };
+        (modseqs.first, modseqs.last) = (modseq(uids.first()), modseq(uids.last()));
+    }
+    Answer::Sorted { uids: uids.to_vec(), modseqs }
 }
