@@ -221,12 +221,16 @@ impl Sorter {
         let by = self.order.0.get(self.round.criterion);
         let reverse = by.is_some_and(|by| by.reverse);
         let tails = &*tails;
-        let key = |left: &Entry, right: &Entry| match left.head.cmp(&right.head) {
-            // Keys that all have the same length have no tails.
-            Ordering::Equal if left.tail != NO_TAIL => {
-                tails.get(left.tail).cmp(&tails.get(right.tail))
-            }
-            by_head => by_head,
+        let key = |left: &Entry, right: &Entry| {
+            left.head.cmp(&right.head).then_with(|| {
+                // Keys that all have the same length have no tails.
+                let no_tails = left.tail == NO_TAIL;
+                if no_tails {
+                    Ordering::Equal
+                } else {
+                    tails.get(left.tail).cmp(&tails.get(right.tail))
+                }
+            })
         };
         let order = |left: &Entry, right: &Entry| {
             let by_key = key(left, right);

@@ -92,7 +92,7 @@ impl Arrangements {
             Arranged::Sorted(all) if !same => {
                 Arranged::Sorted(all.iter().copied().filter(|uid| found.contains(*uid)).collect())
             }
-            whole => whole,
+            whole @ (Arranged::Sorted(_) | Arranged::Threads(_)) => whole,
         })
     }
 
