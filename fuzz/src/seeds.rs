@@ -325,6 +325,13 @@ pub(crate) fn imap_command() -> Vec<Vec<u8>> {
         "SEARCH RETURN (MIN MAX COUNT SAVE) OR MODSEQ \"/flags/\\\\Seen\" all 3 EMAILID M1",
         "SELECT INBOX (CONDSTORE)",
         "FETCH 1:* (BINARY.SIZE[1] BINARY.PEEK[]<1.9> BINARY[1.2])",
+        "SORT (REVERSE SUBJECT DATE) UTF-8 OR UNSEEN FROM a1",
+        "UID SORT RETURN (MIN COUNT SAVE PARTIAL -1:-2) (DISPLAYFROM REVERSE SIZE) \"us-ascii\" NOT MODSEQ 2",
+        "UID THREAD REFERENCES UTF-8 1:*",
+        "THREAD ORDEREDSUBJECT UTF-8 ALL",
+        "UID SEARCH RETURN (UPDATE ALL) UNSEEN\r\ne STORE 1:2 +FLAGS (\\Seen)\r\nf CANCELUPDATE \"c\"",
+        "SORT RETURN (UPDATE CONTEXT) (SUBJECT) UTF-8 UNSEEN\r\ne STORE 2 FLAGS (\\Seen)\r\nf STORE 2 FLAGS ()",
+        "UID FETCH 1:* FLAGS (PARTIAL 2:3 CHANGEDSINCE 1)",
     ];
     commands.iter().map(|command| command.as_bytes().to_vec()).collect()
 }

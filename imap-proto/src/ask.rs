@@ -12,6 +12,8 @@ use std::sync::Arc;
 use crate::date::DateTime;
 use crate::fetch::{FetchItems, Piece};
 use crate::search::Program;
+use crate::sort::Order;
+use crate::thread::{Algorithm, Threads};
 use crate::types::{
     Cursor, FlagRow, Flags, Keyword, MailboxId, MailboxName, ModSeq, Position, Secret, Seq,
     SpecialUse, Uid, UidSet, UidValidity,
@@ -132,6 +134,22 @@ pub enum Ask {
     Search {
         /// What to find; sequence numbers are already UIDs.
         program: Arc<Program>,
+    },
+    /// Finds messages as [`Ask::Search`] does, and sorts them (RFC 5256 §3). A store may take what they are sorted by
+    /// from wherever it has it. Answered by [`Answer::Sorted`].
+    Sort {
+        /// What to find.
+        program: Arc<Program>,
+        /// What to sort them by.
+        order: Arc<Order>,
+    },
+    /// Finds messages as [`Ask::Search`] does, and puts them together into threads (RFC 5256 §3). A store that keeps
+    /// threads may answer from these. Answered by [`Answer::Threaded`].
+    Thread {
+        /// What to find; nothing that is not in the session's view.
+        program: Arc<Program>,
+        /// How to put them together.
+        algorithm: Algorithm,
     },
     /// Finds messages whose mod-sequence is above one (RFC 7162 §3.1.4.1, CHANGEDSINCE). Answered by
     /// [`Answer::Found`].
@@ -341,6 +359,15 @@ pub enum Answer {
         /// Their mod-sequences (RFC 7162 §3.1.5).
         modseqs: FoundModSeqs,
     },
+    /// What SORT found.
+    Sorted {
+        /// Every match, in order; those not in the session's view are left out by it.
+        uids: Vec<Uid>,
+        /// Their mod-sequences, those at the ends of that order (RFC 7162 §3.1.9, §3.1.10).
+        modseqs: FoundModSeqs,
+    },
+    /// What THREAD found.
+    Threaded(Arc<Threads>),
     /// What happened to the selected mailbox.
     Changes(Box<Changes>),
     /// It can't be done.
@@ -357,9 +384,9 @@ pub enum Answer {
 pub struct FoundModSeqs {
     /// The highest of all.
     pub highest: ModSeq,
-    /// That of the message with the lowest UID.
+    /// That of the first message: the one with the lowest UID, or the first in the order asked for.
     pub first: ModSeq,
-    /// That of the message with the highest UID.
+    /// That of the last message.
     pub last: ModSeq,
 }
 

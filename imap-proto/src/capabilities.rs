@@ -50,7 +50,7 @@ impl std::fmt::Display for When {
 }
 
 /// Every capability, in the order they are told.
-pub const CAPABILITIES: [Capability; 30] = [
+pub const CAPABILITIES: [Capability; 39] = [
     at("IMAP4rev1", "RFC 3501", When::Always),
     at("IMAP4rev2", "RFC 9051", When::Rev2),
     // RFC 7888 §5: strangers may send small literals only, users any.
@@ -78,6 +78,15 @@ pub const CAPABILITIES: [Capability; 30] = [
     at("STATUS=SIZE", "RFC 8438", When::User),
     at("ESEARCH", "RFC 4731", When::User),
     at("SEARCHRES", "RFC 5182", When::User),
+    at("SORT", "RFC 5256", When::User),
+    at("SORT=DISPLAY", "RFC 5957", When::User),
+    at("ESORT", "RFC 5267", When::User),
+    at("THREAD=ORDEREDSUBJECT", "RFC 5256", When::User),
+    at("THREAD=REFERENCES", "RFC 5256", When::User),
+    at("THREAD=REFS", "draft-ietf-morg-inthread", When::User),
+    at("CONTEXT=SEARCH", "RFC 5267", When::User),
+    at("CONTEXT=SORT", "RFC 5267", When::User),
+    at("PARTIAL", "RFC 9394", When::User),
     at("CONDSTORE", "RFC 7162", When::User),
     at("OBJECTID", "RFC 8474", When::User),
     at("SAVEDATE", "RFC 8514", When::User),

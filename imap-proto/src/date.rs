@@ -6,7 +6,7 @@
 
 mod message;
 
-pub use message::parse_message_date;
+pub use message::{parse_message_date, parse_sent_date};
 
 /// A moment and the zone it was written in.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]

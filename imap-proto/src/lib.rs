@@ -6,6 +6,8 @@ pub mod date;
 pub mod fetch;
 pub mod mime;
 pub mod search;
+pub mod sort;
+pub mod thread;
 
 mod ask;
 pub mod capabilities;

@@ -30,6 +30,11 @@ pub struct Limits {
     pub patterns: usize,
     /// Keywords in one STORE or APPEND.
     pub keywords: usize,
+    /// Commands whose results are kept up to date in one mailbox (RFC 5267 §4.3): each is looked at again for every
+    /// message that changes.
+    pub contexts: usize,
+    /// Results of a SORT that are kept up to date: all are sorted again for a new one.
+    pub sorted_context: usize,
     /// Output that may wait for a slow reader before no more is made.
     pub unsent: usize,
     /// The same before login, where no answer is long.
@@ -62,6 +67,8 @@ impl Default for Limits {
             pattern: 1 << 10,
             patterns: 100,
             keywords: 100,
+            contexts: 8,
+            sorted_context: 20_000,
             unsent: 64 << 10,
             unsent_before_login: 1 << 10,
             syntax_errors: 10,

@@ -16,6 +16,8 @@ use crate::ask::{
 use crate::date::DateTime;
 use crate::fetch::{Rows, SourceError};
 use crate::search::Program;
+use crate::sort::{Order, Sorter};
+use crate::thread::{Algorithm, Threader};
 use crate::types::{
     Cursor, FlagRow, Flags, MailboxId, MailboxName, ModSeq, Position, SpecialUse, SystemFlags, Uid,
     UidSet, UidValidity,
@@ -136,6 +138,8 @@ impl Model {
             Ask::Copy { uids, mailbox, moving, exact } => self.copy(&uids, &mailbox, moving, exact),
             Ask::Expunge { uids } => self.expunge_deleted(uids.as_ref()),
             Ask::Search { program } => self.search(&program),
+            Ask::Sort { program, order } => self.sort(&program, &order),
+            Ask::Thread { program, algorithm } => self.thread(&program, algorithm),
             Ask::ChangedSince { uids, modseq } => self.changed_since(&uids, modseq),
             Ask::Changes { cursor, may_shrink } => self.changes(cursor, may_shrink),
         })
@@ -408,6 +412,43 @@ impl Model {
         let floor = folder.recent_floor;
         let found = folder.messages.iter().filter(|message| message.matches(program, floor));
         found_answer(found)
+    }
+
+    fn sort(&mut self, program: &Program, order: &Arc<Order>) -> Answer {
+        let Some(folder) = self.folder() else { return nothing_selected() };
+        let floor = folder.recent_floor;
+        let found = folder.messages.iter().filter(|message| message.matches(program, floor));
+        let Answer::Found { uids, mut modseqs } = found_answer(found) else {
+            return nothing_selected();
+        };
+        let mut sorter = Sorter::new(Arc::clone(order), &uids);
+        while !sorter.is_done() {
+            let wanted: Vec<Uid> = sorter.wanted().collect();
+            for uid in wanted {
+                match folder.find(uid) {
+                    Some(message) => message.give(&mut sorter),
+                    None => sorter.give_bare(None),
+                }
+            }
+            sorter.go_on(|| false);
+        }
+        let uids = sorter.into_uids();
+        let modseq = |uid: Option<&Uid>| folder.row(*uid?).map(|row| row.modseq);
+        modseqs.first = modseq(uids.first()).unwrap_or_default();
+        modseqs.last = modseq(uids.last()).unwrap_or_default();
+        Answer::Sorted { uids, modseqs }
+    }
+
+    fn thread(&mut self, program: &Program, algorithm: Algorithm) -> Answer {
+        let Some(folder) = self.folder() else { return nothing_selected() };
+        let floor = folder.recent_floor;
+        let found: Vec<&Message> =
+            folder.messages.iter().filter(|message| message.matches(program, floor)).collect();
+        let uids = found.iter().map(|message| message.uid).collect();
+        let mut threader = Threader::new(algorithm, &uids);
+        found.iter().for_each(|message| message.thread(&mut threader));
+        threader.go_on(|| false);
+        Answer::Threaded(Arc::new(threader.into_threads()))
     }
 
     fn changed_since(&mut self, uids: &UidSet, modseq: ModSeq) -> Answer {

@@ -7,8 +7,10 @@ pub(crate) mod command;
 pub(crate) mod condstore;
 pub(crate) mod fetch;
 pub(crate) mod list;
+pub(crate) mod partial;
 pub(crate) mod search;
 pub(crate) mod set;
+pub(crate) mod sort;
 
 use std::borrow::Cow;
 

@@ -83,6 +83,33 @@ impl Key {
         Key::Header { field: field.as_bytes().to_vec(), value: value.to_vec() }
     }
 
+    /// Bytes held beyond the enum.
+    pub(crate) fn held(&self) -> usize {
+        let (mut waiting, mut bytes) = (vec![self], 0);
+        while let Some(key) = waiting.pop() {
+            bytes += size_of::<Self>();
+            match key {
+                Self::Not(inner) => waiting.push(inner),
+                Self::Or(left, right) => waiting.extend([&**left, &**right]),
+                Self::And(keys) => waiting.extend(keys),
+                Self::Header { field, value } => bytes += field.len() + value.len(),
+                Self::Body(text) | Self::Text(text) | Self::EmailId(text) => bytes += text.len(),
+                Self::Keyword(keyword) => bytes += keyword.as_str().len(),
+                Self::Uids(uids) => bytes += uids.held(),
+                Self::All
+                | Self::Flags(_)
+                | Self::Recent
+                | Self::Internal(..)
+                | Self::Sent(..)
+                | Self::Saved(..)
+                | Self::Larger(_)
+                | Self::Smaller(_)
+                | Self::ModSeq(_) => {}
+            }
+        }
+        bytes
+    }
+
     /// `NOT key`
     #[must_use]
     pub fn negated(self) -> Key {

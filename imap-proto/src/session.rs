@@ -13,14 +13,18 @@
 mod append;
 mod auth;
 mod condstore;
+mod context;
 mod dispatch;
 mod fetch;
 mod idle;
 mod list;
 mod mailbox;
+mod results;
 mod search;
 mod select;
+mod sort;
 mod tell;
+mod thread;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -179,10 +183,16 @@ enum Work {
     /// CLOSE: expunges without telling.
     CloseExpunge,
     Search(Box<search::Searching>),
+    Sort(Box<sort::Sorting>),
+    Thread {
+        by_uid: bool,
+    },
     /// The command is done but for telling what else happened; then this is said.
     Finish(Reply),
     /// As before, and what happened is asked for.
     Changes(Reply),
+    /// As before, and what has become of results is asked for.
+    Update(Reply),
 }
 
 /// How far the session is from its end.
@@ -538,8 +548,11 @@ impl Session {
             | Work::Expunge
             | Work::CloseExpunge
             | Work::Search(_)
+            | Work::Sort(_)
+            | Work::Thread { .. }
             | Work::Finish(_)
-            | Work::Changes(_) => false,
+            | Work::Changes(_)
+            | Work::Update(_) => false,
         };
         let body = self.wishes.iter().any(|wish| matches!(wish, Wish::Body(..)));
         let unsent = match self.phase {
@@ -591,8 +604,8 @@ impl Session {
         self.end = End::Closed;
     }
 
-    /// Gives up what executes.
-    fn drop_work(&mut self) {
+    /// Calls back what is asked.
+    fn call_back(&mut self) {
         if let Some(ticket) = self.waiting.take() {
             // A question that hasn't been taken yet needs none to call it back.
             let before = self.wishes.len();
@@ -601,6 +614,11 @@ impl Session {
                 self.wishes.push_back(Wish::Cancel(ticket));
             }
         }
+    }
+
+    /// Gives up what executes.
+    fn drop_work(&mut self) {
+        self.call_back();
         if matches!(self.work, Work::Append(_)) {
             self.wishes.retain(|wish| !matches!(wish, Wish::Body(..)));
             self.order(Ask::AppendAbort);
@@ -705,8 +723,9 @@ impl Work {
             | Self::Expunge
             | Self::CloseExpunge
             | Self::Status(_)
+            | Self::Thread { .. }
             | Self::Select(_) => 0,
-            Self::Finish(reply) | Self::Changes(reply) => reply.held(),
+            Self::Finish(reply) | Self::Changes(reply) | Self::Update(reply) => reply.held(),
             Self::Sasl(sasl) => sasl.held(),
             Self::Create(line) | Self::Delete(_, line) | Self::Rename(_, _, line) => {
                 line.as_ref().map_or(0, Vec::capacity)
@@ -715,6 +734,7 @@ impl Work {
             Self::Append(_) => size_of::<append::Append>(),
             Self::Fetch(fetching) => fetching.held(),
             Self::Search(_) => size_of::<search::Searching>(),
+            Self::Sort(_) => size_of::<sort::Sorting>(),
         }
     }
 }

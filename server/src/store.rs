@@ -7,6 +7,7 @@
 
 mod account;
 mod apply;
+mod arranged;
 mod cache;
 mod change;
 mod checkpoint;

@@ -10,9 +10,21 @@ const LOOKED_AT: usize = 1000;
 /// Takes comments, folding, a missing day of week, two- and three-digit years, missing seconds, obsolete zone names and
 /// a missing zone (both as UTC unless RFC 5322 §4.3 names an offset). Looks at the first 1,000 bytes, once.
 pub fn parse_message_date(value: &[u8]) -> Option<DateTime> {
-    let value = value.get(..LOOKED_AT).unwrap_or(value);
-    let mut tokens = Tokens { rest: value, hyphen_separates: true };
+    let mut tokens = Tokens::new(value);
+    let date = day(&mut tokens)?;
+    time(&mut tokens, date)
+}
 
+/// The sent date that SORT and THREAD go by (RFC 5256 §2.2): as [`parse_message_date`], but a date whose time is none
+/// counts from 00:00:00 UTC.
+pub fn parse_sent_date(value: &[u8]) -> Option<DateTime> {
+    let mut tokens = Tokens::new(value);
+    let date = day(&mut tokens)?;
+    Some(time(&mut tokens, date).unwrap_or_else(|| DateTime::new(date, 0, 0, 0, 0)))
+}
+
+/// Day, month and year, perhaps behind the day of the week.
+fn day(tokens: &mut Tokens<'_>) -> Option<Day> {
     let mut token = tokens.next()?;
     if number(token).is_none() {
         token = tokens.next()?; // the day of week: its name carries nothing, so it isn't checked
@@ -27,9 +39,12 @@ pub fn parse_message_date(value: &[u8]) -> Option<DateTime> {
         (year, ..=3) => year + 1900,
         (year, _) => year,
     };
-    let date = Day::from_civil(year, month, day)?;
     tokens.hyphen_separates = false;
+    Day::from_civil(year, month, day)
+}
 
+/// The time of that day and its zone; midnight in UTC where there is neither.
+fn time(tokens: &mut Tokens<'_>, date: Day) -> Option<DateTime> {
     let Some(hour) = tokens.next() else { return Some(DateTime::new(date, 0, 0, 0, 0)) };
     let hour = number(hour).filter(|&hour| hour < 24)?;
     let minute = number(tokens.next()?).filter(|&minute| minute < 60)?;
@@ -50,6 +65,10 @@ struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
+    fn new(value: &'a [u8]) -> Tokens<'a> {
+        Tokens { rest: value.get(..LOOKED_AT).unwrap_or(value), hyphen_separates: true }
+    }
+
     fn next(&mut self) -> Option<&'a [u8]> {
         self.skip();
         let digit = |byte: &u8| byte.is_ascii_digit();

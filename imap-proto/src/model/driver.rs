@@ -327,6 +327,8 @@ fn describe(ask: &Ask) -> String {
         Ask::Expunge { uids: None } => "expunge".into(),
         Ask::Expunge { uids: Some(uids) } => format!("expunge {}", set(uids)),
         Ask::Search { .. } => "search".into(),
+        Ask::Sort { .. } => "sort".into(),
+        Ask::Thread { algorithm, .. } => format!("thread {algorithm:?}"),
         Ask::ChangedSince { uids, modseq } => {
             format!("changed since {} in {}", modseq.0, set(uids))
         }

@@ -8,6 +8,8 @@ use crate::date::DateTime;
 use crate::fetch::{FetchItems, Keywords, MessageSource, Meta, Rows, SourceError, render_row};
 use crate::mime::{Limits, Mime, Parser};
 use crate::search::Program;
+use crate::sort::Sorter;
+use crate::thread::Threader;
 use crate::types::{Blob, FlagRow, Flags, ModSeq, Seq, Uid, UidSet};
 
 #[derive(Clone, Debug)]
@@ -58,6 +60,22 @@ impl Message {
     pub(super) fn matches(&self, program: &Program, recent_floor: u32) -> bool {
         let meta = self.meta(self.uid.0 > recent_floor);
         program.message(&meta, &mut Text::of(self)).unwrap_or(false)
+    }
+
+    /// Gives it to a sorter that wants it next.
+    pub(super) fn give(&self, sorter: &mut Sorter) {
+        let meta = self.meta(false);
+        if sorter.give(&meta, &mut Text::of(self)).is_err() {
+            sorter.give_bare(Some(&meta));
+        }
+    }
+
+    /// Gives it to a threader that wants it next.
+    pub(super) fn thread(&self, threader: &mut Threader) {
+        let meta = self.meta(false);
+        if threader.give(&meta, &mut Text::of(self)).is_err() {
+            threader.give_bare(Some(&meta));
+        }
     }
 
     fn meta(&self, recent: bool) -> Meta<'_> {

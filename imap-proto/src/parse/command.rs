@@ -7,6 +7,7 @@ use super::Cursor;
 pub(crate) enum Verb {
     Append,
     Authenticate,
+    CancelUpdate,
     Capability,
     Check,
     Close,
@@ -29,10 +30,12 @@ pub(crate) enum Verb {
     Rename,
     Search,
     Select,
+    Sort,
     StartTls,
     Status,
     Store,
     Subscribe,
+    Thread,
     Unselect,
     Unsubscribe,
     UidCopy,
@@ -40,7 +43,9 @@ pub(crate) enum Verb {
     UidFetch,
     UidMove,
     UidSearch,
+    UidSort,
     UidStore,
+    UidThread,
 }
 
 /// The states in which a command is allowed (RFC 3501 §6).
@@ -70,7 +75,9 @@ impl Verb {
                     (Self::Fetch, Self::UidFetch),
                     (Self::Move, Self::UidMove),
                     (Self::Search, Self::UidSearch),
+                    (Self::Sort, Self::UidSort),
                     (Self::Store, Self::UidStore),
+                    (Self::Thread, Self::UidThread),
                 ];
                 with_uid.into_iter().find(|(plain, _)| *plain == verb).map(|(_, uid)| uid)
             }
@@ -89,6 +96,7 @@ impl Verb {
             b"UID" => return Some(None),
             b"APPEND" => Self::Append,
             b"AUTHENTICATE" => Self::Authenticate,
+            b"CANCELUPDATE" => Self::CancelUpdate,
             b"CAPABILITY" => Self::Capability,
             b"CHECK" => Self::Check,
             b"CLOSE" => Self::Close,
@@ -111,10 +119,12 @@ impl Verb {
             b"RENAME" => Self::Rename,
             b"SEARCH" => Self::Search,
             b"SELECT" => Self::Select,
+            b"SORT" => Self::Sort,
             b"STARTTLS" => Self::StartTls,
             b"STATUS" => Self::Status,
             b"STORE" => Self::Store,
             b"SUBSCRIBE" => Self::Subscribe,
+            b"THREAD" => Self::Thread,
             b"UNSELECT" => Self::Unselect,
             b"UNSUBSCRIBE" => Self::Unsubscribe,
             _ => return None,
@@ -140,28 +150,33 @@ impl Verb {
             | Self::Status
             | Self::Subscribe
             | Self::Unsubscribe => Needs::User,
-            Self::Check
+            Self::CancelUpdate
+            | Self::Check
             | Self::Close
             | Self::Copy
             | Self::Expunge
             | Self::Fetch
             | Self::Move
             | Self::Search
+            | Self::Sort
             | Self::Store
+            | Self::Thread
             | Self::Unselect
             | Self::UidCopy
             | Self::UidExpunge
             | Self::UidFetch
             | Self::UidMove
             | Self::UidSearch
-            | Self::UidStore => Needs::Mailbox,
+            | Self::UidSort
+            | Self::UidStore
+            | Self::UidThread => Needs::Mailbox,
         }
     }
 
-    /// Whether EXPUNGE may be told when it ends (RFC 3501 §7.4.1: not during FETCH, STORE and SEARCH, for the
-    /// client may have sent more of them; their UID forms mind nothing).
+    /// Whether EXPUNGE may be told when it ends (RFC 3501 §7.4.1: not during FETCH, STORE and SEARCH, RFC 5256 §3: nor
+    /// during SORT and THREAD, for the client may have sent more of them; their UID forms mind nothing).
     pub(crate) fn may_shrink(self) -> bool {
-        !matches!(self, Self::Fetch | Self::Store | Self::Search)
+        !matches!(self, Self::Fetch | Self::Store | Self::Search | Self::Sort | Self::Thread)
     }
 }
 

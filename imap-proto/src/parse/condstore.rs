@@ -1,5 +1,6 @@
 //! Mod-sequences and the modifiers that carry them (RFC 7162 §7; their shape is that of RFC 4466 §2).
 
+use super::partial::Partial;
 use super::{Cursor, Error};
 use crate::types::ModSeq;
 
@@ -39,46 +40,65 @@ pub(crate) fn select_parameters(cursor: &mut Cursor<'_>) -> Result<bool, Error> 
     Ok(condstore)
 }
 
-/// What may follow the items of a FETCH, to the end of the command: CHANGEDSINCE (RFC 7162 §3.1.4.1).
-pub(crate) fn fetch_modifiers(cursor: &mut Cursor<'_>) -> Result<Option<ModSeq>, Error> {
-    let mut changed_since = None;
+/// What may follow the items of a FETCH.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct FetchModifiers {
+    /// CHANGEDSINCE (RFC 7162 §3.1.4.1)
+    pub(crate) changed_since: Option<ModSeq>,
+    /// PARTIAL (RFC 9394 §3.3)
+    pub(crate) partial: Option<Partial>,
+}
+
+/// What may follow the items of a FETCH, to the end of the command; PARTIAL only in UID FETCH.
+pub(crate) fn fetch_modifiers(
+    cursor: &mut Cursor<'_>,
+    by_uid: bool,
+) -> Result<FetchModifiers, Error> {
+    let mut found = FetchModifiers::default();
     if cursor.end().is_err() {
         cursor.expect(b' ', "the end of the command")?;
-        modifiers(cursor, b"CHANGEDSINCE", &mut changed_since, Cursor::modseq)?;
+        cursor.list(false, |cursor| {
+            match cursor.atom("a modifier")?.to_ascii_uppercase().as_slice() {
+                b"CHANGEDSINCE" if found.changed_since.is_none() => {
+                    cursor.space()?;
+                    found.changed_since = Some(cursor.modseq()?);
+                }
+                b"PARTIAL" if by_uid && found.partial.is_none() => {
+                    cursor.space()?;
+                    found.partial = Some(Partial::parse(cursor)?);
+                }
+                b"CHANGEDSINCE" => return Err(TWICE),
+                b"PARTIAL" if by_uid => return Err(TWICE),
+                _ => return Err(Error::Unknown("modifier")),
+            }
+            Ok(())
+        })?;
     }
     cursor.end()?;
-    Ok(changed_since)
+    Ok(found)
 }
 
 /// What may stand before the flags of a STORE: UNCHANGEDSINCE, and the space behind it (RFC 7162 §3.1.3).
 pub(crate) fn store_modifiers(cursor: &mut Cursor<'_>) -> Result<Option<ModSeq>, Error> {
     let mut unchanged_since = None;
     if cursor.peek() == Some(b'(') {
-        modifiers(cursor, b"UNCHANGEDSINCE", &mut unchanged_since, Cursor::modseq_or_zero)?;
+        cursor.list(false, |cursor| {
+            if !cursor.atom("a modifier")?.eq_ignore_ascii_case(b"UNCHANGEDSINCE") {
+                return Err(Error::Unknown("modifier"));
+            }
+            if unchanged_since.is_some() {
+                return Err(TWICE);
+            }
+            cursor.space()?;
+            unchanged_since = Some(cursor.modseq_or_zero()?);
+            Ok(())
+        })?;
         cursor.space()?;
     }
     Ok(unchanged_since)
 }
 
-/// `(` name SP value `)`: the one modifier there is, once.
-fn modifiers<'a>(
-    cursor: &mut Cursor<'a>,
-    name: &[u8],
-    found: &mut Option<ModSeq>,
-    value: impl Fn(&mut Cursor<'a>) -> Result<ModSeq, Error>,
-) -> Result<(), Error> {
-    cursor.list(false, |cursor| {
-        if !cursor.atom("a modifier")?.eq_ignore_ascii_case(name) {
-            return Err(Error::Unknown("modifier"));
-        }
-        if found.is_some() {
-            return Err(Error::Expected("a modifier once"));
-        }
-        cursor.space()?;
-        *found = Some(value(cursor)?);
-        Ok(())
-    })
-}
+const TWICE: Error = Error::Expected("a modifier once");
 
 /// What follows MODSEQ as a search key (RFC 7162 §3.1.5). One mod-sequence is kept for all of a message's flags, so the
 /// name of one and whose it is are read and not looked at.
@@ -169,8 +189,18 @@ mod tests {
         for wrong in [" ", " ()", " (CONDSTORE", " (X)", " (QRESYNC (1 2))", " (CONDSTORE)x"] {
             assert!(whole(wrong, select_parameters).is_err(), "{wrong}");
         }
-        assert_eq!(whole("", fetch_modifiers), Ok(None));
-        assert_eq!(whole(" (ChangedSince 5)", fetch_modifiers), Ok(Some(ModSeq(5))));
+        let of = |by_uid| move |cursor: &mut Cursor<'_>| fetch_modifiers(cursor, by_uid);
+        let none = FetchModifiers::default();
+        assert_eq!(whole("", of(false)), Ok(none));
+        let since = FetchModifiers { changed_since: Some(ModSeq(5)), ..none };
+        assert_eq!(whole(" (ChangedSince 5)", of(false)), Ok(since));
+        let partial = Some(Partial::parse(&mut Cursor::new(b"-1:-3")).unwrap());
+        assert_eq!(whole(" (partial -1:-3)", of(true)), Ok(FetchModifiers { partial, ..none }));
+        let both = Ok(FetchModifiers { partial, ..since });
+        assert_eq!(whole(" (PARTIAL -1:-3 CHANGEDSINCE 5)", of(true)), both);
+        assert_eq!(whole(" (CHANGEDSINCE 5 PARTIAL -1:-3)", of(true)), both);
+        assert!(whole(" (PARTIAL -1:-3)", of(false)).is_err());
+        assert!(whole(" (PARTIAL 1:2 PARTIAL 1:2)", of(true)).is_err());
         for wrong in [
             " ",
             " ()",
@@ -181,7 +211,7 @@ mod tests {
             " (CHANGEDSINCE 5 CHANGEDSINCE 5)",
             "(CHANGEDSINCE 5)",
         ] {
-            assert!(whole(wrong, fetch_modifiers).is_err(), "{wrong}");
+            assert!(whole(wrong, of(true)).is_err(), "{wrong}");
         }
         assert_eq!(whole("(unchangedsince 0) ", store_modifiers), Ok(Some(ModSeq(0))));
         for wrong in [

@@ -1,6 +1,7 @@
 //! SEARCH (RFC 3501 §6.4.4 and §9 `search`, RFC 4731 RETURN, RFC 5182 SAVE, RFC 7162
 //! MODSEQ, RFC 8474 EMAILID, RFC 8514 save dates).
 
+use super::partial::Partial;
 use super::set::Numbers;
 use super::{Cursor, Error, Names, condstore};
 use crate::date::Day;
@@ -20,6 +21,12 @@ pub(crate) struct Return {
     pub(crate) all: bool,
     pub(crate) count: bool,
     pub(crate) save: bool,
+    /// The results are kept up to date (RFC 5267 §4.3).
+    pub(crate) update: bool,
+    /// They will be asked for again (§4.2), which needs nothing of us.
+    pub(crate) context: bool,
+    /// Only these of the results (RFC 5267 §4.4, RFC 9394 §3.1).
+    pub(crate) partial: Option<Partial>,
 }
 
 /// Reads keys; numbers become UIDs of the messages in `view`.
@@ -56,13 +63,35 @@ impl Return {
                 b"ALL" => out.all = true,
                 b"COUNT" => out.count = true,
                 b"SAVE" => out.save = true,
+                b"UPDATE" => out.update = true,
+                b"CONTEXT" => out.context = true,
+                b"PARTIAL" if out.partial.is_none() => {
+                    cursor.space()?;
+                    out.partial = Some(Partial::parse(cursor)?);
+                }
+                b"PARTIAL" => return Err(Error::Expected("PARTIAL once")),
                 _ => return Err(Error::Unknown("result option")),
             }
             Ok(())
         })?;
         // RFC 4731 §3.1: nothing named means ALL; RFC 5182 §2.1: SAVE alone answers nothing.
-        out.all |= !(out.min || out.max || out.count || out.save);
+        out.all |= !(out.answers() || out.save);
+        // RFC 5267 §4.4, RFC 9394 §3.1: one of the two at most.
+        if out.all && out.partial.is_some() {
+            return Err(Error::Expected("ALL or PARTIAL, not both"));
+        }
         Ok(out)
+    }
+
+    /// Whether anything is told: RFC 5182 §2.1: SAVE alone wants no answer.
+    pub(crate) fn answers(&self) -> bool {
+        let lists = self.min || self.max || self.all || self.count || self.partial.is_some();
+        lists || self.update || self.context
+    }
+
+    /// Whether it is about some of the messages found and not about all (RFC 5182 §2.4, RFC 4731 §3.2, RFC 9394 §3.2).
+    pub(crate) fn is_about_some(&self) -> bool {
+        (self.min || self.max || self.partial.is_some()) && !self.all && !self.count
     }
 }
 
@@ -81,6 +110,11 @@ impl Search<'_> {
             // RFC 9051 §6.4.4: UTF-8 unless something else is said.
             self.charset = Some(Charset::default());
         }
+        self.keys(cursor)
+    }
+
+    /// All keys to the end of the command.
+    pub(crate) fn keys(&mut self, cursor: &mut Cursor<'_>) -> Result<Key, Error> {
         let mut keys = Vec::new();
         loop {
             cursor.space()?;

@@ -148,6 +148,11 @@ impl Session {
             Verb::UidMove => self.on_copy(cursor, true, true)?,
             Verb::Search => self.on_search(cursor, false)?,
             Verb::UidSearch => self.on_search(cursor, true)?,
+            Verb::Sort => self.on_sort(cursor, false)?,
+            Verb::UidSort => self.on_sort(cursor, true)?,
+            Verb::Thread => self.on_thread(cursor, false)?,
+            Verb::CancelUpdate => self.on_cancel_update(cursor)?,
+            Verb::UidThread => self.on_thread(cursor, true)?,
         }
         Ok(())
     }
@@ -184,7 +189,14 @@ impl Session {
                 self.work = Work::Idle(idle);
                 self.on_changes(*changes);
             }
-            (Work::Idle(idle), _) => self.work = Work::Idle(idle),
+            (Work::Idle(idle), answer) => {
+                self.work = Work::Idle(idle);
+                self.on_update(answer);
+            }
+            (Work::Update(reply), answer) => {
+                self.work =
+                    if self.on_update(answer) { Work::Update(reply) } else { Work::Finish(reply) };
+            }
             (Work::Changes(reply), Answer::Changes(changes)) => {
                 self.work = Work::Finish(reply);
                 self.on_changes(*changes);
@@ -201,9 +213,11 @@ impl Session {
             (Work::Fetch(fetching), answer) => self.on_fetch_answer(fetching, answer),
             (Work::CloseExpunge, answer) => self.on_close_answer(answer),
             (Work::Search(searching), Answer::No { code, text }) => {
-                self.on_search_failed(&searching);
+                self.forget_saved(searching.wanted.save);
                 self.finish(Reply::no(code, text));
             }
+            (Work::Sort(sorting), answer) => self.on_sort_answer(&sorting, answer),
+            (Work::Thread { by_uid }, answer) => self.on_thread_answer(by_uid, answer),
             (Work::Delete(name, line), Answer::Done { position }) => {
                 self.on_deleted(&name, line, position);
             }
@@ -289,6 +303,8 @@ impl Session {
             let ask = mailbox.changes(self.may_shrink);
             self.ask(ask);
             self.work = Work::Changes(reply);
+        } else if self.ask_for_updates() {
+            self.work = Work::Update(reply);
         } else {
             self.told.push_back(Tell::Reply(reply));
         }
@@ -314,6 +330,10 @@ impl Session {
         let Phase::Selected(mailbox) = &mut self.phase else { return };
         mailbox.cursor = changes.cursor;
         mailbox.changed |= changes.more;
+        let results = mailbox.contexts.remove(&changes.expunged, &mailbox.view);
+        if !results.is_empty() {
+            self.told.push_back(Tell::Line(results));
+        }
         let gone = mailbox.view.remove(&changes.expunged);
         if !gone.is_empty() {
             self.told.push_back(Tell::Expunged(gone));
@@ -324,6 +344,8 @@ impl Session {
         if !changes.recent.is_empty() && self.names == crate::parse::Names::Rev1 {
             mailbox.recent = std::sync::Arc::new(mailbox.recent.union(&changes.recent));
         }
+        mailbox.contexts.touch(&changes.added);
+        mailbox.contexts.touch(&changes.flags.iter().map(|row| row.uid).collect());
         if mailbox.view.len() != before {
             self.told.push_back(Tell::Exists);
         }

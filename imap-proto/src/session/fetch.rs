@@ -6,6 +6,7 @@ use super::tell::{FlagsOf, Reply, Shown, Tell, uid_set};
 use super::{Phase, Session, Work};
 use crate::ask::{Answer, Ask, Code, FetchAsk, Run, StoreAction, Stored, StoredRows};
 use crate::fetch::{FetchItems, Fixed};
+use crate::parse::condstore::FetchModifiers;
 use crate::parse::set::Numbers;
 use crate::parse::{Cursor, Error, condstore, fetch};
 use crate::types::{Flags, SystemFlags, Uid, UidSet};
@@ -67,11 +68,15 @@ impl Session {
         let numbers = Numbers::parse(cursor)?;
         cursor.space()?;
         let mut items = fetch::items(cursor)?;
-        let changed_since = condstore::fetch_modifiers(cursor)?;
+        let FetchModifiers { changed_since, partial } = condstore::fetch_modifiers(cursor, by_uid)?;
         let Phase::Selected(mailbox) = &self.phase else {
             return Err(Error::State("No mailbox is selected"));
         };
-        let uids = numbers.resolve(&mailbox.view, &mailbox.saved, by_uid)?;
+        let mut uids = numbers.resolve(&mailbox.view, &mailbox.saved, by_uid)?;
+        if let Some(partial) = partial {
+            // RFC 9394 §3.4: of these, CHANGEDSINCE chooses.
+            uids = uids.slice(partial.of(usize::try_from(uids.len()).unwrap_or(usize::MAX)));
+        }
         if by_uid {
             // RFC 3501 §6.4.8: every response has the UID.
             items.fixed |= Fixed::UID;
@@ -178,6 +183,9 @@ impl Session {
                         return;
                     }
                     changed = stored.changed;
+                }
+                if let Phase::Selected(mailbox) = &mut self.phase {
+                    mailbox.contexts.touch(&changed);
                 }
                 fetching.seen = Seen::SetTo(last, changed);
                 self.ask_rows(fetching);
@@ -291,6 +299,7 @@ impl Session {
             return;
         }
         let Phase::Selected(mailbox) = &mut self.phase else { return };
+        mailbox.contexts.touch(&stored.changed);
         if let Some(keywords) = stored.keywords {
             mailbox.keywords = keywords;
             self.told.push_back(Tell::Keywords);

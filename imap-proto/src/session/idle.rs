@@ -35,7 +35,7 @@ impl Session {
         }
         let Phase::Selected(mailbox) = &mut self.phase else { return false };
         if !(mailbox.changed || mailbox.shrink_due) {
-            return false;
+            return self.ask_for_updates();
         }
         let ask = mailbox.changes(true);
         self.ask(ask);

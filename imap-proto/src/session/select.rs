@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::condstore::highest_modseq;
+use super::context::Contexts;
 use super::tell::{Reply, counted, flag_lists};
 use super::{Phase, Session, Work};
 use crate::ask::{Answer, Ask, Selected};
@@ -32,6 +33,8 @@ pub(super) struct Mailbox {
     pub(super) read_only: bool,
     /// What SEARCH saved (RFC 5182).
     pub(super) saved: UidSet,
+    /// Results that are kept up to date (RFC 5267 §4.3).
+    pub(super) contexts: Contexts,
     /// Something may have happened that wasn't asked for.
     pub(super) changed: bool,
     /// Everything up to here is told.
@@ -59,6 +62,7 @@ impl Mailbox {
             + self.view.held()
             + self.recent.held()
             + self.saved.held()
+            + self.contexts.held()
             + self.keywords.capacity() * size_of::<Keyword>()
             + self.keywords.iter().map(|keyword| keyword.as_str().len()).sum::<usize>()
     }
@@ -117,6 +121,7 @@ impl Session {
             keywords: selected.keywords,
             read_only: selected.read_only,
             saved: UidSet::new(),
+            contexts: Contexts::default(),
             changed: false,
             modseq: selected.highest_modseq,
             modseq_due: false,

@@ -25,6 +25,10 @@ pub(super) enum Tell {
     Flags { rows: std::vec::IntoIter<FlagRow>, shown: Shown },
     /// `SEARCH n n n …`, and the mod-sequence behind it (RFC 7162 §3.1.6).
     Found { uids: UidSet, next: Uid, by_uid: bool, modseq: Option<ModSeq> },
+    /// What SORT found, in its order.
+    Sorted(Box<super::sort::Sorted>),
+    /// What THREAD found.
+    Threads(Box<super::thread::Telling>),
     /// A line that is ready.
     Line(Vec<u8>),
     /// The command's end.
@@ -138,6 +142,8 @@ impl Tell {
                 rows.len() * size_of::<FlagRow>() + of
             }
             Self::Found { uids, .. } => uids.held(),
+            Self::Sorted(sorted) => sorted.held(),
+            Self::Threads(threads) => threads.held(),
             Self::Line(line) => line.capacity(),
             Self::Reply(reply) => reply.held(),
         }
@@ -266,6 +272,18 @@ impl Session {
                     }
                 });
                 (rows.len() > 0).then_some(Tell::Flags { rows, shown })
+            }
+            Tell::Sorted(mut sorted) => {
+                let Phase::Selected(mailbox) = &self.phase else { return None };
+                let mut more = false;
+                self.out.write(|out| more = sorted.write(out, &mailbox.view, room));
+                more.then_some(Tell::Sorted(sorted))
+            }
+            Tell::Threads(mut threads) => {
+                let Phase::Selected(mailbox) = &self.phase else { return None };
+                let mut more = false;
+                self.out.write(|out| more = threads.write(out, &mailbox.view, room));
+                more.then_some(Tell::Threads(threads))
             }
             Tell::Found { uids, mut next, by_uid, modseq } => {
                 let Phase::Selected(mailbox) = &self.phase else { return None };

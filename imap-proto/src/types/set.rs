@@ -106,6 +106,24 @@ impl UidSet {
         self.ranges.last().map(|range| Uid(range.1))
     }
 
+    /// Those at the places `range` among all, ascending from 0; linear in the ranges.
+    #[must_use]
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        let mut out = Self::new();
+        let mut before = 0u64;
+        for &(first, last) in &self.ranges {
+            let count = u64::from(last - first) + 1;
+            let from = (range.start as u64).saturating_sub(before).min(count);
+            let to = (range.end as u64).saturating_sub(before).min(count);
+            if from < to {
+                // Both are at most the range's length.
+                out.push_range(Uid(first + from as u32), Uid(first + (to - 1) as u32));
+            }
+            before += count;
+        }
+        out
+    }
+
     /// What is in both sets; linear in the ranges of both.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
@@ -167,6 +185,12 @@ impl UidSet {
     }
 }
 
+impl Extend<Uid> for UidSet {
+    fn extend<I: IntoIterator<Item = Uid>>(&mut self, uids: I) {
+        uids.into_iter().for_each(|uid| self.push(uid));
+    }
+}
+
 impl FromIterator<(u32, u32)> for UidSet {
     /// From ranges that ascend by their first; they may touch and overlap.
     fn from_iter<I: IntoIterator<Item = (u32, u32)>>(ranges: I) -> Self {
@@ -185,5 +209,25 @@ impl FromIterator<Uid> for UidSet {
             set.push(uid);
         }
         set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_slice_is_that_of_the_list(
+            uids in prop::collection::vec(1u32..40, 0..30),
+            from in 0usize..45,
+            to in 0usize..45,
+        ) {
+            let set: UidSet = uids.into_iter().map(Uid).collect();
+            let wanted: UidSet = set.iter().take(to).skip(from).collect();
+            prop_assert_eq!(set.slice(from..to), wanted);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! [`Checker`] takes what a connection sends, cut anywhere, and cuts it into responses by the rules for strings and
 //! literals alone; each one must then be read whole by `imap-codec`, without any of its leniencies. What that crate does
 //! not know is checked here, by the RFC's grammar, and taken away before it looks (see [`Response::known`]):
-//! - ESEARCH (RFC 4731 §5, RFC 4466 §2.6.2)
+//! - ESEARCH (RFC 4731 §5, RFC 4466 §2.6.2, RFC 9394 §4, RFC 5267 §5)
 //! - APPENDUID of several messages (RFC 4315 §4)
 //! - a name's extended data in LIST: CHILDINFO, OLDNAME (RFC 5258 §6, RFC 9051 §9)
 //! - the origin of a partial BINARY (RFC 3516 §7), and any beyond 32 bits (RFC 9051 §9 `number64`)
@@ -172,9 +172,21 @@ impl Response {
             return wrong();
         }
         let rest = rest.strip_prefix(" UID").unwrap_or(rest);
+        // RFC 5267 §5 `ret-data-addto`, `ret-data-removefrom`: places and results in turns.
+        let (name, list) = rest.trim_start().split_once(' ').unwrap_or_default();
+        if ["ADDTO", "REMOVEFROM"].contains(&name) {
+            let list = list.strip_prefix('(').and_then(|list| list.strip_suffix(')'));
+            let words: Vec<&str> = list.unwrap_or_default().split(' ').collect();
+            let pair = |pair: &[&str]| match pair {
+                [place, results] => is_number(place) && results.split(',').all(is_range),
+                _ => false,
+            };
+            return if words.chunks(2).all(pair) { Ok(()) } else { wrong() };
+        }
         let mut words = rest.split(' ');
-        if words.next() != Some("") {
-            return wrong();
+        match words.next() {
+            Some("") => {}
+            _ => return wrong(),
         }
         let mut seen = Vec::new();
         while let Some(name) = words.next() {
@@ -183,6 +195,22 @@ impl Response {
                 "MIN" | "MAX" | "MODSEQ" => is_number(value) && value != "0",
                 "COUNT" => is_number(value),
                 "ALL" => value.split(',').all(is_range),
+                // RFC 9394 §4 `ret-data-partial`
+                "PARTIAL" => {
+                    let range = value.strip_prefix('(').unwrap_or_default();
+                    let from_end = range.starts_with('-');
+                    let sides = range.split_once(':').unwrap_or_default();
+                    let side = |side: &str| match side.strip_prefix('-') {
+                        Some(place) => from_end && is_range(place),
+                        None => !from_end && is_range(side),
+                    };
+                    let results = words.next().and_then(|results| results.strip_suffix(')'));
+                    let results = results.unwrap_or_default();
+                    side(sides.0)
+                        && side(sides.1)
+                        && (results == "NIL" || results.split(',').all(is_range))
+                        && !seen.contains(&"ALL")
+                }
                 _ => false,
             };
             if !valid || seen.contains(&name) {
@@ -416,6 +444,11 @@ fn known_code(code: &Code<'_>) -> Result<(), String> {
     let code = other.inner();
     if let Some(rest) = code.strip_prefix(b"APPENDUID ") {
         return appended(std::str::from_utf8(rest).unwrap_or_default());
+    }
+    // RFC 5267 §4.3.1
+    let tag = code.strip_prefix(b"NOUPDATE \"").and_then(|tag| tag.strip_suffix(b"\""));
+    if tag.is_some_and(|tag| !tag.is_empty() && !tag.contains(&b'"')) {
+        return Ok(());
     }
     let id = code.strip_prefix(b"MAILBOXID (F").and_then(|id| id.strip_suffix(b")"));
     let valid = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);

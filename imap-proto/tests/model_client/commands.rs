@@ -127,7 +127,12 @@ fn search() -> BoxedStrategy<String> {
         " RETURN (COUNT)",
         " RETURN (ALL SAVE)",
         " RETURN (MIN SAVE)",
+        " RETURN (PARTIAL 2:3)",
+        " RETURN (PARTIAL -1:-2 SAVE MIN)",
+        " RETURN (UPDATE COUNT)",
+        " RETURN (UPDATE CONTEXT ALL)",
     ]);
+    let sorted = wanted.clone();
     let keys = words(&[
         " ALL",
         " UNSEEN",
@@ -141,7 +146,21 @@ fn search() -> BoxedStrategy<String> {
         " NEW",
         " UID 2:3",
     ]);
-    all([uid(), words(&["SEARCH"]), wanted, keys])
+    let order = words(&[
+        " (SUBJECT) UTF-8",
+        " (REVERSE SUBJECT FROM) us-ascii",
+        " (DATE REVERSE SIZE) UTF-8",
+        " (ARRIVAL) X-NONE",
+        " (DISPLAYTO) UTF-8",
+    ]);
+    let algorithm =
+        words(&[" ORDEREDSUBJECT UTF-8", " REFERENCES UTF-8", " REFS us-ascii", " X UTF-8"]);
+    prop_oneof![
+        all([uid(), words(&["SEARCH"]), wanted, keys.clone()]),
+        all([uid(), words(&["SORT"]), sorted, order, keys.clone()]),
+        all([uid(), words(&["THREAD"]), algorithm, keys]),
+    ]
+    .boxed()
 }
 
 fn moves() -> BoxedStrategy<String> {

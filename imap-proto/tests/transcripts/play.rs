@@ -121,6 +121,11 @@ fn act(driver: &mut Driver, step: &str, piece: usize) {
             driver.model.deliver(&MailboxName::inbox(), b"Subject: new\r\n\r\nNew.\r\n");
             driver.event(Event::Changed);
         }
+        ("M:", "mail") => {
+            let text = format!("{}\r\n\r\n", argument.replace("\\n", "\r\n"));
+            driver.model.deliver(&MailboxName::inbox(), text.as_bytes());
+            driver.event(Event::Changed);
+        }
         ("M:", "expunge") => {
             driver.model.expunge(Uid(argument.parse().expect("a UID")));
             driver.event(Event::Changed);

@@ -15,7 +15,7 @@ const STATES: [(&str, &str); 3] = [
 ///
 /// OK, NO and BAD are the tagged reply's; `+` stands before it where the client is asked to go on, and `BYE` where the
 /// connection ends. A command that needs a state is BAD in all others (RFC 9051 §7.1.3).
-const COMMANDS: [(&str, [&str; 3]); 50] = [
+const COMMANDS: [(&str, [&str; 3]); 57] = [
     // §6.1: any state.
     ("CAPABILITY", ["OK", "OK", "OK"]),
     ("NOOP", ["OK", "OK", "OK"]),
@@ -69,6 +69,13 @@ const COMMANDS: [(&str, [&str; 3]); 50] = [
     ("UID FETCH 1 FLAGS", ["BAD", "BAD", "OK"]),
     ("UID MOVE 1 x", ["BAD", "BAD", "OK"]),
     ("UID SEARCH ALL", ["BAD", "BAD", "OK"]),
+    ("CANCELUPDATE \"x\"", ["BAD", "BAD", "BAD"]),
+    ("THREAD REFS UTF-8 ALL", ["BAD", "BAD", "OK"]),
+    ("UID THREAD REFERENCES US-ASCII ALL", ["BAD", "BAD", "OK"]),
+    ("THREAD ORDEREDSUBJECT X-NONE ALL", ["BAD", "BAD", "NO"]),
+    ("SORT (DATE) UTF-8 ALL", ["BAD", "BAD", "OK"]),
+    ("UID SORT RETURN (COUNT) (DATE) UTF-8 ALL", ["BAD", "BAD", "OK"]),
+    ("SORT (DATE) X-NONE ALL", ["BAD", "BAD", "NO"]),
     ("UID STORE 1 +FLAGS (\\Seen)", ["BAD", "BAD", "OK"]),
     // §6.5
     ("XYZZY", ["BAD", "BAD", "BAD"]),
@@ -149,7 +156,12 @@ fn rfc9051_6_no_command_is_missing() {
 fn rfc9051_6_no_command_takes_what_it_does_not_know() {
     for rev2 in [false, true] {
         // What follows an unknown mechanism or charset is not looked at.
-        let unread = ["AUTHENTICATE X", "SEARCH CHARSET X-NONE ALL"];
+        let unread = [
+            "AUTHENTICATE X",
+            "SEARCH CHARSET X-NONE ALL",
+            "SORT (DATE) X-NONE ALL",
+            "THREAD ORDEREDSUBJECT X-NONE ALL",
+        ];
         for (command, _) in COMMANDS.into_iter().filter(|(command, _)| !unread.contains(command)) {
             let command = command.split("\r\n").next().unwrap_or_default();
             let wrong = [format!("{command} )"), format!("{command} \"x"), format!("{command}  ")];

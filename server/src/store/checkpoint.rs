@@ -96,6 +96,7 @@ impl Store {
                 let_go = clock.now();
             }
             self.cache.forget_idle(clock.now().0);
+            self.arranged.forget_idle(clock.now().0);
             self.measure_space();
             self.resume();
             self.prepare_spare();

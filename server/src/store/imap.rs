@@ -6,6 +6,7 @@
 mod append;
 mod fetch;
 mod search;
+mod sort;
 mod source;
 
 #[cfg(test)]
@@ -111,6 +112,12 @@ impl ImapUser {
         }
         if let Ask::Search { program } = ask {
             return self.search(program);
+        }
+        if let Ask::Sort { program, order } = ask {
+            return self.sort(program, order);
+        }
+        if let Ask::Thread { program, algorithm } = ask {
+            return self.thread(program, algorithm);
         }
         if matches!(ask, Ask::AppendCommit) {
             return self.append_commit();
@@ -226,9 +233,12 @@ impl ImapUser {
             }
             Ask::Changes { cursor, may_shrink } => self.changes(cursor, may_shrink),
             Ask::ChangedSince { uids, modseq } => self.changed_since(&uids, modseq),
-            Ask::Login { .. } | Ask::Fetch(_) | Ask::Search { .. } | Ask::AppendCommit => {
-                Err(StoreError::Cannot("that is not asked here"))
-            }
+            Ask::Login { .. }
+            | Ask::Fetch(_)
+            | Ask::Search { .. }
+            | Ask::Sort { .. }
+            | Ask::Thread { .. }
+            | Ask::AppendCommit => Err(StoreError::Cannot("that is not asked here")),
         }
     }
 

@@ -6,6 +6,7 @@
 
 use super::account::Account;
 use super::apply;
+use super::arranged::Arrangements;
 use super::cache::Cache;
 use super::change::Change;
 use super::checkpoint::Due;
@@ -33,12 +34,16 @@ pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 /// Tells the seconds since 1970.
 pub type Wall = Box<dyn Fn() -> i64 + Send + Sync>;
 
+/// Of the memory that the cache may take, what is for orders of messages: a fourth.
+const ARRANGED: usize = 4;
+
 /// A store, open for writing.
 pub struct Store {
     pub(crate) files: Files,
     pub(crate) config: StoreConfig,
     pub(crate) commit: Commit,
     pub(crate) cache: Cache,
+    pub(crate) arranged: Arrangements,
     root: PathBuf,
     guid: Guid,
     epoch: u32,
@@ -144,6 +149,7 @@ impl Store {
         Ok(Arc::new(Self {
             files,
             cache: Cache::new(&config),
+            arranged: Arrangements::new(config.cache_memory / ARRANGED),
             config,
             commit: Commit::default(),
             root: root.to_owned(),

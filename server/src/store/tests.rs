@@ -14,4 +14,5 @@ mod modseq;
 mod reads;
 mod refusals;
 mod uidvalidity;
+mod sorting;
 mod world;

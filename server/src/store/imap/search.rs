@@ -29,11 +29,25 @@ const OPEN: usize = 1024;
 
 impl ImapUser {
     pub(super) fn search(&mut self, program: Arc<Program>) -> Handled {
-        let view = match self.view() {
-            Ok(view) => view,
+        let mut search = match self.searching(program) {
+            Ok(search) => search,
             Err(error) => return Handled::Now(refusal(&error, false)),
         };
-        let mut search = Search {
+        if search.program.reads().is_none() {
+            // Rows alone answer it: often the first are all.
+            match search.look_at_rows() {
+                Err(error) => return Handled::Now(refusal(&error, false)),
+                Ok(()) if search.after.is_none() => return Handled::Now(search.answer()),
+                Ok(()) => {}
+            }
+        }
+        Handled::Slices(Box::new(search))
+    }
+
+    /// A search that is about to begin.
+    pub(super) fn searching(&self, program: Arc<Program>) -> Result<Search, StoreError> {
+        let view = self.view()?;
+        Ok(Search {
             store: self.store.clone(),
             account: self.account.clone(),
             depends: self.depends.clone(),
@@ -45,16 +59,7 @@ impl ImapUser {
             look: Look::default(),
             parsing: None,
             hits: Hits::default(),
-        };
-        if search.program.reads().is_none() {
-            // Rows alone answer it: often the first are all.
-            match search.look_at_rows() {
-                Err(error) => return Handled::Now(refusal(&error, false)),
-                Ok(()) if search.after.is_none() => return Handled::Now(search.answer()),
-                Ok(()) => {}
-            }
-        }
-        Handled::Slices(Box::new(search))
+        })
     }
 }
 
@@ -88,11 +93,11 @@ impl ImapUser {
 }
 
 /// A SEARCH on its way.
-struct Search {
-    store: Arc<Store>,
-    account: Arc<Account>,
-    depends: Arc<AtomicU64>,
-    guid: Guid,
+pub(super) struct Search {
+    pub(super) store: Arc<Store>,
+    pub(super) account: Arc<Account>,
+    pub(super) depends: Arc<AtomicU64>,
+    pub(super) guid: Guid,
     recent: UidSet,
     program: Arc<Program>,
     /// The last UID whose row was looked at; `None` when all were.

@@ -11,6 +11,8 @@ use crate::store::store::Store;
 use imap_proto::date::Day;
 use imap_proto::fetch::{FetchItems, FieldNames, Fixed, Piece, Section, SectionKind};
 use imap_proto::search::{Key, Limits, Order, Program};
+use imap_proto::sort::{self, Criterion, SortKey};
+use imap_proto::thread::Algorithm;
 use imap_proto::{
     Answer, Ask, FetchAsk, Flags, MailboxName, Run, Seq, StoreAction, StoredRows, SystemFlags,
     UidSet,
@@ -120,6 +122,21 @@ impl Opened {
                 panic!("{key:?} is refused")
             };
             answers.push(format!("{key:?}: {uids:?}"));
+        }
+        for (key, name) in SortKey::NAMES {
+            let program = Arc::new(Program::compile(&Key::All, Limits::default()).unwrap());
+            let order = Arc::new(sort::Order(vec![Criterion { key, reverse: false }]));
+            let Answer::Sorted { uids, .. } = ask(&mut user, Ask::Sort { program, order }) else {
+                panic!("{key:?} is refused")
+            };
+            assert_eq!(uids.len() as u64, selected.uids.len());
+            answers.push(format!("{name}: {uids:?}"));
+        }
+        for (algorithm, name) in Algorithm::NAMES {
+            let program = Arc::new(Program::compile(&Key::All, Limits::default()).unwrap());
+            let answer = ask(&mut user, Ask::Thread { program, algorithm });
+            let Answer::Threaded(threads) = answer else { panic!("{name} is refused") };
+            answers.push(format!("{name}: {threads:?}"));
         }
         answers
     }

@@ -1,0 +1,324 @@
+//! SORT and THREAD: what a search finds is looked at again, for what it is put in order by.
+//!
+//! All of it goes by slices, as a search does: the account's lock is held for a bounded number of rows at a time and
+//! never while a message is read.
+
+use super::fetch::meta;
+use super::search::Search;
+use super::source::Source;
+use super::{Handled, ImapUser, hold_refusal, refusal, row_of};
+use crate::slices::{Progress, Slices, Turn};
+use crate::store::arranged::{Arranged, Arrangements, How, Key};
+use crate::store::error::StoreError;
+use crate::store::message::{Message, ReadError};
+use dbox_format::map::MapId;
+use imap_proto::fetch::{Meta, SourceError};
+use imap_proto::mime::Parser;
+use imap_proto::search::Program;
+use imap_proto::sort::{Order, Sorter};
+use imap_proto::thread::{Algorithm, Threader};
+use imap_proto::{Answer, FoundModSeqs, ModSeq, Uid, UidSet};
+use index_format::mailbox::Row;
+use std::sync::Arc;
+
+/// Messages that are looked up at once, the account's lock held.
+const OPEN: usize = 1024;
+
+impl ImapUser {
+    pub(super) fn sort(&mut self, program: Arc<Program>, order: Arc<Order>) -> Handled {
+        self.arrange(program, How::By(order.clone()), move |uids| Sorter::new(order, uids))
+    }
+
+    pub(super) fn thread(&mut self, program: Arc<Program>, algorithm: Algorithm) -> Handled {
+        let begin = move |uids: &UidSet| Threader::new(algorithm, uids);
+        self.arrange(program, How::Threads(algorithm), begin)
+    }
+
+    fn arrange<A: Arranger + Send + 'static>(
+        &mut self,
+        program: Arc<Program>,
+        how: How,
+        begin: impl FnOnce(&UidSet) -> A + Send + 'static,
+    ) -> Handled {
+        match self.searching(program) {
+            Ok(search) => Handled::Slices(Box::new(Arrange {
+                key: Arrangements::key(search.account.home(), search.guid, how),
+                all_read: true,
+                search,
+                stage: Stage::Search(Box::new(begin)),
+                open: Vec::new(),
+                parsing: None,
+            })),
+            Err(error) => Handled::Now(refusal(&error, false)),
+        }
+    }
+}
+
+/// Who puts messages in order, and takes them one after the other for it.
+trait Arranger {
+    /// The messages wanted next; none when it is to go on by itself.
+    fn wanted(&self) -> impl Iterator<Item = Uid> + '_;
+
+    /// Whether more than their rows is wanted.
+    fn reads(&self) -> bool;
+
+    /// Takes the first of them; after an error it still wants it.
+    fn give(&mut self, meta: &Meta<'_>, source: &mut Source<'_>) -> Result<(), SourceError>;
+
+    /// Takes it although it can't be read, or isn't even a row any more.
+    fn give_bare(&mut self, meta: Option<&Meta<'_>>);
+
+    /// Works on what it has; `false` when the turn was over.
+    fn go_on(&mut self, turn: &Turn<'_>) -> bool;
+
+    fn is_done(&self) -> bool;
+
+    /// What it has come to.
+    fn finish(self) -> Arranged;
+}
+
+/// A SORT or THREAD on its way.
+struct Arrange<A> {
+    key: Key,
+    search: Search,
+    stage: Stage<A>,
+    /// Messages that are wanted next, looked up, the next one last; `None` for one that is not even a row any more.
+    open: Vec<Option<Open>>,
+    /// How far the next one was parsed.
+    parsing: Option<(Parser, u64)>,
+    /// No message was put in order without being read.
+    all_read: bool,
+}
+
+enum Stage<A> {
+    Search(Box<dyn FnOnce(&UidSet) -> A + Send>),
+    Arrange(A, UidSet, FoundModSeqs),
+    Done,
+}
+
+struct Open {
+    row: Row,
+    message: Option<Message>,
+}
+
+/// How far the open messages were given.
+enum Given {
+    All,
+    Some,
+    WouldBlock,
+}
+
+impl<A: Arranger + Send> Slices for Arrange<A> {
+    type Result = Answer;
+
+    fn go_on(&mut self, turn: &Turn<'_>) -> Progress<Answer> {
+        loop {
+            match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Search(begin) => match self.search.go_on(turn) {
+                    Progress::Done(Answer::Found { uids, modseqs }) => {
+                        if let Some(known) = self.search.store.arranged.find(&self.key, &uids) {
+                            return Progress::Done(answer(&self.search, known, modseqs));
+                        }
+                        self.stage = Stage::Arrange(begin(&uids), uids, modseqs);
+                    }
+                    Progress::Done(refused) => return Progress::Done(refused),
+                    unfinished @ (Progress::More | Progress::Waits) => {
+                        self.stage = Stage::Search(begin);
+                        return unfinished;
+                    }
+                },
+                Stage::Arrange(mut arranger, uids, modseqs) => {
+                    let unfinished = match self.give(&mut arranger, turn) {
+                        Ok(Given::All) if arranger.is_done() => {
+                            let arranged = arranger.finish();
+                            if self.all_read {
+                                let kept = &self.search.store.arranged;
+                                kept.keep(self.key.clone(), uids, arranged.clone());
+                            }
+                            return Progress::Done(answer(&self.search, arranged, modseqs));
+                        }
+                        Ok(Given::All) if arranger.go_on(turn) => None,
+                        Ok(Given::All | Given::Some) => Some(Progress::More),
+                        Ok(Given::WouldBlock) => Some(Progress::Waits),
+                        Err(error) => return Progress::Done(self.refuse(&error)),
+                    };
+                    self.stage = Stage::Arrange(arranger, uids, modseqs);
+                    if let Some(unfinished) = unfinished {
+                        return unfinished;
+                    }
+                }
+                Stage::Done => {
+                    return Progress::Done(self.refuse(&StoreError::Cannot("it is answered")));
+                }
+            }
+        }
+    }
+}
+
+impl<A: Arranger> Arrange<A> {
+    fn refuse(&self, error: &StoreError) -> Answer {
+        hold_refusal(refusal(error, false), &self.search.account, &self.search.depends)
+    }
+
+    /// Gives messages as long as some are wanted and the turn lasts.
+    fn give(&mut self, arranger: &mut A, turn: &Turn<'_>) -> Result<Given, StoreError> {
+        loop {
+            if self.open.is_empty() {
+                self.look_up(arranger)?;
+                if self.open.is_empty() {
+                    return Ok(Given::All);
+                }
+            }
+            match self.give_open(arranger, turn) {
+                Given::All => {}
+                stopped @ (Given::Some | Given::WouldBlock) => return Ok(stopped),
+            }
+        }
+    }
+
+    /// Looks up what is wanted next, under the account's lock.
+    fn look_up(&mut self, arranger: &A) -> Result<(), StoreError> {
+        let mut wanted = arranger.wanted().take(OPEN).peekable();
+        if wanted.peek().is_none() {
+            return Ok(());
+        }
+        let Search { store, account, guid, .. } = &self.search;
+        let mut state = account.lock()?;
+        let state = &mut *state;
+        account.mailbox(&store.files, state, *guid)?;
+        let Some(mbox) = state.mailboxes.get(guid) else { return Err(StoreError::NoMailbox) };
+        let reads = arranger.reads();
+        let open = |uid| {
+            let row = row_of(mbox, uid)?;
+            let id = MapId(row.map_id.0);
+            let message = reads.then(|| Message::find(account, state, id)).flatten();
+            Some(Open { row, message })
+        };
+        self.open = wanted.map(open).collect();
+        self.open.reverse();
+        Ok(())
+    }
+
+    fn give_open(&mut self, arranger: &mut A, turn: &Turn<'_>) -> Given {
+        let open = std::mem::take(&mut self.open);
+        let mut left = open.len();
+        let mut source = Source::new(&self.search.store, turn.may_wait);
+        source.turn = Some(turn);
+        let mut given = Given::All;
+        for open in open.iter().rev() {
+            if let Some(Open { row, message }) = open {
+                let meta = meta(row, &[], &[], false, 0);
+                source.set(message.as_ref());
+                source.parsing = self.parsing.take();
+                match arranger.give(&meta, &mut source) {
+                    Ok(()) => {}
+                    Err(SourceError::Paused) => {
+                        self.parsing = source.parsing.take();
+                        given = Given::Some;
+                        break;
+                    }
+                    Err(_) if matches!(source.error, Some(ReadError::WouldBlock)) => {
+                        given = Given::WouldBlock;
+                        break;
+                    }
+                    // One that can't be read is as one without a header; the log has the reason.
+                    Err(_) => {
+                        self.all_read = false;
+                        arranger.give_bare(Some(&meta));
+                    }
+                }
+            } else {
+                self.all_read = false;
+                arranger.give_bare(None);
+            }
+            left -= 1;
+            if turn.is_over() {
+                given = Given::Some;
+                break;
+            }
+        }
+        drop(source);
+        self.open = open;
+        self.open.truncate(left);
+        given
+    }
+}
+
+impl Arranger for Sorter {
+    fn wanted(&self) -> impl Iterator<Item = Uid> + '_ {
+        self.wanted()
+    }
+
+    fn reads(&self) -> bool {
+        self.reads()
+    }
+
+    fn give(&mut self, meta: &Meta<'_>, source: &mut Source<'_>) -> Result<(), SourceError> {
+        self.give(meta, source)
+    }
+
+    fn give_bare(&mut self, meta: Option<&Meta<'_>>) {
+        self.give_bare(meta);
+    }
+
+    fn go_on(&mut self, turn: &Turn<'_>) -> bool {
+        self.go_on(|| turn.is_over())
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done()
+    }
+
+    fn finish(self) -> Arranged {
+        Arranged::Sorted(self.into_uids().into())
+    }
+}
+
+impl Arranger for Threader {
+    fn wanted(&self) -> impl Iterator<Item = Uid> + '_ {
+        self.wanted()
+    }
+
+    fn reads(&self) -> bool {
+        true
+    }
+
+    fn give(&mut self, meta: &Meta<'_>, source: &mut Source<'_>) -> Result<(), SourceError> {
+        self.give(meta, source)
+    }
+
+    fn give_bare(&mut self, meta: Option<&Meta<'_>>) {
+        self.give_bare(meta);
+    }
+
+    fn go_on(&mut self, turn: &Turn<'_>) -> bool {
+        self.go_on(|| turn.is_over())
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done()
+    }
+
+    fn finish(self) -> Arranged {
+        Arranged::Threads(Arc::new(self.into_threads()))
+    }
+}
+
+/// What messages with these mod-sequences come to.
+fn answer(search: &Search, arranged: Arranged, mut modseqs: FoundModSeqs) -> Answer {
+    let uids = match arranged {
+        Arranged::Sorted(uids) => uids,
+        Arranged::Threads(threads) => return Answer::Threaded(threads),
+    };
+    if let Ok(state) = search.account.lock()
+        && let Some(mbox) = state.mailboxes.get(&search.guid)
+    {
+        // One that has changed since it was found is told as it was.
+        let modseq = |uid: Option<&Uid>| {
+            let row = uid.and_then(|uid| row_of(mbox, *uid));
+            row.map_or(modseqs.highest, |row| ModSeq(row.modseq.0).min(modseqs.highest))
+        };
+        (modseqs.first, modseqs.last) = (modseq(uids.first()), modseq(uids.last()));
+    }
+    Answer::Sorted { uids: uids.to_vec(), modseqs }
+}
