@@ -198,11 +198,15 @@ impl List {
     /// Whether another mailbox has had this name with a UIDVALIDITY that this one's is not above: under its new name
     /// that must rise (RFC 9051 §2.3.1.1). Where names have been forgotten, any may have been one of them.
     fn is_stale(&self, guid: Guid, name: &str) -> bool {
-        let uidvalidity = self.entries.get(&guid).map_or(0, |entry| entry.uidvalidity);
+        let own = self.entries.get(&guid).map_or(0, |entry| entry.uidvalidity);
+        // Who has it now goes by the same rename: a tree may move onto names of its own.
+        let holder = self.by_name(name).map(|holder| (holder.guid, holder.uidvalidity));
+        let gone = self.tombstones.iter().filter(|gone| gone.name == name);
         self.tombstones.len() >= TOMBSTONES_MAX
-            || self.tombstones.iter().any(|gone| {
-                gone.guid != guid && gone.uidvalidity >= uidvalidity && gone.name == name
-            })
+            || holder
+                .into_iter()
+                .chain(gone.map(|gone| (gone.guid, gone.uidvalidity)))
+                .any(|(other, uidvalidity)| other != guid && uidvalidity >= own)
     }
 }
 
