@@ -75,6 +75,13 @@ impl<K: Ord, V> Few<K, V> {
         }
     }
 
+    /// Puts in many at once, under keys that aren't there.
+    pub(crate) fn insert_all(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {
+        self.pairs.extend(pairs);
+        // Two ascending runs, mostly: a stable sort merges them.
+        self.pairs.sort_by(|(left, _), (right, _)| left.cmp(right));
+    }
+
     /// Takes out the value of `key`.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where

@@ -166,9 +166,7 @@ impl List {
         if stale.len() as u64 > u64::from(u32::MAX - self.uidvalidity) {
             return Outcome::Invalid;
         }
-        for entry in moved.iter().filter_map(|guid| self.entries.get(guid)) {
-            self.names.remove(&*entry.name);
-        }
+        self.names.retain(|name, _| !ours(name));
         for (guid, name) in &new {
             let Some(entry) = self.entries.get_mut(guid) else { continue };
             let was = entry.uidvalidity;
@@ -177,7 +175,6 @@ impl List {
                 entry.uidvalidity = self.uidvalidity;
             }
             let old = std::mem::replace(&mut entry.name, name.clone());
-            self.names.insert(name.as_str().into(), *guid);
             let (renamed_to, uidvalidity) = (Some(name.clone()), was);
             self.tombstones.push(Tombstone {
                 guid: *guid,
@@ -188,6 +185,7 @@ impl List {
                 time,
             });
         }
+        self.names.insert_all(new.iter().map(|(guid, name)| (name.as_str().into(), *guid)));
         Outcome::Renamed(new)
     }
 
@@ -199,10 +197,14 @@ impl List {
         }
         let wanted: HashMap<&str, Guid> =
             new.iter().map(|(guid, name)| (name.as_str(), *guid)).collect();
-        let stale = self.tombstones.iter().filter_map(|gone| {
-            let guid = *wanted.get(gone.name.as_str())?;
+        let gone = self.tombstones.iter().map(|gone| (&gone.name, gone.guid, gone.uidvalidity));
+        // Who has such a name now goes by the same rename: a tree may move onto names of its own.
+        let holders = new.iter().filter_map(|(_, name)| self.by_name(name));
+        let holders = holders.map(|holder| (&holder.name, holder.guid, holder.uidvalidity));
+        let stale = gone.chain(holders).filter_map(|(name, other, uidvalidity)| {
+            let guid = *wanted.get(name.as_str())?;
             let own = self.entries.get(&guid).map_or(0, |entry| entry.uidvalidity);
-            (gone.guid != guid && gone.uidvalidity >= own).then_some(guid)
+            (other != guid && uidvalidity >= own).then_some(guid)
         });
         stale.collect()
     }

@@ -199,7 +199,14 @@ fn row_61_a_mailbox_under_a_name_that_another_has_had_gets_a_new_uidvalidity() {
     // `away` goes where a lower one was: its own is above that.
     assert!(matches!(apply(&mut list, rename("away", "a/x")), Outcome::Renamed(_)));
     assert_eq!(uidvalidity(&list, "a/x"), 4);
-    assert_eq!(apply(&mut list, create(9, "new")), Outcome::Created { uidvalidity: 7 });
+    // What moves up in its own tree comes to a name that another had until then.
+    for (n, name) in ["t/x/x", "t/x"].into_iter().enumerate() {
+        apply(&mut list, create(n as u8 + 20, name));
+    }
+    assert!(matches!(apply(&mut list, rename("t/x", "t")), Outcome::Renamed(_)));
+    assert_eq!(list.by_name("t/x").unwrap().guid, guid(20));
+    assert_eq!((uidvalidity(&list, "t"), uidvalidity(&list, "t/x")), (8, 9));
+    assert_eq!(apply(&mut list, create(9, "new")), Outcome::Created { uidvalidity: 10 });
 
     // When there is none left to give, nothing moves.
     apply(&mut list, Record::UidValidity(u32::MAX));

@@ -13,6 +13,6 @@ mod idle;
 mod modseq;
 mod reads;
 mod refusals;
-mod uidvalidity;
 mod sorting;
+mod uidvalidity;
 mod world;
