@@ -5,7 +5,9 @@
 //! - [`Clock`]: the only code that reads a clock.
 //! - [`Runtime`]: threads, tasks, timers; [`Pool`]: threads that may wait for a disk.
 //! - [`Server`]: accepts connections of a [`Listener`] and drives a [`Machine`] for each, with TLS or without.
-//! - [`on_signals`], [`raise_open_files`]: the process as a whole.
+//! - [`on_signals`], [`raise_open_files`]: the process as a whole; [`inherited`]: the sockets it was started with.
+//!
+//! `sys.rs` is the one file that says `unsafe`.
 
 mod clock;
 mod driver;
