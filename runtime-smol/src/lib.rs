@@ -6,7 +6,9 @@
 //! - [`Runtime`]: threads, tasks, timers; [`Pool`]: threads that may wait for a disk.
 //! - [`Server`]: accepts connections of a [`Listener`] and drives a [`Machine`] for each, with TLS or without. A [`Door`]
 //!   says who is let in, and who has to go for others.
-//! - [`on_signals`], [`raise_open_files`]: the process as a whole.
+//! - [`on_signals`], [`raise_open_files`]: the process as a whole; [`inherited`]: the sockets it was started with.
+//!
+//! `sys.rs` is the one file that says `unsafe`.
 
 mod clock;
 mod door;

@@ -340,6 +340,9 @@ fn addresses() {
         "127.0.0.1:70000",
         "unix:",
         "unix:lmtp",
+        "systemd:",
+        "systemd:a:b",
+        "systemd:imap",
     ]
     .map(|address| but("address = \"[::1]:143\"", &format!("address = \"{address}\"")))
     .to_vec();
@@ -353,6 +356,9 @@ fn addresses() {
     loft.toml:7:11: error: address = "127.0.0.1:70000": "70000" is not a port; those are 0 to 65535
     loft.toml:7:11: error: address = "unix:": a UNIX socket is written unix:PATH with a whole path, such as unix:/run/loft/lmtp
     loft.toml:7:11: error: address = "unix:lmtp": a UNIX socket is written unix:PATH with a whole path, such as unix:/run/loft/lmtp
+    loft.toml:7:11: error: address = "systemd:": systemd's sockets are written systemd:NAME, with the FileDescriptorName= of their unit
+    loft.toml:7:11: error: address = "systemd:a:b": systemd's sockets are written systemd:NAME, with the FileDescriptorName= of their unit
+    (it works)
     "#);
 }
 
@@ -366,6 +372,50 @@ fn listeners_that_do_not_go_together() {
         but("address = \"[::1]:143\"", "address = \"[::1]:143\"\ntrusted_networks = [\"192.0.2.0/24\"]"), @"loft.toml:8:1: error: only LMTP goes by trusted_networks; IMAP asks for a password");
     let twice = format!("{GOOD}[[auth.source]]\ndriver = \"passwd-file\"\npath = \"users\"\n");
     insta::assert_snapshot!(said(&twice), @"loft.toml:41:1: error: /etc/loft/users is a source already");
+}
+
+#[test]
+fn owners_are_of_sockets_in_the_file_system() {
+    let lines: Vec<String> = [
+        ("mode = 0o660", "owner = \"root:nobody-is-called-so\""),
+        ("mode = 0o660", "owner = \"nobody-is-called-so\""),
+        ("mode = 0o660", "owner = \"\""),
+        ("mode = 0o660", "owner = 0"),
+        ("address = \"[::1]:143\"", "address = \"[::1]:143\"\nowner = \"root\""),
+        ("address = \"[::1]:143\"", "address = \"systemd:imap\"\nowner = \"root\"\nmode = 0o600"),
+    ]
+    .map(|(line, other)| but(line, other))
+    .to_vec();
+    insta::assert_snapshot!(lines.concat(), @r#"
+    loft.toml:12:9: error: owner = "root:nobody-is-called-so": no group is called "nobody-is-called-so" in /etc/group
+    loft.toml:12:9: error: owner = "nobody-is-called-so": no user is called "nobody-is-called-so" in /etc/passwd
+    loft.toml:12:9: error: owner = "": write "USER", "USER:GROUP" or ":GROUP"
+    loft.toml:12:9: error: owner = 0: write "USER", "USER:GROUP" or ":GROUP"
+    loft.toml:8:1: error: only a UNIX socket (unix:PATH) has an owner
+    loft.toml:8:1: error: only a UNIX socket (unix:PATH) has an owner
+    loft.toml:9:1: error: only a UNIX socket (unix:PATH) has a mode
+    "#);
+    let good = GOOD.replace("mode = 0o660", "mode = 0o660\nowner = \":0\"");
+    let read = parse(&good).unwrap();
+    let owner = read.config.listen.last().and_then(|listen| listen.owner.clone()).unwrap();
+    assert_eq!(owner.owner(), runtime_smol::Owner { user: None, group: Some(0) });
+    assert!(
+        show(&read, false).contains("mode = 0o660\nowner = \":0\"\n"),
+        "{}",
+        show(&read, false)
+    );
+    assert!(!show(&parse(GOOD).unwrap(), true).contains("owner"));
+}
+
+#[test]
+fn what_is_logged() {
+    let log = |lines: &str| said(&format!("{GOOD}[log]\n{lines}"));
+    let lines = ["format = \"xml\"", "level = \"trace\"", "format = \"json\"\nlevel = \"warn\""];
+    insta::assert_snapshot!(lines.map(log).concat(), @r#"
+    loft.toml:40:10: error: format = "xml": write one of "text", "json"
+    loft.toml:40:9: error: level = "trace": write one of "error", "warn", "info", "debug"
+    (it works)
+    "#);
 }
 
 #[test]

@@ -33,8 +33,7 @@ impl Store {
             return None;
         }
         let due = due.unwrap_or(Time(now.0.saturating_add(self.config.defer_ms)));
-        let bytes: usize = writer.told.iter().map(|entry| entry.len).sum();
-        if now < due && bytes < self.config.group_bytes {
+        if now < due && writer.told_bytes < self.config.group_bytes {
             return Some(due);
         }
         if let Err(error) = self.sync_told(&mut writer) {
@@ -62,8 +61,9 @@ impl Store {
         } else {
             writer.journal.sync()?;
         }
-        let Writer { told, backlog, .. } = &mut *writer;
+        let Writer { told, told_bytes, backlog, .. } = &mut *writer;
         backlog.append(told);
+        *told_bytes = 0;
         self.write_files(writer);
         Ok(())
     }

@@ -80,6 +80,8 @@ pub(crate) struct Writer {
     pub(crate) buffer: Vec<u8>,
     /// Changes that were told and are not synced yet.
     pub(crate) told: Vec<Entry>,
+    /// Their bytes, about.
+    pub(crate) told_bytes: usize,
     /// Durable changes that could not be written to their files yet; they go first.
     pub(crate) backlog: Vec<Entry>,
     /// Files written since the last checkpoint.
@@ -163,6 +165,7 @@ impl Store {
                 journal,
                 buffer: Vec::new(),
                 told: Vec::new(),
+                told_bytes: 0,
                 backlog: Vec::new(),
                 touched: BTreeSet::new(),
             }),
@@ -374,14 +377,16 @@ impl Store {
                 watcher.raise(signal::CHANGED);
             }
         }
-        let Writer { told, backlog, .. } = &mut *writer;
+        let Writer { told, told_bytes, backlog, .. } = &mut *writer;
         if sync == Syncing::Now && !entries.is_empty() {
             // What was told before has become durable with it.
             backlog.append(told);
+            *told_bytes = 0;
             backlog.append(&mut entries);
         } else if planted(Planted::ApplyUnsynced) {
             backlog.append(&mut entries);
         } else {
+            *told_bytes += entries.iter().map(|entry| entry.len).sum::<usize>();
             told.append(&mut entries);
         }
         self.write_files(&mut writer);
