@@ -1,4 +1,4 @@
-//! The base subject (RFC 5256 §2.1 and §5): what is left of a subject without "Re:", "Fwd:", "(fwd)" and "[list]".
+//! The base subject (RFC 5256 §2.1 and §5): what is left of a subject without "Re:", "Fwd:", "(fwd)" and `[list]`.
 
 use crate::mime::decode::decode_words;
 
