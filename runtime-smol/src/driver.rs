@@ -514,7 +514,8 @@ impl<M: Machine> Driver<M> {
 
     fn read(&mut self, now: Time, cx: &mut Context<'_>, wants: bool) -> io::Result<bool> {
         INPUT.with_borrow_mut(|buffer| {
-            buffer.resize(buffer.len().max(self.options.read_max), 0);
+            let size = self.options.read_max.max(self.options.read_ahead);
+            buffer.resize(buffer.len().max(size), 0);
             let most = self.machine.read_most();
             let ahead = self.options.read_ahead.min(most).saturating_sub(self.rest.len());
             let room = if self.bulk && wants { self.options.read_max.min(most) } else { ahead };

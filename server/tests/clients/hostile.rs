@@ -461,7 +461,7 @@ fn bytes_below(path: &Path) -> Vec<u8> {
     for path in entries {
         if path.is_dir() {
             all.extend(bytes_below(&path));
-        } else {
+        } else if path.is_file() {
             all.extend(fs::read(&path).unwrap());
         }
     }
