@@ -26,7 +26,7 @@
 //! were good and are damaged later by the disk end the file for those who read them then. And `O_APPEND` must be
 //! atomic, which it is not on network file systems.
 
-use crate::store::Random;
+use crate::store::{Random, seed};
 use index_format::log::{
     End, EndKind, Frames, HEAD_MAX, Header, Kind, Previous, SEAL, SYNC, write_frame, write_seal,
 };
@@ -526,12 +526,6 @@ fn create(fs: &dyn Fs, which: &Which, header: &Header) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result.map_err(io_error("create", &path)),
     }
-}
-
-fn seed(random: &Random) -> u64 {
-    let mut bytes = [0; 8];
-    random(&mut bytes);
-    u64::from_le_bytes(bytes)
 }
 
 fn io_error(what: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + use<> {

@@ -41,4 +41,5 @@ pub use delivery::{Delivered, Delivery, Saved, Target};
 pub use error::StoreError;
 pub use figures::Figures;
 pub use imap::{Handled, ImapUser, read_blob};
+pub(crate) use store::seed;
 pub use store::{Preparing, Random, Store, Threads, Wall};

@@ -9,7 +9,7 @@
 use super::commit::Entry;
 use super::error::StoreError;
 use super::planted::{Planted, planted};
-use super::store::Random;
+use super::store::{Random, seed};
 use index_format::Guid;
 use index_format::journal::{Frames, Header, Previous, Record, UNSYNCED};
 use runtime_smol::fs::{self, File, Fs, Open};
@@ -365,12 +365,6 @@ pub(crate) fn prepare(
         fs.sync_dir(dir).map_err(error)?;
     }
     Ok(file)
-}
-
-fn seed(random: &Random) -> u64 {
-    let mut bytes = [0; 8];
-    random(&mut bytes);
-    u64::from_le_bytes(bytes)
 }
 
 /// A record's bytes with its frame.

@@ -34,6 +34,13 @@ pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 /// Tells the seconds since 1970.
 pub type Wall = Box<dyn Fn() -> i64 + Send + Sync>;
 
+/// A seed of checksums, that no protocol shows.
+pub(crate) fn seed(random: &Random) -> u64 {
+    let mut bytes = [0; 8];
+    random(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
 /// Of the memory that the cache may take, what is for orders of messages: a fourth.
 const ARRANGED: usize = 4;
 
