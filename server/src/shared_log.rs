@@ -98,7 +98,8 @@ pub enum Error {
         /// What is wrong there.
         why: &'static str,
     },
-    /// Each of so many attempts was cut short or came behind the end of its file; the transaction doesn't count.
+    /// The last of so many attempts was cut short, or they all came behind the end of their file; the transaction
+    /// doesn't count.
     #[error("{attempts} attempts to append to {path} came to nothing")]
     GaveUp {
         /// The last file.
@@ -161,17 +162,21 @@ impl SharedLog {
     /// After [`Error::Unsure`] the transaction may or may not count; after any other it doesn't and never will.
     pub fn append(&mut self, payload: &[u8]) -> Result<Place, Error> {
         let mut frame = Vec::new();
-        for _ in 0..ATTEMPTS {
+        let (mut attempts, mut cut) = (0, 0);
+        while attempts < ATTEMPTS && cut < CUT_SHORT_MAX {
             if self.current.known >= self.file_size {
                 self.seal()?;
             }
             frame.clear();
             write_frame(self.current.header.seed, payload, &mut frame).map_err(Error::Payload)?;
-            if let Some(place) = self.land(&frame)? {
+            let landed = self.land(&frame)?;
+            if let Some(place) = landed.counts {
                 return Ok(place);
             }
+            attempts += 1;
+            cut += u32::from(landed.written < frame.len());
         }
-        Err(Error::GaveUp { path: self.current.path.clone(), attempts: ATTEMPTS })
+        Err(Error::GaveUp { path: self.current.path.clone(), attempts })
     }
 
     /// Makes everything durable that was in the log when this process last appended.
@@ -198,8 +203,8 @@ impl SharedLog {
         self.land(&seal).map(|_| ())
     }
 
-    /// One write. Gives where the frame stands if it counts; if it doesn't, the log is open at its newest file.
-    fn land(&mut self, frame: &[u8]) -> Result<Option<Place>, Error> {
+    /// One write. If the frame doesn't count, the log is open at its newest file.
+    fn land(&mut self, frame: &[u8]) -> Result<Landed, Error> {
         let Current { header, path, file, .. } = &self.current;
         let written = file.append(&[IoSlice::new(frame)]).map_err(io_error("append to", path))?;
         if written == 0 {
@@ -218,14 +223,15 @@ impl SharedLog {
             transaction: 0, // known once what stands before it is counted
         };
         let seen = self.current.count(end, &mine).map_err(unsure)?;
-        match seen.mine {
+        let counts = match seen.mine {
             Some(_) => {
                 self.current.known = seen.end.at;
                 self.current.transactions = seen.transactions;
-                Ok(seen.mine)
+                seen.mine
             }
-            None => self.next_file(&seen, &mine),
-        }
+            None => self.next_file(&seen, &mine)?,
+        };
+        Ok(Landed { counts, written })
     }
 
     /// Goes on behind this file, which has ended as `seen`; makes the next one unless somebody else has. Gives the
@@ -281,6 +287,14 @@ impl SharedLog {
         }
         Ok(())
     }
+}
+
+/// What became of a write.
+struct Landed {
+    /// Where the frame stands if it counts.
+    counts: Option<Place>,
+    /// How much of it was taken, bytes.
+    written: usize,
 }
 
 /// What stands between the bytes that were known and some later end.
@@ -533,8 +547,11 @@ fn io_error(what: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + us
     move |source| Error::Io { what, path: path.clone(), source }
 }
 
-/// How often a transaction is tried; each failure but the first needs another writer's torn frame, or a full disk.
+/// How often a transaction is tried; each failure needs another writer's torn frame or a write cut short.
 const ATTEMPTS: u32 = 16;
+/// How many of the attempts may be cut short. One may have met the last bytes of room before a limit; the second began
+/// a file of its own, and what doesn't fit there fits nowhere: each more would only tear the file under the others.
+const CUT_SHORT_MAX: u32 = 2;
 
 #[cfg(test)]
 mod tests;

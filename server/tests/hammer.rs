@@ -250,7 +250,8 @@ fn append_for_ever(
                 }
                 last_file = file;
             }
-            Err(Error::Io { source, .. }) if source.raw_os_error() == Some(EFBIG) => {
+            // At its limit, or longer than its limit lets through.
+            Err(error) if at_limit(&error) || matches!(error, Error::GaveUp { .. }) => {
                 writeln!(ledger, "no {record} .")?;
                 // Others have to fill the file.
                 std::thread::sleep(Duration::from_millis(1));
@@ -263,6 +264,10 @@ fn append_for_ever(
         }
     }
     Ok(())
+}
+
+fn at_limit(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.raw_os_error() == Some(EFBIG))
 }
 
 /// A record says who made it; the rest follows from that. Mostly small, some of the largest.

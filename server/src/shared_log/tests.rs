@@ -2,6 +2,7 @@
 
 use super::*;
 use runtime_smol::fs::RealFs;
+use runtime_smol::sim::{Failure, Fault, OpKind, SimFs, When};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn which(dir: &Path) -> Which {
@@ -139,6 +140,29 @@ fn a_next_file_that_contradicts_the_bytes_is_damage() {
     create(&RealFs, &which(dir.path()), &header).unwrap();
     let result = read(Arc::new(RealFs), which(dir.path()), &mut |_, _| {});
     assert!(matches!(result, Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn what_a_limit_cuts_short_in_a_file_of_its_own_is_given_up() {
+    let fs = SimFs::new();
+    let dir = Path::new("/");
+    let open = || {
+        let random: Random = Arc::new(|bytes| bytes.fill(7));
+        SharedLog::open(Arc::new(fs.clone()), which(dir), 1 << 20, random).unwrap()
+    };
+    let mut log = open();
+    log.append(b"first").unwrap();
+    let when = When::Kind { kind: OpKind::Append, skip: 0 };
+    fs.inject(Fault { when, what: Failure::Short(100), lasting: true });
+    let error = log.append(&[1; 200]).unwrap_err();
+    assert!(matches!(error, Error::GaveUp { attempts: CUT_SHORT_MAX, .. }), "{error}");
+    // Two files are torn, no more, and the log goes on in the third.
+    log.append(b"second").unwrap();
+    open().append(b"third").unwrap();
+    let mut all = Vec::new();
+    read(Arc::new(fs), which(dir), &mut |place, payload| all.push((place.file, payload.to_vec())))
+        .unwrap();
+    assert_eq!(all, [(1, b"first".to_vec()), (3, b"second".to_vec()), (3, b"third".to_vec())]);
 }
 
 #[test]
