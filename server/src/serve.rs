@@ -249,7 +249,8 @@ fn needs_start(old: &Config, new: &Config) -> Vec<&'static str> {
     let store = |config: &Config| {
         let store = &config.store;
         let checkpoint = (store.checkpoint_bytes, store.checkpoint_ms, store.checkpoint_files);
-        (store.reserve, store.open_files, store.cache_memory, store.cache_unwritten, checkpoint)
+        let cache = (store.cache_memory, store.cache_unwritten);
+        (store.reserve, store.open_files, cache, checkpoint, store.compaction_rate)
     };
     // The line may differ.
     let listen = |config: &Config| -> Vec<Listen> {

@@ -12,6 +12,7 @@ mod cache;
 mod change;
 mod checkpoint;
 mod commit;
+mod compact;
 mod config;
 mod deferred;
 mod delivery;

@@ -106,6 +106,12 @@ impl Map {
         self.slots.iter().filter(|slot| !slot.gone).map(|slot| (MapId(slot.id), slot.entry))
     }
 
+    /// The messages from an id on, by ascending id.
+    pub fn iter_from(&self, id: MapId) -> impl Iterator<Item = (MapId, Entry)> + '_ {
+        let slots = self.slots.get(self.lower_bound(u64::from(id.0))..).unwrap_or_default();
+        slots.iter().filter(|slot| !slot.gone).map(|slot| (MapId(slot.id), slot.entry))
+    }
+
     /// The number of messages.
     #[must_use]
     pub fn len(&self) -> usize {

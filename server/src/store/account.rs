@@ -22,7 +22,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Where an account's files are: for those who read them without the account's lock.
 #[derive(Debug)]
@@ -64,6 +64,35 @@ pub(crate) struct State {
     pub(crate) dirty: BTreeSet<Guid>,
     /// Numbers of cache files whose messages have lost references since they were swept; `None`: any may have.
     pub(crate) cache_sweep: Option<BTreeSet<u32>>,
+    /// Messages may have lost their last reference since compaction last looked.
+    pub(crate) garbage: bool,
+    /// Files of containers below this number that the map does not know are what a crash has left; `None` once they have
+    /// been looked for.
+    pub(crate) remains_below: Option<u32>,
+    /// Containers with a damaged message, as far as compaction has met them.
+    pub(crate) damaged_containers: BTreeSet<u32>,
+    pub(crate) readers: Readers,
+}
+
+/// Who knows where messages are. When some move, what is there now goes only after all who found them before.
+#[derive(Default)]
+pub(crate) struct Readers {
+    now: Arc<()>,
+    before: Vec<Weak<()>>,
+}
+
+impl Readers {
+    /// To be held as long as a place is remembered.
+    pub(crate) fn hold(&self) -> Arc<()> {
+        self.now.clone()
+    }
+
+    /// Who may remember places up to now.
+    pub(crate) fn turn(&mut self) -> Vec<Weak<()>> {
+        self.before.push(Arc::downgrade(&std::mem::take(&mut self.now)));
+        self.before.retain(|readers| readers.strong_count() > 0);
+        self.before.clone()
+    }
 }
 
 /// The container that is appended to.
@@ -122,6 +151,7 @@ impl Account {
                 seed: container.seed,
                 end: container.end,
             });
+        let remains_below = Some(map.next_container());
         let state = State {
             list,
             map,
@@ -131,6 +161,10 @@ impl Account {
             position: 0,
             dirty: BTreeSet::new(),
             cache_sweep: None,
+            garbage: true,
+            remains_below,
+            damaged_containers: BTreeSet::new(),
+            readers: Readers::default(),
         };
         let logs = Logs { list: list_log, map: map_log, mailboxes: Few::new() };
         static HOMES: AtomicU64 = AtomicU64::new(1);

@@ -6,6 +6,7 @@
 
 use super::account::{Account, Logs, State};
 use super::change::{Change, LogName};
+use super::commit::Outcome;
 use super::error::StoreError;
 use super::logfile::{LogFile, LogPosition};
 use super::planted::{Planted, planted};
@@ -19,7 +20,7 @@ use runtime_smol::fs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// Below so many files a checkpoint syncs them one by one; the file system may hold much that is not ours.
@@ -40,8 +41,20 @@ pub(crate) struct Due {
 struct Calls {
     called: bool,
     stopping: bool,
-    /// What may be removed once a checkpoint has covered the position.
-    garbage: Vec<(u64, PathBuf)>,
+    garbage: Vec<Garbage>,
+}
+
+/// What may be removed once a checkpoint has covered the position and nobody reads it.
+struct Garbage {
+    position: u64,
+    path: PathBuf,
+    readers: Vec<Weak<()>>,
+}
+
+impl Garbage {
+    fn is_read(&self) -> bool {
+        self.readers.iter().any(|readers| readers.strong_count() > 0)
+    }
 }
 
 impl Due {
@@ -63,7 +76,17 @@ impl Due {
 
     /// Removes `path` once a checkpoint has covered `position`.
     pub(crate) fn garbage(&self, position: u64, path: PathBuf) {
-        self.state().garbage.push((position, path));
+        self.garbage_of(position, path, Vec::new());
+    }
+
+    /// Whether `path` is to be removed.
+    pub(crate) fn is_garbage(&self, path: &Path) -> bool {
+        self.state().garbage.iter().any(|garbage| garbage.path == path)
+    }
+
+    /// The same of what may be read, once the last of its `readers` has gone, too.
+    pub(crate) fn garbage_of(&self, position: u64, path: PathBuf, readers: Vec<Weak<()>>) {
+        self.state().garbage.push(Garbage { position, path, readers });
     }
 
     /// Waits for a call or for the next round; `false` when stopping.
@@ -436,10 +459,12 @@ impl Store {
             let mut calls = self.due.state();
             let (now, later) = std::mem::take(&mut calls.garbage)
                 .into_iter()
-                .partition(|(position, _)| *position <= covered);
+                .partition(|is| is.position <= covered && !is.is_read());
             calls.garbage = later;
-            let now: Vec<(u64, PathBuf)> = now;
-            now.into_iter().map(|(_, path)| path).collect()
+            let now: Vec<Garbage> = now;
+            // A change that was lost has dropped nothing.
+            let lost = |garbage: &Garbage| self.outcome(garbage.position) == Outcome::Lost;
+            now.into_iter().filter(|garbage| !lost(garbage)).map(|garbage| garbage.path).collect()
         };
         for path in garbage {
             self.files.forget_below(&path);

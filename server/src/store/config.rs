@@ -27,6 +27,8 @@ pub struct StoreConfig {
     pub snapshot_after: u64,
     /// Bytes after which a log goes on in its next file, at a checkpoint.
     pub log_size: u64,
+    /// Bytes a second that compaction writes at most, unasked; 0 leaves it to those who ask.
+    pub compaction_rate: u64,
     /// Largest message accepted, bytes.
     pub message_max: u64,
     /// Free bytes below which new mail is refused before its text is taken.
@@ -79,6 +81,7 @@ impl Default for StoreConfig {
             container_size: 64 << 20,
             snapshot_after: 256 << 10,
             log_size: 1 << 20,
+            compaction_rate: 32 << 20,
             message_max: 512 << 20,
             reserve: 128 << 20,
             open_files: 4096,

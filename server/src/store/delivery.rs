@@ -252,7 +252,7 @@ struct Place {
 }
 
 /// The file of a large message: removed when it is dropped before a change names it.
-struct Unsaved<'a> {
+pub(super) struct Unsaved<'a> {
     store: &'a Store,
     /// What it is called now, if it is still to be removed.
     path: Option<PathBuf>,
@@ -261,8 +261,17 @@ struct Unsaved<'a> {
     position: Option<u64>,
 }
 
-impl Unsaved<'_> {
-    fn keep(mut self) {
+impl<'a> Unsaved<'a> {
+    pub(super) fn new(store: &'a Store, path: PathBuf) -> Self {
+        Self { store, path: Some(path), position: None }
+    }
+
+    /// It has its name now, and its number since the change at `position`.
+    pub(super) fn is_called(&mut self, path: PathBuf, position: u64) {
+        (self.path, self.position) = (Some(path), Some(position));
+    }
+
+    pub(super) fn keep(mut self) {
         self.path = None;
     }
 }
@@ -576,7 +585,7 @@ impl Store {
             Ok(()) | Err(_) => {}
         }
         let file = fs.open(&temporary, Open::Write).map_err(write)?;
-        let mut unsaved = Unsaved { store: self, path: Some(temporary.clone()), position: None };
+        let mut unsaved = Unsaved::new(self, temporary.clone());
         let mut out = Vec::with_capacity(2 * STREAM_CHUNK as usize);
         container_header(mail.account, container, self.now()).write(&mut out);
         let head = record_head(mail, guid, mailbox, &name);
@@ -602,33 +611,54 @@ impl Store {
         }
         let written = writer.finish(&mut out);
         file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
-        if !planted(Planted::LargeBodyNotSynced) {
-            file.sync_data().map_err(write)?;
+        self.publish(&*file, &temporary, &path)?;
+        unsaved.is_called(path, position);
+        let (record_len, size) = (written.record_len, written.content.len());
+        Ok((Place { container: container.number, record_len, size }, unsaved))
+    }
+
+    /// Makes a container that was written under another name durable under its own.
+    pub(super) fn publish(
+        &self,
+        file: &dyn File,
+        temporary: &Path,
+        path: &Path,
+    ) -> Result<(), StoreError> {
+        let (fs, synced) = (self.files.fs(), !planted(Planted::LargeBodyNotSynced));
+        if synced {
+            file.sync_data().map_err(|error| StoreError::io("write", temporary, error))?;
         }
-        fs.rename(&temporary, &path).map_err(|error| StoreError::io("rename to", &path, error))?;
-        (unsaved.path, unsaved.position) = (Some(path.clone()), Some(position));
-        if !planted(Planted::LargeBodyNotSynced) {
+        fs.rename(temporary, path).map_err(|error| StoreError::io("rename to", path, error))?;
+        if synced {
             // The directories above may be as new as the file.
             for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())) {
                 fs.sync_dir(dir).map_err(|error| StoreError::io("sync", dir, error))?;
             }
         }
-        let (record_len, size) = (written.record_len, written.content.len());
-        Ok((Place { container: container.number, record_len, size }, unsaved))
+        Ok(())
     }
 
-    fn new_container(&self, number: u32) -> Container {
+    pub(super) fn new_container(&self, number: u32) -> Container {
         let seed = Seed(u32::from_le_bytes(self.random()));
         Container { number, seed, end: FILE_HEADER_LEN }
     }
 }
 
+/// What the name of a container's file ends with until it is whole.
+pub(super) const UNFINISHED: &str = ".tmp";
+
 /// What a container is called until it is whole; another's of the same directory has another name.
-fn unfinished(path: &Path) -> PathBuf {
-    path.with_added_extension("tmp")
+pub(super) fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(UNFINISHED);
+    PathBuf::from(name)
 }
 
-fn container_header(account: &Account, container: Container, created: i64) -> FileHeader {
+pub(super) fn container_header(
+    account: &Account,
+    container: Container,
+    created: i64,
+) -> FileHeader {
     FileHeader {
         number: container.number,
         seed: container.seed,

@@ -156,6 +156,11 @@ impl Feed {
         (sum, cursor)
     }
 
+    /// The expunged rows that somebody's view may still hold.
+    pub(crate) fn graves(&self) -> impl Iterator<Item = &Row> {
+        self.graves.values().map(|(_, row)| row)
+    }
+
     /// An expunged row that somebody's view may still hold.
     pub(crate) fn grave(&self, uid: Uid) -> Option<Row> {
         self.graves.get(&uid).map(|(_, row)| *row)

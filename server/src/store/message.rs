@@ -31,6 +31,8 @@ pub(crate) struct Message {
     pub(crate) location: Location,
     pub(crate) size: u64,
     pub(crate) guid: [u8; 16],
+    /// Keeps the container where it was found, should it move.
+    _place: Arc<()>,
 }
 
 /// Why a message was not read.
@@ -52,7 +54,8 @@ impl Message {
                 Location::Container { number: container, seed, offset, record_len }
             }
         };
-        Some(Self { home: account.home().clone(), id, location, size, guid: guid.0 })
+        let (home, _place) = (account.home().clone(), state.readers.hold());
+        Some(Self { home, id, location, size, guid: guid.0, _place })
     }
 
     /// Whether it is small enough to be held whole.

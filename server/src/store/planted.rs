@@ -40,6 +40,8 @@ pub(crate) enum Planted {
     ReferenceApart,
     /// The body of a message is left out of the journal.
     BodyNotJournalled,
+    /// A container's file goes at once, before a checkpoint has covered that it is dropped.
+    DropBeforeCheckpoint,
     /// A large message is renamed into place without a sync.
     LargeBodyNotSynced,
     /// After a failed sync what can be read is taken for durable.

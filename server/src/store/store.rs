@@ -11,6 +11,7 @@ use super::cache::Cache;
 use super::change::Change;
 use super::checkpoint::Due;
 use super::commit::{Commit, Entry, Generation, Outcome, Woken};
+use super::compact::Pause;
 use super::config::{self, StoreConfig};
 use super::error::StoreError;
 use super::figures::Counts;
@@ -66,6 +67,7 @@ pub struct Store {
     /// A sync of files that the journal covers failed: what they hold is not to be believed.
     pub(crate) suspect: AtomicBool,
     pub(crate) due: Due,
+    pub(crate) pause: Pause,
     pub(crate) counts: Counts,
     _lock: Lock,
 }
@@ -180,6 +182,7 @@ impl Store {
             full: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
             due: Due::default(),
+            pause: Pause::default(),
             counts: Counts::default(),
             _lock: lock,
         }))
@@ -485,7 +488,11 @@ impl Store {
         let house = std::thread::Builder::new()
             .name("house".into())
             .spawn(move || store.keep_house(&clock))?;
-        Ok(Threads { store: self.clone(), clock, commit, house })
+        let store = self.clone();
+        let compaction = std::thread::Builder::new()
+            .name("compact".into())
+            .spawn(move || store.keep_compact())?;
+        Ok(Threads { store: self.clone(), clock, commit, house, compaction })
     }
 
     /// Zeroes the journal's next segment ahead, when it is time.
@@ -552,13 +559,16 @@ pub struct Threads {
     clock: Clock,
     commit: std::thread::JoinHandle<()>,
     house: std::thread::JoinHandle<()>,
+    compaction: std::thread::JoinHandle<()>,
 }
 
 impl Threads {
     /// Commits what is left, makes a last checkpoint and ends the threads.
     pub fn stop(self) {
-        self.store.due.stop();
+        self.store.pause.stop();
         // A panic was logged where it happened; what is durable is in the journal.
+        let _ = self.compaction.join();
+        self.store.due.stop();
         let _ = self.house.join();
         self.store.commit.stop();
         let _ = self.commit.join();

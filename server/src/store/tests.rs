@@ -5,6 +5,7 @@
 //! operations, not before the last that was acknowledged.
 
 mod cache;
+mod compaction;
 mod crashes;
 mod damage;
 mod deferred;

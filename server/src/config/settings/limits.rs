@@ -427,4 +427,11 @@ pub(super) const LIMITS: &[Setting] = &[
         |c| Slot::Usize(&mut c.store.checkpoint_files),
         "Touched files after which the same is done.",
     ),
+    optional(
+        "limits.store",
+        "compaction",
+        Kind::Size(0, 16 * GIB),
+        |c| Slot::U64(&mut c.store.compaction_rate),
+        "How much a second is written at most to give back the room of expunged mail; 0 leaves it to `loft purge`.",
+    ),
 ];

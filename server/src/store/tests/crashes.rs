@@ -30,7 +30,7 @@ pub(super) fn history(ops: &[Op], config: StoreConfig) -> (World, Vec<Point>) {
 }
 
 /// Crashes everywhere, `variants` times each; the first violation, and how many crashes there were.
-fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<String>) {
+pub(super) fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<String>) {
     let (world, points) = history(ops, config());
     let start = points[0].acknowledged.unwrap();
     let mut crashes = 0;

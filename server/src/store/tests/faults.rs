@@ -87,9 +87,9 @@ fn covers(found: &View, expected: &View) -> bool {
 }
 
 /// Fails every operation of every history once; the first violation, and how many failures there were.
-pub(super) fn fail_everywhere(
+pub(super) fn fail_everywhere<const N: usize>(
     config: &StoreConfig,
-    histories: &[[Op; 2]],
+    histories: &[[Op; N]],
 ) -> (u64, Option<String>) {
     let mut struck = 0;
     for ops in histories {
@@ -126,6 +126,29 @@ fn one_failing_operation_anywhere() {
     println!("{struck} failures, no violation");
     assert_eq!(violation, None);
     assert!(struck > 500, "only {struck}");
+}
+
+#[test]
+fn the_files_of_a_mailbox_stay_when_its_deletion_is_lost() {
+    let mut world = World::new(SimFs::new());
+    world.run(Op::Rotate).unwrap();
+    world.run(Op::Snapshot).unwrap();
+    let before = world.view().unwrap();
+    let when = When::Op(world.fs.ops());
+    world.fs.inject(Fault { when, what: Failure::Io, lasting: false });
+    assert!(world.run(Op::Delete).is_err());
+    world.store.resume();
+    reload(&mut world).unwrap();
+    world.run(Op::Deliver).unwrap();
+    // This is what removes what deleted mailboxes leave.
+    world.run(Op::Snapshot).unwrap();
+    let recovered = World::recover(world.fs.crashed(Variant::Everything), 9).unwrap();
+    let after = recovered.view().unwrap();
+    let others = |view: &View| -> Vec<_> {
+        let mailboxes = view.mailboxes.iter().filter(|(name, _)| *name != "INBOX");
+        mailboxes.map(|(name, mailbox)| (name.clone(), mailbox.messages.clone())).collect()
+    };
+    assert_eq!(others(&after), others(&before));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::slices::{Progress, Turn};
 use crate::store::account::Account;
 use crate::store::cache::header_end;
 use crate::store::commit::Outcome;
+use crate::store::compact::Wanted;
 use crate::store::config::StoreConfig;
 use crate::store::delivery::Target;
 use crate::store::error::StoreError;
@@ -38,10 +39,11 @@ pub(super) enum Op {
     Snapshot,
     Rotate,
     LetGo,
+    Compact,
 }
 
 impl Op {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Deliver,
         Self::DeliverLarge,
         Self::Append,
@@ -55,6 +57,7 @@ impl Op {
         Self::Snapshot,
         Self::Rotate,
         Self::LetGo,
+        Self::Compact,
     ];
 }
 
@@ -282,6 +285,18 @@ impl World {
                 self.account = self.store.account("u1")?;
                 assert_eq!(gone.accounts, 1, "all was durable, and nobody had it");
                 Ok(0)
+            }
+            Op::Compact => {
+                self.store.sweep_remains(&self.account)?;
+                loop {
+                    // What waits to be written stays where it is.
+                    self.store.flush();
+                    if self.store.compact_step(&self.account, Wanted::All, &mut |_| true)?.is_none()
+                    {
+                        break;
+                    }
+                }
+                self.store.checkpoint(u64::MAX).map(|()| 0)
             }
             Op::Rotate => {
                 let mut logs = self.account.logs();
