@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod config;
+pub mod dump;
 pub mod operate;
 pub mod user;
 
@@ -64,6 +65,9 @@ pub enum Command {
     /// Add, change, list and remove accounts.
     #[command(subcommand, after_help = user::EXAMPLE)]
     User(user::Command),
+    /// Say in words what is in a file of a store: logs, snapshots, lists, caches, journal segments.
+    #[command(after_help = dump::EXAMPLE)]
+    Dump(dump::Dump),
 }
 
 /// Settings of `loft serve`.
@@ -136,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Status(status) => ended(status.run()),
         Command::Session(command) => ended(command.run()),
         Command::User(command) => ended(command.run()),
+        Command::Dump(dump) => ended(dump.run()),
     }
 }
 
@@ -268,7 +273,7 @@ mod tests {
                 "{help}"
             );
         }
-        for command in ["serve", "config", "user", "status", "session"] {
+        for command in ["serve", "config", "user", "status", "session", "dump"] {
             let help = Cli::try_parse_from(["loft", command, "--help"]).unwrap_err().to_string();
             assert!(help.contains("Example:\n  loft "), "{help}");
         }

@@ -4,6 +4,7 @@
 
 mod arbitrary;
 mod cache;
+mod explain;
 mod golden;
 mod journal;
 mod list;
