@@ -152,6 +152,8 @@ pub enum Record {
     },
     /// Every UIDVALIDITY from now on is above this.
     UidValidity(u32),
+    /// The account's map has this many transactions at least; never falls.
+    MapFloor(u64),
     /// Rights of one identifier; `None` takes them away.
     Acl {
         /// Which mailbox.
@@ -245,6 +247,7 @@ pub struct List {
     subscriptions: Few<Box<str>, ()>,
     tombstones: Vec<Tombstone>,
     metadata: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    map_floor: u64,
 }
 
 impl List {
@@ -377,6 +380,12 @@ impl List {
     /// A named value of the account.
     pub fn metadata(&self, key: &[u8]) -> Option<&[u8]> {
         self.metadata.get(key).map(|value| &**value)
+    }
+
+    /// How many transactions the account's map has at least, as far as somebody has noted it: a map that says less has lost
+    /// some.
+    pub fn map_floor(&self) -> u64 {
+        self.map_floor
     }
 
     /// How many transactions the log holds up to here.

@@ -12,7 +12,9 @@ pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
             return out.damage(
                 0,
                 len,
-                format!("the header of a cache: {error}; the file counts as empty and is made anew"),
+                format!(
+                    "the header of a cache: {error}; the file counts as empty and is made anew"
+                ),
             );
         }
     };

@@ -10,7 +10,8 @@ pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
         Ok(header) => header,
         Err(error) => {
             let len = Header::LEN.min(file.len()) as u64;
-            let text = format!("the header of a segment of the journal: {error}; none of it counts");
+            let text =
+                format!("the header of a segment of the journal: {error}; none of it counts");
             return out.damage(0, len, text);
         }
     };

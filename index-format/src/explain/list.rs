@@ -25,11 +25,11 @@ pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
     out.file(format!("  at byte {} of log file {}", position.offset, position.file))?;
     out.file(format!("  {} transactions up to there", position.transactions))?;
     out.file(format!("  UIDVALIDITYs up to {} are used", list.uidvalidity_high()))?;
+    if list.map_floor() > 0 {
+        out.file(format!("  the map has {} transactions at least", list.map_floor()))?;
+    }
     for entry in list.iter() {
-        out.file(format!(
-            "{:?} is {}, UIDVALIDITY {}",
-            entry.name, entry.guid, entry.uidvalidity
-        ))?;
+        out.file(format!("{:?} is {}, UIDVALIDITY {}", entry.name, entry.guid, entry.uidvalidity))?;
         let (special, recent) = (entry.special_use.0, entry.recent);
         out.detail(format!("special use {special:#x}, recent from UID {recent}"))?;
         out.detail(counters(&entry.counters))?;
@@ -91,6 +91,7 @@ pub fn list_record(record: &Record) -> String {
             format!("{guid} has {}", counters(numbers))
         }
         Record::UidValidity(least) => format!("UIDVALIDITYs are above {least}"),
+        Record::MapFloor(least) => format!("the map has {least} transactions at least"),
         Record::Acl { guid, identifier, rights } => {
             format!("{guid} gives {} {}", text(identifier), value(rights))
         }

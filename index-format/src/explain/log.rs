@@ -1,7 +1,7 @@
 //! A log: header, frames, where it ends, and what stands behind that.
 
 use super::{Teller, counted};
-use crate::log::{EndKind, Frame, Frames, Header, Torn, scan_after};
+use crate::log::{EndKind, Frame, Frames, Header, scan_after};
 use std::fmt;
 
 pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
@@ -51,7 +51,7 @@ pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
             let first = scan_after(file, end.at, header.seed).next();
             let until = first.map_or(file.len() as u64, |frame| frame.start);
             let len = until - end.at;
-            let why = why(torn);
+            let why = torn.words();
             match first {
                 None => out.end(
                     end.at,
@@ -95,15 +95,6 @@ fn ignored(frame: Frame<'_>, header: &Header, out: &mut Teller<'_>) -> fmt::Resu
     let len = frame.end - frame.start;
     out.ignored(frame.start, len, format!("a whole transaction behind the end, {len} bytes"))?;
     out.payload(header.kind, frame.payload, frame.start)
-}
-
-fn why(torn: Torn) -> &'static str {
-    match torn {
-        Torn::Sync => "no frame begins here",
-        Torn::Length => "a frame with a length that no frame has",
-        Torn::Short => "a frame that is longer than the file",
-        Torn::Checksum => "a frame whose checksum differs",
-    }
 }
 
 /// What can still be said: the seed, where it is whole, finds the frames.

@@ -76,10 +76,7 @@ fn rows(snapshot: &Snapshot<'_>, out: &mut Teller<'_>) -> fmt::Result {
         out.file(format!("UID {uid} was expunged at modseq {modseq}, map id {map_id}"))?;
     }
     for void in mailbox.voids() {
-        out.file(format!(
-            "UIDs {} to {} went at modseq {}",
-            void.first, void.last, void.modseq.0
-        ))?;
+        out.file(format!("UIDs {} to {} went at modseq {}", void.first, void.last, void.modseq.0))?;
     }
     for (key, value) in mailbox.all_metadata() {
         out.file(format!("metadata {} is {}", text(key), text(value)))?;

@@ -70,6 +70,11 @@ impl List {
                 self.uidvalidity = old.max(*least);
                 done(self.uidvalidity != old)
             }
+            Record::MapFloor(least) => {
+                let old = self.map_floor;
+                self.map_floor = old.max(*least);
+                done(self.map_floor != old)
+            }
             Record::Acl { guid, identifier, rights } => {
                 self.entry(*guid, |entry| set(&mut entry.acl, identifier, rights.as_deref()))
             }
@@ -219,7 +224,10 @@ fn seen(record: &Record, outcome: &Outcome) -> bool {
     happened
         && !matches!(
             record,
-            Record::Counters { .. } | Record::Recent { .. } | Record::UidValidity(_)
+            Record::Counters { .. }
+                | Record::Recent { .. }
+                | Record::UidValidity(_)
+                | Record::MapFloor(_)
         )
 }
 

@@ -12,14 +12,15 @@ use crate::wire::{Put, Reader};
 use crate::{Error, Few, Guid, ModSeq, Uid};
 
 impl List {
-    /// The version of snapshots this program writes, and the newest it reads.
-    pub const VERSION: u16 = 1;
+    /// The newest version of snapshots this program reads. A list that says nothing of its map is written as version 1.
+    pub const VERSION: u16 = 2;
 
     /// Writes the snapshot of this list, whose log stands at `offset` of `file`.
     pub fn write(&self, owner: Guid, file: u32, offset: u64) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEAD + self.entries.len() * 96);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&Self::VERSION.to_le_bytes());
+        let version: u16 = if self.map_floor > 0 { 2 } else { 1 };
+        out.extend_from_slice(&version.to_le_bytes());
         out.extend_from_slice(&[self.server, 0]);
         out.extend_from_slice(&[0; 4]); // the checksum, once all else is known
         out.extend_from_slice(&owner.0);
@@ -64,6 +65,9 @@ impl List {
             out.varint_i64(tombstone.time);
         }
         write_map(&self.metadata, out);
+        if self.map_floor > 0 {
+            out.varint(self.map_floor);
+        }
     }
 
     /// Reads a snapshot: whose, the state, and where its log goes on.
@@ -77,7 +81,7 @@ impl List {
             return Err(Error::Magic { what: "list snapshot", expected: MAGIC, found });
         }
         let version = reader.u16("version")?;
-        if version != Self::VERSION {
+        if !(1..=Self::VERSION).contains(&version) {
             return Err(Error::Version {
                 what: "list snapshot",
                 found: version,
@@ -106,6 +110,14 @@ impl List {
             ..List::default()
         };
         list.read_body(&mut reader)?;
+        if version >= 2 {
+            let at = reader.at();
+            list.map_floor = reader.varint("map transactions")?;
+            if list.map_floor == 0 {
+                let (field, allowed) = ("map transactions", "at least 1");
+                return Err(Error::Value { field, at, found: 0, allowed });
+            }
+        }
         reader.end("list snapshot")?;
         let position = Position { file: log_file, offset, transactions: list.transactions };
         Ok((owner, list, position))

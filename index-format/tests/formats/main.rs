@@ -10,6 +10,7 @@ mod journal;
 mod list;
 mod log;
 mod mailbox;
+mod salvage;
 mod sizes;
 mod snapshot;
 mod uidset;
