@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod dump;
+pub mod mailbox;
 pub mod operate;
 pub mod user;
 
@@ -65,6 +66,9 @@ pub enum Command {
     /// Add, change, list and remove accounts.
     #[command(subcommand, after_help = user::EXAMPLE)]
     User(user::Command),
+    /// Check the files of mailboxes, and make anew what can be.
+    #[command(subcommand, after_help = mailbox::EXAMPLE)]
+    Mailbox(mailbox::Command),
     /// Say in words what is in a file of a store: logs, snapshots, lists, caches, journal segments.
     #[command(after_help = dump::EXAMPLE)]
     Dump(dump::Dump),
@@ -140,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Status(status) => ended(status.run()),
         Command::Session(command) => ended(command.run()),
         Command::User(command) => ended(command.run()),
+        Command::Mailbox(command) => ended(command.run()),
         Command::Dump(dump) => ended(dump.run()),
     }
 }
@@ -273,7 +278,7 @@ mod tests {
                 "{help}"
             );
         }
-        for command in ["serve", "config", "user", "status", "session", "dump"] {
+        for command in ["serve", "config", "user", "status", "session", "mailbox", "dump"] {
             let help = Cli::try_parse_from(["loft", command, "--help"]).unwrap_err().to_string();
             assert!(help.contains("Example:\n  loft "), "{help}");
         }

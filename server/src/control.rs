@@ -5,20 +5,21 @@
 //! [`protocol::Reply::Error`]; then it is closed.
 //! Invariants:
 //! - A request is at most [`REQUEST_MAX`] bytes and comes within [`REQUEST_TIME`]; there are at most [`CONNECTIONS`].
-//! - What is asked is looked up on the file pool: who serves mail is not held up by who looks.
+//! - What is asked is looked up on a thread of its own: who serves mail is not held up by who looks.
+//! - Lines that the other side does not take are at most [`UNTAKEN_MAX`] bytes; who makes them waits.
 
 mod answer;
 pub mod client;
+pub(crate) mod mailboxes;
 pub mod protocol;
 
-use crate::service::{Job, Shared};
+use crate::service::Shared;
 use protocol::Reply;
 use runtime_smol::{Listener, Machine, Options, Output, Peer, Server, Time, Tls};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 use tracing::warn;
 
 /// The longest request, in bytes.
@@ -29,6 +30,9 @@ pub const REQUEST_TIME: u64 = 10_000;
 
 /// Connections at once; others are told so.
 pub const CONNECTIONS: usize = 16;
+
+/// Bytes of answers that wait to be sent, but for one line.
+pub const UNTAKEN_MAX: usize = 1 << 20;
 
 /// The socket of the server that has its mail in `data`.
 #[must_use]
@@ -58,17 +62,87 @@ struct Control {
     open: Arc<AtomicUsize>,
     step: Step,
     deadline: Time,
-    /// Wakes the connection to begin what was just asked.
-    waker: Option<Waker>,
 }
 
 enum Step {
     /// What came of the request.
     Asking(Vec<u8>),
-    Answering(Job<Vec<u8>>),
-    /// The answer, and how much of it has left.
+    /// More of the answer may come: what has, and how much of it has left.
+    Answering(Arc<Lines>, Vec<u8>, usize),
+    /// The end of the answer, and how much of it has left.
     Telling(Vec<u8>, usize),
     Over,
+}
+
+/// Lines on their way from the thread that answers to the connection.
+#[derive(Default)]
+struct Lines {
+    state: Mutex<LinesState>,
+    taken: Condvar,
+}
+
+#[derive(Default)]
+struct LinesState {
+    bytes: Vec<u8>,
+    /// There will be no more.
+    ended: bool,
+    /// Nobody wants them any more.
+    unwanted: bool,
+    waker: Option<Waker>,
+}
+
+impl Lines {
+    fn state(&self) -> MutexGuard<'_, LinesState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the connection a line; waits while it has many.
+    fn push(&self, line: &[u8]) {
+        let full = |state: &mut LinesState| state.bytes.len() >= UNTAKEN_MAX && !state.unwanted;
+        let waited = self.taken.wait_while(self.state(), full);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if !state.unwanted {
+            state.bytes.extend_from_slice(line);
+        }
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn end(&self) {
+        let mut state = self.state();
+        state.ended = true;
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has `cx` woken once there is more.
+    fn register(&self, cx: &Context<'_>) {
+        self.state().waker = Some(cx.waker().clone());
+    }
+
+    /// Takes what is there, and whether that was all.
+    fn take(&self) -> (Vec<u8>, bool) {
+        let mut state = self.state();
+        let bytes = std::mem::take(&mut state.bytes);
+        self.taken.notify_one();
+        (bytes, state.ended)
+    }
+
+    fn give_up(&self) {
+        self.state().unwanted = true;
+        self.taken.notify_one();
+    }
+}
+
+/// Ends the lines, also when whoever makes them panics.
+struct Ending(Arc<Lines>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl Control {
@@ -79,16 +153,26 @@ impl Control {
             tell(&Reply::Error("too many are asking at once; try again".to_owned()))
         };
         let deadline = Time(now.0.saturating_add(REQUEST_TIME));
-        Self { shared: shared.clone(), open: open.clone(), step, deadline, waker: None }
+        Self { shared: shared.clone(), open: open.clone(), step, deadline }
     }
 
-    fn ask(&mut self, line: Vec<u8>) {
-        let shared = self.shared.clone();
-        self.step = Step::Answering(self.shared.run(move || answer::answer(&shared, &line)));
-        // Jobs begin when they are polled.
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+    fn ask(&mut self, line: &[u8]) {
+        let command = match answer::command(line) {
+            Ok(command) => command,
+            Err(refusal) => {
+                self.step = Step::Telling(refusal, 0);
+                return;
+            }
+        };
+        let (shared, lines) = (self.shared.clone(), Arc::<Lines>::default());
+        let ending = Ending(lines.clone());
+        let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
+            answer::answer(&shared, command, &mut |line| ending.0.push(&line));
+        });
+        self.step = match thread {
+            Ok(_) => Step::Answering(lines, Vec::new(), 0),
+            Err(error) => tell(&Reply::Error(format!("the system gives no thread: {error}"))),
+        };
     }
 }
 
@@ -103,7 +187,7 @@ impl Machine for Control {
             Some(end) if asked.len() + end <= REQUEST_MAX => {
                 asked.extend_from_slice(input.get(..end).unwrap_or_default());
                 let line = std::mem::take(asked);
-                self.ask(line);
+                self.ask(&line);
             }
             None if asked.len() + input.len() <= REQUEST_MAX => asked.extend_from_slice(input),
             Some(_) | None => {
@@ -140,23 +224,37 @@ impl Machine for Control {
     }
 
     fn held(&self) -> usize {
-        if let Step::Telling(answer, sent) = &self.step { answer.len() - sent } else { 0 }
+        match &self.step {
+            Step::Telling(answer, sent) | Step::Answering(_, answer, sent) => answer.len() - sent,
+            Step::Asking(_) | Step::Over => 0,
+        }
     }
 
     fn poll_events(&mut self, _now: Time, cx: &mut Context<'_>) -> bool {
-        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.waker = Some(cx.waker().clone());
+        // Before the output is looked at, so that nothing is missed that comes behind it.
+        if let Step::Answering(lines, ..) = &self.step {
+            lines.register(cx);
         }
-        let Step::Answering(job) = &mut self.step else { return false };
-        let Poll::Ready(answer) = Pin::new(job).poll(cx) else { return false };
-        self.step = Step::Telling(answer, 0);
-        true
+        false
     }
 
     fn poll_output(&mut self, _now: Time) -> Output<'_> {
+        if let Step::Answering(lines, answer, sent) = &mut self.step
+            && *sent >= answer.len()
+        {
+            let (bytes, ended) = lines.take();
+            if ended {
+                self.step = Step::Telling(bytes, 0);
+            } else {
+                (*answer, *sent) = (bytes, 0);
+            }
+        }
         match &self.step {
             Step::Asking(_) => Output::Wait { wants_input: true, deadline: Some(self.deadline) },
-            Step::Answering(_) => Output::Wait { wants_input: false, deadline: None },
+            Step::Answering(_, answer, sent) => match answer.get(*sent..) {
+                None | Some([]) => Output::Wait { wants_input: false, deadline: None },
+                Some(rest) => Output::Transmit(rest),
+            },
             Step::Telling(answer, sent) => match answer.get(*sent..) {
                 None | Some([]) => Output::Close,
                 Some(rest) => Output::Transmit(rest),
@@ -166,7 +264,7 @@ impl Machine for Control {
     }
 
     fn transmitted(&mut self, n: usize) {
-        if let Step::Telling(_, sent) = &mut self.step {
+        if let Step::Telling(_, sent) | Step::Answering(_, _, sent) = &mut self.step {
             *sent += n;
         }
     }
@@ -174,6 +272,9 @@ impl Machine for Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
+        if let Step::Answering(lines, ..) = &self.step {
+            lines.give_up();
+        }
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

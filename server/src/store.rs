@@ -10,6 +10,7 @@ mod apply;
 mod arranged;
 mod cache;
 mod change;
+mod check;
 mod checkpoint;
 mod commit;
 mod config;
@@ -27,7 +28,9 @@ mod mailbox;
 mod message;
 mod ops;
 mod planted;
+mod rebuild;
 mod recovery;
+mod salvage;
 #[cfg(test)]
 mod tests;
 
@@ -35,11 +38,13 @@ mod tests;
 mod store;
 
 pub use account::Account;
+pub use check::{Finding, Harm, Told};
 pub use commit::Outcome;
 pub use config::{SpecialUse, StoreConfig};
 pub use delivery::{Delivered, Delivery, Saved, Target};
 pub use error::StoreError;
 pub use figures::Figures;
 pub use imap::{Handled, ImapUser, read_blob};
+pub use rebuild::Rebuilt;
 pub(crate) use store::seed;
 pub use store::{Preparing, Random, Store, Threads, Wall};

@@ -3,6 +3,7 @@
 use crate::control::client::{self, Error as AskError};
 use crate::control::protocol::{Command as Ask, Reply, Session, Status};
 use crate::serve;
+use crate::store::StoreConfig;
 use clap::{Args, Subcommand};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -100,6 +101,17 @@ pub enum Error {
 }
 
 impl Place {
+    /// Where the mail is, and how its store is opened.
+    pub(super) fn store(&self) -> Result<(PathBuf, StoreConfig), Error> {
+        match &self.data {
+            Some(data) => Ok((data.clone(), StoreConfig::default())),
+            None => {
+                let config = serve::read(&self.config).inspect_err(super::details)?.config;
+                Ok((config.data_dir.clone(), serve::store(&config)))
+            }
+        }
+    }
+
     fn data(&self) -> Result<PathBuf, Error> {
         match &self.data {
             Some(data) => Ok(data.clone()),
@@ -171,7 +183,7 @@ fn print(text: &[u8]) -> Result<(), Error> {
 }
 
 /// A line of JSON.
-fn json(value: &impl serde::Serialize) -> String {
+pub(super) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("its maps have keys that are text") + "\n"
 }
 
@@ -271,7 +283,7 @@ fn table(sessions: &[Session]) -> String {
 }
 
 /// Without what a terminal would take for commands: names of mailboxes are what clients made of them.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c.is_control() {

@@ -1,5 +1,6 @@
 //! What the server says of itself.
 
+use super::mailboxes::{self, Task};
 use super::protocol::{
     Command, Disk, Journal, Logins, Mail, Reply, Request, Session, Status, VERSION,
 };
@@ -10,19 +11,39 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::info;
 
-/// The lines that answer a request. Looks at the disk.
-pub(super) fn answer(shared: &Shared, line: &[u8]) -> Vec<u8> {
-    let command = match serde_json::from_slice::<Request>(line) {
-        Ok(Request { version: VERSION, command }) => command,
-        Ok(Request { version, .. }) => {
-            return error(format!(
-                "this server speaks version {VERSION} of the control protocol, not {version}; use the loft command of \
-                its own version, {}",
-                env!("CARGO_PKG_VERSION")
-            ));
-        }
-        Err(why) => return error(format!("that is no request: {why}")),
+/// What a request asks for.
+///
+/// # Errors
+/// The line that says why it can't be understood.
+pub(super) fn command(line: &[u8]) -> Result<Command, Vec<u8>> {
+    match serde_json::from_slice::<Request>(line) {
+        Ok(Request { version: VERSION, command }) => Ok(command),
+        Ok(Request { version, .. }) => Err(error(format!(
+            "this server speaks version {VERSION} of the control protocol, not {version}; use the loft command of its \
+            own version, {}",
+            env!("CARGO_PKG_VERSION")
+        ))),
+        Err(why) => Err(error(format!("that is no request: {why}"))),
+    }
+}
+
+/// The lines that answer a request, as they come. May look at the disk, for long where mailboxes are looked at.
+pub(super) fn answer(shared: &Shared, command: Command, each: &mut dyn FnMut(Vec<u8>)) {
+    let (rebuild, user, mailbox) = match command {
+        Command::CheckMailboxes { user, mailbox } => (false, user, mailbox),
+        Command::RebuildMailboxes { user, mailbox } => (true, user, mailbox),
+        command => return each(at_once(shared, command)),
     };
+    let task = Task { rebuild, user, mailbox };
+    info!(?task, "an administrator asks for this");
+    let done = mailboxes::run(shared.store(), &task, &mut |reply| each(reply.line()));
+    each(match done {
+        Ok(count) => Reply::Done(count).line(),
+        Err(why) => error(why),
+    });
+}
+
+fn at_once(shared: &Shared, command: Command) -> Vec<u8> {
     match command {
         Command::Status => {
             let mut lines = Reply::Status(Box::new(status(shared))).line();
@@ -55,6 +76,7 @@ pub(super) fn answer(shared: &Shared, line: &[u8]) -> Vec<u8> {
             }
             Err(why) => error(why.to_string()),
         },
+        Command::CheckMailboxes { .. } | Command::RebuildMailboxes { .. } => Vec::new(),
     }
 }
 

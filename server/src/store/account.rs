@@ -271,9 +271,10 @@ pub(crate) fn load_generation<T>(
         match fs::read_all(files.fs(), &path) {
             Ok(bytes) => match parse(&bytes) {
                 Ok(state) => return Ok(Some(state)),
-                Err(why) => {
+                Err(why) if files.is_news(&path, &why) => {
                     tracing::error!(file = %path.display(), why, "a snapshot is damaged; the one before it and the log serve")
                 }
+                Err(_) => {}
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io("read", &path, error)),
@@ -350,6 +351,15 @@ fn check_both(dir: &Path, list: &List, map: &Map) -> Result<(), StoreError> {
     let lost = match (list.transactions(), map.transactions()) {
         (0, 1..) => "list",
         (1.., 0) if messages => "map",
+        (_, known) if known < list.map_floor() => {
+            return Err(StoreError::damaged(
+                &dir.join("map.log"),
+                format_args!(
+                    "the mailbox list knows of {} transactions, it and its snapshots only of {known}; bring the account's directory back from a backup",
+                    list.map_floor()
+                ),
+            ));
+        }
         _ => return Ok(()),
     };
     Err(StoreError::damaged(

@@ -18,7 +18,7 @@ use index_format::{Flags, Guid};
 use std::sync::Arc;
 
 /// Appends in one transaction: keeps a frame well below its bound of 1 MiB.
-const APPENDS: usize = 16_384;
+pub(crate) const APPENDS: usize = 16_384;
 
 /// Flags that a command names.
 #[derive(Clone, Copy, Debug)]

@@ -274,7 +274,15 @@ fn open_end(
 fn sweep(files: &Files, root: &Path, store: Guid, account: &[u8]) -> Result<(), StoreError> {
     let Ok(name) = str::from_utf8(account) else { return Ok(()) };
     files.forget_below(root);
-    let (account, _) = Account::load(files, root, store, name)?;
+    let account = match Account::load(files, root, store, name) {
+        Ok((account, _)) => account,
+        // It is not served until it is repaired; the others are.
+        Err(error @ StoreError::Damaged { .. }) => {
+            tracing::error!(%error, "an account can't be read; the others are served");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     let dir = account.dir().join("mailboxes");
     let fs = files.fs();
     let error = |error| StoreError::io("clear", &dir, error);

@@ -13,6 +13,7 @@ mod idle;
 mod modseq;
 mod reads;
 mod refusals;
+mod repair;
 mod sorting;
 mod uidvalidity;
 mod world;
