@@ -214,8 +214,8 @@ pub enum Outcome {
     },
     /// The mailbox is gone.
     Deleted(Box<Entry>),
-    /// These mailboxes have other names now: GUID and new name, by name.
-    Renamed(Vec<(Guid, String)>),
+    /// These mailboxes have other names now; in the order of the names.
+    Renamed(Vec<Guid>),
     /// Refused: the name belongs to this mailbox, which was first.
     NameTaken(Guid),
     /// Refused: there is no such mailbox.
@@ -347,9 +347,16 @@ impl List {
             .filter_map(|(_, guid)| self.by_guid(*guid))
     }
 
+    /// The names of the mailboxes below `name`, which stand with the names themselves: it is quicker than [`Self::below`].
+    pub fn names_below<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let (first, behind) = (format!("{name}/"), format!("{name}0"));
+        let names = self.names.starting_at(&*first).map(|(name, _)| &**name);
+        names.take_while(move |name| **name < *behind)
+    }
+
     /// Whether there is a mailbox below `name`.
     pub fn has_children(&self, name: &str) -> bool {
-        self.below(name).next().is_some()
+        self.names_below(name).next().is_some()
     }
 
     /// How many mailboxes there are.
