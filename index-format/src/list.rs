@@ -11,6 +11,7 @@
 //! one name in any case, is for the callers to see to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 mod apply;
 mod payload;
@@ -72,7 +73,7 @@ pub struct Entry {
     /// Its identity, which outlives its names.
     pub guid: Guid,
     /// Its full name, UTF-8, levels separated by `/`.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its UIDVALIDITY: from its creation, or from when it came to a name that another mailbox has had. (A mailbox's own
     /// log may raise it.)
     pub uidvalidity: u32,
@@ -189,9 +190,9 @@ pub struct Tombstone {
     /// The mailbox that had it.
     pub guid: Guid,
     /// The name.
-    pub name: String,
+    pub name: Arc<str>,
     /// The name it has since; `None` when it was deleted.
-    pub renamed_to: Option<String>,
+    pub renamed_to: Option<Arc<str>>,
     /// Its UIDVALIDITY under this name.
     pub uidvalidity: u32,
     /// The list's modseq of that change.
@@ -243,7 +244,8 @@ pub struct List {
     modseq: ModSeq,
     uidvalidity: u32,
     entries: Few<Guid, Box<Entry>>,
-    names: Few<Box<str>, Guid>,
+    /// The same bytes as in the entries.
+    names: Few<Arc<str>, Guid>,
     subscriptions: Few<Box<str>, ()>,
     tombstones: Vec<Tombstone>,
     metadata: BTreeMap<Box<[u8]>, Box<[u8]>>,

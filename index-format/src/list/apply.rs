@@ -1,6 +1,7 @@
 //! What a transaction does to the list, record by record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{
     Applied, Counters, Entry, List, NAME_MAX, Outcome, Record, SpecialUse, TOMBSTONES_MAX,
@@ -110,9 +111,10 @@ impl List {
             return Outcome::Invalid;
         };
         self.uidvalidity = uidvalidity.max(least);
+        let name: Arc<str> = name.into();
         let entry = Entry {
             guid,
-            name: name.to_owned(),
+            name: name.clone(),
             uidvalidity: self.uidvalidity,
             special_use,
             created,
@@ -122,7 +124,7 @@ impl List {
             acl: BTreeMap::new(),
             metadata: BTreeMap::new(),
         };
-        self.names.insert(name.into(), guid);
+        self.names.insert(name, guid);
         self.entries.insert(guid, Box::new(entry));
         Outcome::Created { uidvalidity: self.uidvalidity }
     }
@@ -162,9 +164,9 @@ impl List {
         self.names.remove(from);
         let (first, behind) = bounds(from);
         self.names.remove_range(&*first, &*behind);
-        self.names.insert_all(new.iter().map(|(guid, name)| (name.as_str().into(), *guid)));
+        self.names.insert_all(new.iter().map(|(guid, name)| (name.clone(), *guid)));
         self.tombstones.reserve(new.len());
-        let renamed = |(guid, name): (Guid, String)| {
+        let renamed = |(guid, name): (Guid, Arc<str>)| {
             let entry = self.entries.get_mut(&guid)?;
             let uidvalidity = entry.uidvalidity;
             if stale.has(guid) {
@@ -187,7 +189,7 @@ impl List {
     }
 
     /// The mailboxes that a rename moves, with their new names, by name.
-    fn moved(&self, from: &str, to: &str) -> Vec<(Guid, String)> {
+    fn moved(&self, from: &str, to: &str) -> Vec<(Guid, Arc<str>)> {
         let (first, behind) = bounds(from);
         let own = self.names.get(from).map(|guid| (from, guid));
         let below = self
@@ -195,18 +197,18 @@ impl List {
             .starting_at(&*first)
             .take_while(|(name, _)| ***name < *behind)
             .map(|(name, guid)| (&**name, guid));
+        let mut renamed = to.to_owned();
         let renamed = |(name, guid): (&str, &Guid)| {
             let rest = name.get(from.len()..).unwrap_or_default();
-            let mut renamed = String::with_capacity(to.len() + rest.len());
-            renamed.push_str(to);
+            renamed.truncate(to.len());
             renamed.push_str(rest);
-            (*guid, renamed)
+            (*guid, Arc::from(renamed.as_str()))
         };
         own.into_iter().chain(below).map(renamed).collect()
     }
 
     /// A mailbox outside the tree that has one of the new names.
-    fn holder(&self, from: &str, to: &str, new: &[(Guid, String)]) -> Option<Guid> {
+    fn holder(&self, from: &str, to: &str, new: &[(Guid, Arc<str>)]) -> Option<Guid> {
         let (first, behind) = bounds(to);
         let below = self.names.starting_at(&*first).take_while(|(name, _)| ***name < *behind);
         let own = self.names.get(to).map(|guid| (to, guid));
@@ -221,7 +223,7 @@ impl List {
     /// Those of the mailboxes under new names, at `to` and below it, whose name another one has had with a UIDVALIDITY that
     /// theirs is not above: it must rise (RFC 9051 §2.3.1.1). Where names have been forgotten, any may have been one of
     /// them.
-    fn stale(&self, to: &str, new: &[(Guid, String)]) -> Stale {
+    fn stale(&self, to: &str, new: &[(Guid, Arc<str>)]) -> Stale {
         if self.tombstones.len() >= TOMBSTONES_MAX {
             return Stale::All;
         }
@@ -251,7 +253,7 @@ enum Stale {
 }
 
 impl Stale {
-    fn count(&self, tree: &[(Guid, String)]) -> usize {
+    fn count(&self, tree: &[(Guid, Arc<str>)]) -> usize {
         match self {
             Stale::All => tree.len(),
             Stale::These(guids) => guids.len(),

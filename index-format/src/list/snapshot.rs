@@ -1,6 +1,7 @@
 //! The list at one position of its log: a header with a checksum over the whole file, then everything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::payload::{counters, guid, name, special_use, write_counters};
 use super::{Entry, List, Tombstone};
@@ -128,14 +129,14 @@ impl List {
             let allowed = "GUIDs that ascend and names that differ";
             Error::Value { field: "mailbox", at, found: found as u64, allowed }
         };
-        let mut names: Vec<(Box<str>, Guid)> = Vec::new();
+        let mut names: Vec<(Arc<str>, Guid)> = Vec::new();
         for _ in 0..reader.count("mailboxes", ENTRY_LEAST)? {
             let at = reader.at();
             let entry = read_entry(reader)?;
             if self.entries.keys().next_back().is_some_and(|&last| last >= entry.guid) {
                 return Err(wrong(at, self.entries.len()));
             }
-            names.push((entry.name.as_str().into(), entry.guid));
+            names.push((entry.name.clone(), entry.guid));
             self.entries.insert(entry.guid, Box::new(entry));
         }
         let at = reader.at();
@@ -166,7 +167,7 @@ impl List {
 fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Error> {
     Ok(Entry {
         guid: guid(reader)?,
-        name: name(reader)?.to_owned(),
+        name: name(reader)?.into(),
         uidvalidity: reader.varint_u32("UIDVALIDITY")?,
         special_use: special_use(reader)?,
         created: reader.varint_i64("created")?,
@@ -181,9 +182,9 @@ fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Error> {
 fn read_tombstone(reader: &mut Reader<'_>) -> Result<Tombstone, Error> {
     Ok(Tombstone {
         guid: guid(reader)?,
-        name: name(reader)?.to_owned(),
+        name: name(reader)?.into(),
         // No mailbox has an empty name, so that one stands for none.
-        renamed_to: Some(name(reader)?).filter(|name| !name.is_empty()).map(str::to_owned),
+        renamed_to: Some(name(reader)?).filter(|name| !name.is_empty()).map(Arc::from),
         uidvalidity: reader.varint_u32("UIDVALIDITY")?,
         modseq: ModSeq(reader.varint("modseq")?),
         time: reader.varint_i64("time")?,

@@ -176,14 +176,14 @@ impl Check<'_> {
             (state.list.iter().cloned().collect(), state.position)
         };
         let wanted: Vec<&Entry> =
-            entries.iter().filter(|entry| only.is_none_or(|name| name == entry.name)).collect();
+            entries.iter().filter(|entry| only.is_none_or(|name| *name == *entry.name)).collect();
         if wanted.is_empty() && only.is_some() {
             return Err(StoreError::NoMailbox);
         }
         let mut references = References::default();
         for (done, entry) in (0..).zip(&wanted) {
             self.progress(done, wanted.len() as u64, &entry.name);
-            self.mailbox = Some(entry.name.clone());
+            self.mailbox = Some(entry.name.to_string());
             self.one_mailbox(&account, live.as_ref(), entry, &mut references)?;
             self.mailbox = None;
         }
@@ -377,7 +377,7 @@ impl Check<'_> {
         for row in mbox.iter() {
             let id = row.map_id.0;
             *references.counts.entry(id).or_default() += 1;
-            references.places.entry(id).or_insert_with(|| (entry.name.clone(), row.uid.0));
+            references.places.entry(id).or_insert_with(|| (entry.name.to_string(), row.uid.0));
             let what = match map.get(MapId(id)) {
                 None => format!("UID {} is map id {id}, which the map does not have", row.uid),
                 Some(found) if found.size != row.size => format!(

@@ -97,7 +97,7 @@ impl Store {
         let account = self.account(user)?;
         let names: Vec<String> = {
             let state = account.lock()?;
-            let names = state.list.iter().map(|entry| entry.name.clone());
+            let names = state.list.iter().map(|entry| entry.name.to_string());
             names.filter(|name| mailbox.is_none_or(|wanted| wanted == name)).collect()
         };
         if names.is_empty() {
@@ -364,7 +364,7 @@ impl Store {
             list::Record::Delete { guid: entry.guid, time },
             list::Record::Create {
                 guid,
-                name: name.as_str().into(),
+                name: (**name).into(),
                 uidvalidity,
                 special_use: *special_use,
                 time,

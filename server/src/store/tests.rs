@@ -10,6 +10,7 @@ mod damage;
 mod deferred;
 mod faults;
 mod idle;
+mod listing;
 mod modseq;
 mod reads;
 mod refusals;
