@@ -27,9 +27,10 @@ pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
         let guid = hex(&guid);
         out.part(place.start, place.len.into(), format!("map id {}, GUID {guid}…", map_id.0))?;
         for (field, value) in Fields::new(cache.bytes_of(place)) {
-            let name = match field {
-                Field::HeaderField(name) => String::from_utf8_lossy(name).into_owned(),
-                field => format!("{field:?}"),
+            let name = if let Field::HeaderField(name) = field {
+                String::from_utf8_lossy(name).into_owned()
+            } else {
+                format!("{field:?}")
             };
             out.detail(format!("{name}: {}", text(value)))?;
         }

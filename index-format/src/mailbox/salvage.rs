@@ -13,7 +13,7 @@
 
 use super::Mailbox;
 use crate::log::{Frame, Gap, Header, Survey};
-use crate::record::{Prefix, Record, Transaction};
+use crate::record::{Append, Prefix, Record, Transaction};
 use crate::snapshot::Position;
 use crate::{Keywords, Uid, UidSet};
 
@@ -203,7 +203,16 @@ impl Salvaged {
                 Record::KeywordAdd { number, .. } | Record::KeywordRemove { number, .. } => {
                     self.number_up_to(Keywords::one(*number));
                 }
-                _ => {}
+                Record::FlagsAdd { .. }
+                | Record::FlagsRemove { .. }
+                | Record::Expunge(_)
+                | Record::SaveDate { .. }
+                | Record::UidValidity(_)
+                | Record::UidNext(_)
+                | Record::Metadata { .. }
+                | Record::PrivateFlags { .. }
+                | Record::Void(_)
+                | Record::Tombstone(_) => {}
             }
             if let Some(uids) = uids_of(&mut record).filter(|_| !self.unsure.is_empty()) {
                 let certain = uids.difference(&self.unsure);
@@ -269,19 +278,20 @@ fn uids_of(record: &mut Record) -> Option<&mut UidSet> {
 fn base(known: Uid, transactions: &[Transaction], next: Option<&Header>, room: u64) -> Option<Uid> {
     let records = || transactions.iter().flat_map(|transaction| &transaction.records);
     // UIDs that don't follow from their place: who writes such a log has said them elsewhere, too.
-    let moved = |record: &Record| match record {
-        Record::Append(append) => append.uid.is_some(),
-        Record::UidNext(_) | Record::Void(_) | Record::Tombstone(_) => true,
-        _ => false,
+    let moved = |record: &Record| {
+        matches!(
+            record,
+            Record::Append(Append { uid: Some(_), .. })
+                | Record::UidNext(_)
+                | Record::Void(_)
+                | Record::Tombstone(_)
+        )
     };
     if records().any(moved) {
         return None;
     }
     let anchors: Vec<Option<u8>> = records()
-        .filter_map(|record| match record {
-            Record::Append(append) => Some(append.anchor),
-            _ => None,
-        })
+        .filter_map(|record| if let Record::Append(it) = record { Some(it.anchor) } else { None })
         .collect();
     let behind = u32::try_from(anchors.len()).ok()?;
     let by_header = match next {

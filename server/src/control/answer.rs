@@ -32,7 +32,10 @@ pub(super) fn answer(shared: &Shared, command: Command, each: &mut dyn FnMut(Vec
     let (rebuild, user, mailbox) = match command {
         Command::CheckMailboxes { user, mailbox } => (false, user, mailbox),
         Command::RebuildMailboxes { user, mailbox } => (true, user, mailbox),
-        command => return each(at_once(shared, command)),
+        quick @ (Command::Status
+        | Command::Sessions
+        | Command::Kick { .. }
+        | Command::KickUser { .. }) => return each(at_once(shared, quick)),
     };
     let task = Task { rebuild, user, mailbox };
     info!(?task, "an administrator asks for this");

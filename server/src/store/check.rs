@@ -8,6 +8,7 @@ use super::change::LogName;
 use super::error::StoreError;
 use super::logfile::{LogPosition, missing};
 use super::mailbox::{Mbox, directory};
+use super::recovery::names;
 use super::salvage::{self, LogPart};
 use super::store::Store;
 use dbox_format::container::{FileHeader, Verifier};
@@ -392,13 +393,7 @@ impl Check<'_> {
 
     /// Files of a mailbox that are made of its log: what they are, they say themselves.
     fn other_files(&mut self, dir: &Path) -> Result<(), StoreError> {
-        let fs = self.store.files.fs();
-        let error = |error| StoreError::io("list", dir, error);
-        if fs.metadata(dir).map_err(error)?.is_none() {
-            return Ok(());
-        }
-        for found in fs.read_dir(dir).map_err(error)? {
-            let Some(name) = found.name.to_str() else { continue };
+        for name in names(self.store.files.fs(), dir)? {
             if !(name.starts_with("log") || name == "index" || name == "index.prev") {
                 self.derived(&dir.join(name))?;
             }
@@ -557,7 +552,7 @@ impl Check<'_> {
 
     fn caches(&mut self) -> Result<(), StoreError> {
         let dir = self.dir.join("cache");
-        for name in self.names(&dir)? {
+        for name in names(self.store.files.fs(), &dir)? {
             self.derived(&dir.join(name))?;
         }
         Ok(())
@@ -571,13 +566,16 @@ impl Check<'_> {
             (guids, state.map.containers().map(|(number, _)| number).collect())
         };
         let mailboxes = self.dir.join("mailboxes");
-        for name in self.names(&mailboxes)?.into_iter().filter(|name| !guids.contains(name)) {
+        for name in names(self.store.files.fs(), &mailboxes)?
+            .into_iter()
+            .filter(|name| !guids.contains(name))
+        {
             let what = "no mailbox of the list has it; it goes at the next checkpoint or start";
             self.found(&mailboxes.join(name), None, Harm::None, what.to_owned());
         }
         let storage = self.dir.join("storage");
-        for dir in self.names(&storage)? {
-            for name in self.names(&storage.join(&dir))? {
+        for dir in names(self.store.files.fs(), &storage)? {
+            for name in names(self.store.files.fs(), &storage.join(&dir))? {
                 let number = paths::parse_container(&format!("storage/{dir}/{name}"));
                 if number.is_ok_and(|number| containers.contains(&number)) {
                     continue;
@@ -587,16 +585,6 @@ impl Check<'_> {
             }
         }
         Ok(())
-    }
-
-    fn names(&self, dir: &Path) -> Result<Vec<String>, StoreError> {
-        let fs = self.store.files.fs();
-        let error = |error| StoreError::io("list", dir, error);
-        if fs.metadata(dir).map_err(error)?.is_none() {
-            return Ok(Vec::new());
-        }
-        let entries = fs.read_dir(dir).map_err(error)?;
-        Ok(entries.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
     }
 }
 

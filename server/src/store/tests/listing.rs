@@ -17,10 +17,9 @@ fn name(number: u32) -> MailboxName {
 
 fn status(user: &mut ImapUser, mailbox: MailboxName) -> Status {
     let items = StatusItems::MESSAGES;
-    match at_once(user.ask(Ask::Status { mailbox, items })) {
-        Answer::Status(status) => status,
-        answer => panic!("{answer:?}"),
-    }
+    let answer = at_once(user.ask(Ask::Status { mailbox, items }));
+    let Answer::Status(status) = answer else { panic!("{answer:?}") };
+    status
 }
 
 /// LIST, LSUB, STATUS and LIST-STATUS over 10,000 mailboxes, after a start: what they say is in the list, counters too. And

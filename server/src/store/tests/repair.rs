@@ -6,6 +6,7 @@ use crate::store::error::StoreError;
 use crate::store::mailbox::directory;
 use crate::store::rebuild::Rebuilt;
 use index_format::log::{Frames, Header};
+use runtime_smol::fs::Fs;
 use runtime_smol::sim::{SimFs, Variant};
 use std::collections::BTreeSet;
 use std::io;
@@ -362,6 +363,31 @@ fn a_damaged_message_is_named_by_mailbox_and_uid() {
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].what.contains("UID ") && found[0].mailbox.is_some() && found[0].at.is_some());
     assert_eq!(found[0].harm, Harm::Mail);
+}
+
+/// A large message that was never saved, a snapshot and a cache file that never got their names.
+#[test]
+fn what_a_crash_has_left_is_swept() {
+    let mut world = with_snapshots();
+    world.run(Op::Deliver).unwrap();
+    let expected = world.view().unwrap();
+    let dir = world.account.dir().to_owned();
+    let image = image(&world);
+    let left = [
+        dir.join("storage/59/c.00000101"),
+        dir.join("map.index.tmp-7"),
+        dir.join("cache/00000000.tmp"),
+        inbox_dir(&world).join("index.tmp-12"),
+    ];
+    for path in &left {
+        image.create_dir_all(path.parent().unwrap()).unwrap();
+        image.open(path, runtime_smol::fs::Open::Create).unwrap();
+    }
+    let found = findings(&World::recover(image.crashed(Variant::Everything), 6).unwrap());
+    let world = World::recover(image, 5).unwrap();
+    let files = world.fs.files();
+    assert!(left.iter().all(|path| !files.contains(path)), "{files:?}");
+    assert_eq!((world.view().unwrap(), found), (expected, Vec::new()));
 }
 
 #[test]
