@@ -75,11 +75,29 @@ impl<K: Ord, V> Few<K, V> {
         }
     }
 
-    /// Puts in many at once, under keys that aren't there.
-    pub(crate) fn insert_all(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {
-        self.pairs.extend(pairs);
-        // Two ascending runs, mostly: a stable sort merges them.
-        self.pairs.sort_by(|(left, _), (right, _)| left.cmp(right));
+    /// Puts in many at once, under keys that ascend and aren't there.
+    pub(crate) fn insert_all(&mut self, pairs: impl ExactSizeIterator<Item = (K, V)>) {
+        let mut pairs = pairs.peekable();
+        let Some((first, _)) = pairs.peek() else { return };
+        let at = self.find(first).unwrap_or_else(|at| at);
+        let len = pairs.len();
+        self.pairs.splice(at..at, pairs);
+        let last = self.pairs.get(at + len - 1).map(|(key, _)| key);
+        let behind = self.pairs.get(at + len).map(|(key, _)| key);
+        if behind.is_some_and(|behind| last > Some(behind)) {
+            // What is there stands among them: two ascending runs, which a stable sort merges.
+            self.pairs.sort_by(|(left, _), (right, _)| left.cmp(right));
+        }
+    }
+
+    /// Takes out all from `least` on and below `behind`.
+    pub(crate) fn remove_range<Q: Ord + ?Sized>(&mut self, least: &Q, behind: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        let from = self.find(least).unwrap_or_else(|at| at);
+        let to = self.find(behind).unwrap_or_else(|at| at);
+        self.pairs.drain(from..to.max(from));
     }
 
     /// Takes out the value of `key`.
@@ -147,7 +165,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_a_map(steps in prop::collection::vec((0u8..20, any::<Option<u16>>()), 0..60)) {
+        fn is_a_map(
+            steps in prop::collection::vec((0u8..20, any::<Option<u16>>()), 0..60),
+            from in 0u8..20,
+            least in 0u8..20,
+        ) {
             let (mut few, mut map) = (Few::new(), BTreeMap::new());
             for (key, value) in steps {
                 match value {
@@ -160,6 +182,12 @@ mod tests {
             }
             few.retain(|key, _| key % 2 == 0);
             map.retain(|key, _| key % 2 == 0);
+            let more: Vec<(u8, u16)> = (from..from + 9).filter(|key| key % 2 == 1).map(|key| (key, 7)).collect();
+            few.insert_all(more.clone().into_iter());
+            map.extend(more);
+            prop_assert!(few.iter().eq(map.iter()));
+            few.remove_range(&least, &(least + 5));
+            map.retain(|key, _| !(least..least + 5).contains(key));
             prop_assert!(few.keys().eq(map.keys()) && few.values().eq(map.values()));
         }
     }

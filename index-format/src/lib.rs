@@ -8,6 +8,7 @@
 //! - [`snapshot`]: that state at one position of the log.
 //! - [`list`]: an account's mailboxes by name and by GUID. [`cache`]: what may be lost at any time.
 //! - [`journal`]: one durable write for the changes of many files.
+//! - [`explain`]: what a file says, in words, damage included.
 #![forbid(unsafe_code)]
 
 mod checksum;
@@ -17,6 +18,7 @@ mod ids;
 mod wire;
 
 pub mod cache;
+pub mod explain;
 pub mod journal;
 pub mod list;
 pub mod log;

@@ -11,6 +11,7 @@
 //! one name in any case, is for the callers to see to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 mod apply;
 mod payload;
@@ -72,7 +73,7 @@ pub struct Entry {
     /// Its identity, which outlives its names.
     pub guid: Guid,
     /// Its full name, UTF-8, levels separated by `/`.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its UIDVALIDITY: from its creation, or from when it came to a name that another mailbox has had. (A mailbox's own
     /// log may raise it.)
     pub uidvalidity: u32,
@@ -152,6 +153,8 @@ pub enum Record {
     },
     /// Every UIDVALIDITY from now on is above this.
     UidValidity(u32),
+    /// The account's map has this many transactions at least; never falls.
+    MapFloor(u64),
     /// Rights of one identifier; `None` takes them away.
     Acl {
         /// Which mailbox.
@@ -187,9 +190,9 @@ pub struct Tombstone {
     /// The mailbox that had it.
     pub guid: Guid,
     /// The name.
-    pub name: String,
+    pub name: Arc<str>,
     /// The name it has since; `None` when it was deleted.
-    pub renamed_to: Option<String>,
+    pub renamed_to: Option<Arc<str>>,
     /// Its UIDVALIDITY under this name.
     pub uidvalidity: u32,
     /// The list's modseq of that change.
@@ -212,8 +215,8 @@ pub enum Outcome {
     },
     /// The mailbox is gone.
     Deleted(Box<Entry>),
-    /// These mailboxes have other names now: GUID and new name, by name.
-    Renamed(Vec<(Guid, String)>),
+    /// These mailboxes have other names now; in the order of the names.
+    Renamed(Vec<Guid>),
     /// Refused: the name belongs to this mailbox, which was first.
     NameTaken(Guid),
     /// Refused: there is no such mailbox.
@@ -241,10 +244,12 @@ pub struct List {
     modseq: ModSeq,
     uidvalidity: u32,
     entries: Few<Guid, Box<Entry>>,
-    names: Few<Box<str>, Guid>,
+    /// The same bytes as in the entries.
+    names: Few<Arc<str>, Guid>,
     subscriptions: Few<Box<str>, ()>,
     tombstones: Vec<Tombstone>,
     metadata: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    map_floor: u64,
 }
 
 impl List {
@@ -344,9 +349,16 @@ impl List {
             .filter_map(|(_, guid)| self.by_guid(*guid))
     }
 
+    /// The names of the mailboxes below `name`, which stand with the names themselves: it is quicker than [`Self::below`].
+    pub fn names_below<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let (first, behind) = (format!("{name}/"), format!("{name}0"));
+        let names = self.names.starting_at(&*first).map(|(name, _)| &**name);
+        names.take_while(move |name| **name < *behind)
+    }
+
     /// Whether there is a mailbox below `name`.
     pub fn has_children(&self, name: &str) -> bool {
-        self.below(name).next().is_some()
+        self.names_below(name).next().is_some()
     }
 
     /// How many mailboxes there are.
@@ -377,6 +389,12 @@ impl List {
     /// A named value of the account.
     pub fn metadata(&self, key: &[u8]) -> Option<&[u8]> {
         self.metadata.get(key).map(|value| &**value)
+    }
+
+    /// How many transactions the account's map has at least, as far as somebody has noted it: a map that says less has lost
+    /// some.
+    pub fn map_floor(&self) -> u64 {
+        self.map_floor
     }
 
     /// How many transactions the log holds up to here.

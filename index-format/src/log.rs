@@ -8,9 +8,11 @@
 
 mod frame;
 mod header;
+mod survey;
 
 pub use frame::{
     End, EndKind, Frame, Frames, HEAD_MAX, MAX_PAYLOAD, SEAL, SYNC, Scan, Torn, scan_after,
     write_frame, write_seal,
 };
 pub use header::{Header, Kind, Previous};
+pub use survey::{Gap, Survey};

@@ -11,6 +11,7 @@ mod builder;
 mod keywords;
 mod outcome;
 pub(crate) mod rows;
+mod salvage;
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
@@ -21,6 +22,7 @@ use crate::{Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid, UidSet, log};
 pub use builder::{KeywordError, NewMessage, TransactionBuilder};
 pub use keywords::KeywordTable;
 pub use outcome::{Applied, ApplyError, Expunged, ReplayError};
+pub use salvage::{Lost, Salvaged, UNKNOWN_KEYWORD};
 
 /// How far the modseq's `t` jumps when a mailbox is first written in a newer epoch: past all that an unclean stop may
 /// have shown and lost.

@@ -1,6 +1,8 @@
 //! The command line.
 
 pub mod config;
+pub mod dump;
+pub mod mailbox;
 pub mod operate;
 pub mod transfer;
 pub mod user;
@@ -71,6 +73,12 @@ pub enum Command {
     /// Add, change, list and remove accounts.
     #[command(subcommand, after_help = user::EXAMPLE)]
     User(user::Command),
+    /// Check the files of mailboxes, and make anew what can be.
+    #[command(subcommand, after_help = mailbox::EXAMPLE)]
+    Mailbox(mailbox::Command),
+    /// Say in words what is in a file of a store: logs, snapshots, lists, caches, journal segments.
+    #[command(after_help = dump::EXAMPLE)]
+    Dump(dump::Dump),
 }
 
 /// Settings of `loft serve`.
@@ -145,6 +153,8 @@ pub fn main() -> ExitCode {
         Command::User(command) => ended(command.run()),
         Command::Export(export) => ended(export.run()),
         Command::Import(import) => ended(import.run()),
+        Command::Mailbox(command) => ended(command.run()),
+        Command::Dump(dump) => ended(dump.run()),
     }
 }
 
@@ -277,7 +287,9 @@ mod tests {
                 "{help}"
             );
         }
-        for command in ["serve", "config", "user", "status", "session", "export", "import"] {
+        let commands =
+            ["serve", "config", "user", "status", "session", "mailbox", "dump", "export"];
+        for command in commands.into_iter().chain(["import"]) {
             let help = Cli::try_parse_from(["loft", command, "--help"]).unwrap_err().to_string();
             assert!(help.contains("Example:\n  loft "), "{help}");
         }

@@ -5,21 +5,21 @@
 //! [`protocol::Reply::Error`]; then it is closed. Or it becomes an IMAP session: [`protocol::Command::Imap`].
 //! Invariants:
 //! - A request is at most [`REQUEST_MAX`] bytes and comes within [`REQUEST_TIME`]; there are at most [`CONNECTIONS`].
-//! - What is asked is looked up on the file pool: who serves mail is not held up by who looks.
+//! - What is asked is looked up on a thread of its own: who serves mail is not held up by who looks.
+//! - Lines that the other side does not take are at most [`UNTAKEN_MAX`] bytes; who makes them waits.
 
 mod answer;
 pub mod client;
+pub(crate) mod mailboxes;
 pub mod protocol;
 
-use crate::service::{Job, Shared};
-use answer::Answer;
-use protocol::Reply;
+use crate::service::Shared;
+use protocol::{Command, Reply};
 use runtime_smol::{Listener, Machine, Options, Output, Peer, Server, Time, Tls};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 use tracing::warn;
 
 /// The longest request, in bytes.
@@ -30,6 +30,9 @@ pub const REQUEST_TIME: u64 = 10_000;
 
 /// Connections at once; others are told so.
 pub const CONNECTIONS: usize = 16;
+
+/// Bytes of answers that wait to be sent, but for one line.
+pub const UNTAKEN_MAX: usize = 1 << 20;
 
 /// The socket of the server that has its mail in `data`.
 #[must_use]
@@ -61,19 +64,96 @@ struct Control {
     peer: Peer,
     step: Step,
     deadline: Time,
-    /// Wakes the connection to begin what was just asked.
-    waker: Option<Waker>,
 }
 
 enum Step {
     /// What came of the request.
     Asking(Vec<u8>),
-    Answering(Job<Answer>),
-    /// The answer, and how much of it has left.
+    /// More of the answer may come: what has, and how much of it has left.
+    Answering(Arc<Lines>, Vec<u8>, usize),
+    /// The end of the answer, and how much of it has left.
     Telling(Vec<u8>, usize),
     /// It is another protocol's.
     Session(Box<dyn Machine + Send>),
     Over,
+}
+
+/// Lines on their way from the thread that answers to the connection.
+#[derive(Default)]
+struct Lines {
+    state: Mutex<LinesState>,
+    taken: Condvar,
+}
+
+#[derive(Default)]
+struct LinesState {
+    bytes: Vec<u8>,
+    /// There will be no more.
+    ended: bool,
+    /// Nobody wants them any more.
+    unwanted: bool,
+    waker: Option<Waker>,
+    /// What the connection is from now on.
+    session: Option<Box<dyn Machine + Send>>,
+}
+
+impl Lines {
+    fn state(&self) -> MutexGuard<'_, LinesState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the connection a line; waits while it has many.
+    fn push(&self, line: &[u8]) {
+        let full = |state: &mut LinesState| state.bytes.len() >= UNTAKEN_MAX && !state.unwanted;
+        let waited = self.taken.wait_while(self.state(), full);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if !state.unwanted {
+            state.bytes.extend_from_slice(line);
+        }
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends them with what the connection is from now on.
+    fn hand_over(&self, session: Box<dyn Machine + Send>) {
+        self.state().session = Some(session);
+    }
+
+    fn end(&self) {
+        let mut state = self.state();
+        state.ended = true;
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has `cx` woken once there is more.
+    fn register(&self, cx: &Context<'_>) {
+        self.state().waker = Some(cx.waker().clone());
+    }
+
+    /// Takes what is there, and whether that was all.
+    fn take(&self) -> (Vec<u8>, bool) {
+        let mut state = self.state();
+        let bytes = std::mem::take(&mut state.bytes);
+        self.taken.notify_one();
+        (bytes, state.ended)
+    }
+
+    fn give_up(&self) {
+        self.state().unwanted = true;
+        self.taken.notify_one();
+    }
+}
+
+/// Ends the lines, also when whoever makes them panics.
+struct Ending(Arc<Lines>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl Control {
@@ -85,17 +165,33 @@ impl Control {
         };
         let deadline = Time(now.0.saturating_add(REQUEST_TIME));
         let (shared, open, peer) = (shared.clone(), open.clone(), peer.clone());
-        Self { shared, open, peer, step, deadline, waker: None }
+        Self { shared, open, peer, step, deadline }
     }
 
-    fn ask(&mut self, line: Vec<u8>, now: Time) {
-        let (shared, peer) = (self.shared.clone(), self.peer.clone());
-        let answer = move || answer::answer(&shared, &line, &peer, now);
-        self.step = Step::Answering(self.shared.run(answer));
-        // Jobs begin when they are polled.
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+    fn ask(&mut self, line: &[u8], now: Time) {
+        let command = match answer::command(line) {
+            Ok(command) => command,
+            Err(refusal) => {
+                self.step = Step::Telling(refusal, 0);
+                return;
+            }
+        };
+        let (shared, lines) = (self.shared.clone(), Arc::<Lines>::default());
+        let (ending, peer) = (Ending(lines.clone()), self.peer.clone());
+        let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
+            if let Command::Imap { user } = command {
+                match shared.imap_in(&user, &peer, now) {
+                    Ok(session) => ending.0.hand_over(session),
+                    Err(why) => ending.0.push(&Reply::Error(why).line()),
+                }
+            } else {
+                answer::answer(&shared, command, &mut |line| ending.0.push(&line));
+            }
+        });
+        self.step = match thread {
+            Ok(_) => Step::Answering(lines, Vec::new(), 0),
+            Err(error) => tell(&Reply::Error(format!("the system gives no thread: {error}"))),
+        };
     }
 }
 
@@ -108,14 +204,14 @@ impl Machine for Control {
         let asked = match &mut self.step {
             Step::Asking(asked) => asked,
             Step::Session(machine) => return machine.handle_input(now, input),
-            Step::Answering(_) => return 0,
+            Step::Answering(..) => return 0,
             Step::Telling(..) | Step::Over => return input.len(),
         };
         match input.iter().position(|&byte| byte == b'\n') {
             Some(end) if asked.len() + end <= REQUEST_MAX => {
                 asked.extend_from_slice(input.get(..end).unwrap_or_default());
                 let line = std::mem::take(asked);
-                self.ask(line, now);
+                self.ask(&line, now);
                 return end + 1;
             }
             None if asked.len() + input.len() <= REQUEST_MAX => asked.extend_from_slice(input),
@@ -135,7 +231,7 @@ impl Machine for Control {
         match &mut self.step {
             Step::Asking(_) => self.step = Step::Over,
             Step::Session(machine) => machine.handle_eof(now),
-            Step::Answering(_) | Step::Telling(..) | Step::Over => {}
+            Step::Answering(..) | Step::Telling(..) | Step::Over => {}
         }
     }
 
@@ -143,7 +239,7 @@ impl Machine for Control {
         match &mut self.step {
             Step::Asking(_) if now >= self.deadline => self.step = Step::Over,
             Step::Session(machine) => machine.handle_timeout(now),
-            Step::Asking(_) | Step::Answering(_) | Step::Telling(..) | Step::Over => {}
+            Step::Asking(_) | Step::Answering(..) | Step::Telling(..) | Step::Over => {}
         }
     }
 
@@ -155,7 +251,7 @@ impl Machine for Control {
                 self.step = tell(&Reply::Error("the server is stopping".to_owned()));
             }
             Step::Session(machine) => machine.handle_shutdown(now),
-            Step::Answering(_) | Step::Telling(..) | Step::Over => {}
+            Step::Answering(..) | Step::Telling(..) | Step::Over => {}
         }
     }
 
@@ -166,33 +262,43 @@ impl Machine for Control {
 
     fn held(&self) -> usize {
         match &self.step {
-            Step::Telling(answer, sent) => answer.len() - sent,
+            Step::Telling(answer, sent) | Step::Answering(_, answer, sent) => answer.len() - sent,
             Step::Session(machine) => machine.held(),
-            Step::Asking(_) | Step::Answering(_) | Step::Over => 0,
+            Step::Asking(_) | Step::Over => 0,
         }
     }
 
     fn poll_events(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
-        if let Step::Session(machine) = &mut self.step {
-            return machine.poll_events(now, cx);
-        }
-        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.waker = Some(cx.waker().clone());
-        }
-        let Step::Answering(job) = &mut self.step else { return false };
-        let Poll::Ready(answer) = Pin::new(job).poll(cx) else { return false };
-        self.step = match answer {
-            Answer::Lines(lines) => Step::Telling(lines, 0),
-            Answer::Session(machine) => Step::Session(machine),
+        let lines = match &mut self.step {
+            Step::Session(machine) => return machine.poll_events(now, cx),
+            Step::Answering(lines, ..) => lines,
+            Step::Asking(_) | Step::Telling(..) | Step::Over => return false,
         };
+        // Before the output is looked at, so that nothing is missed that comes behind it.
+        lines.register(cx);
+        let Some(session) = lines.state().session.take() else { return false };
+        self.step = Step::Session(session);
         true
     }
 
     fn poll_output(&mut self, now: Time) -> Output<'_> {
+        if let Step::Answering(lines, answer, sent) = &mut self.step
+            && *sent >= answer.len()
+        {
+            let (bytes, ended) = lines.take();
+            if ended {
+                self.step = Step::Telling(bytes, 0);
+            } else {
+                (*answer, *sent) = (bytes, 0);
+            }
+        }
         match &mut self.step {
             Step::Session(machine) => machine.poll_output(now),
             Step::Asking(_) => Output::Wait { wants_input: true, deadline: Some(self.deadline) },
-            Step::Answering(_) => Output::Wait { wants_input: false, deadline: None },
+            Step::Answering(_, answer, sent) => match answer.get(*sent..) {
+                None | Some([]) => Output::Wait { wants_input: false, deadline: None },
+                Some(rest) => Output::Transmit(rest),
+            },
             Step::Telling(answer, sent) => match answer.get(*sent..) {
                 None | Some([]) => Output::Close,
                 Some(rest) => Output::Transmit(rest),
@@ -203,15 +309,18 @@ impl Machine for Control {
 
     fn transmitted(&mut self, n: usize) {
         match &mut self.step {
-            Step::Telling(_, sent) => *sent += n,
+            Step::Telling(_, sent) | Step::Answering(_, _, sent) => *sent += n,
             Step::Session(machine) => machine.transmitted(n),
-            Step::Asking(_) | Step::Answering(_) | Step::Over => {}
+            Step::Asking(_) | Step::Over => {}
         }
     }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
+        if let Step::Answering(lines, ..) = &self.step {
+            lines.give_up();
+        }
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

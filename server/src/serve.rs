@@ -164,7 +164,8 @@ fn socket(path: &Path, listen: &Listen) -> Socket {
     }
 }
 
-fn store(config: &Config) -> StoreConfig {
+/// How the store of a configuration is opened.
+pub(crate) fn store(config: &Config) -> StoreConfig {
     StoreConfig {
         sync_commits: config.durability.mode == Mode::PowerLoss,
         defer_flags: config.durability.flags == Flags::Deferred,

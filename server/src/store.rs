@@ -10,6 +10,7 @@ mod apply;
 mod arranged;
 mod cache;
 mod change;
+mod check;
 mod checkpoint;
 mod commit;
 mod compact;
@@ -28,7 +29,9 @@ mod mailbox;
 mod message;
 mod ops;
 mod planted;
+mod rebuild;
 mod recovery;
+mod salvage;
 #[cfg(test)]
 mod tests;
 
@@ -36,11 +39,13 @@ mod tests;
 mod store;
 
 pub use account::Account;
+pub use check::{Finding, Harm, Told};
 pub use commit::Outcome;
 pub use config::{SpecialUse, StoreConfig};
 pub use delivery::{Delivered, Delivery, Saved, Target};
 pub use error::StoreError;
 pub use figures::Figures;
 pub use imap::{Handled, ImapUser, read_blob};
+pub use rebuild::Rebuilt;
 pub(crate) use store::seed;
 pub use store::{Preparing, Random, Store, Threads, Wall};

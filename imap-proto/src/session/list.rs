@@ -101,19 +101,20 @@ impl Session {
                 self.work = Work::List(listing);
                 return false;
             }
-            let Some(entry) = listing.names.get(listing.at).cloned() else {
+            let all = listing.names.clone();
+            let Some(entry) = all.get(listing.at) else {
                 self.finish(Reply::ok("Done"));
                 return true;
             };
-            self.out.write(|out| listing.entry(out, &entry, names));
+            self.out.write(|out| listing.entry(out, entry, names));
             listing.at += 1;
             if let Some(items) = listing.list.returns.status
                 && entry.exists
-                && listing.selected(&entry)
+                && listing.selected(entry)
                 && listing.matches(entry.name.as_str())
             {
                 self.ask(Ask::Status { mailbox: entry.name.clone(), items });
-                listing.status = Some(StatusOf { mailbox: entry.name, items });
+                listing.status = Some(StatusOf { mailbox: entry.name.clone(), items });
                 self.work = Work::List(listing);
                 return true;
             }
@@ -189,12 +190,17 @@ impl Listing {
         self.names.get(at)
     }
 
-    /// Whether a name below this one is as `wanted`; O(log names) where most are.
+    /// Whether a name below this one is as `wanted`; O(log names) where most are, and O(1) for the name that is looked at
+    /// when no other stands between it and its children.
     fn has_children(&self, name: &MailboxName, wanted: impl Fn(&NameEntry) -> bool) -> bool {
         let name = name.as_str();
-        let from = self
-            .names
-            .partition_point(|entry| entry.name.as_str().bytes().lt(name.bytes().chain([b'/'])));
+        let before = |entry: &NameEntry| entry.name.as_str().bytes().lt(name.bytes().chain([b'/']));
+        let is_here = self.names.get(self.at).is_some_and(|entry| entry.name.as_str() == name);
+        let from = match self.names.get(self.at + 1) {
+            None if is_here => return false,
+            Some(next) if is_here && !before(next) => self.at + 1,
+            _ => self.names.partition_point(before),
+        };
         self.names
             .get(from..)
             .unwrap_or_default()

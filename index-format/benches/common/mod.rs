@@ -1,6 +1,7 @@
 //! What the benches share: noise from a seed, sets as clients make them, times and tables.
 #![allow(dead_code, reason = "each bench uses its part")]
 
+pub(crate) mod dovecot;
 pub(crate) mod history;
 
 use index_format::{Uid, UidSet};

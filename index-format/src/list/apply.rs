@@ -1,6 +1,7 @@
 //! What a transaction does to the list, record by record.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{
     Applied, Counters, Entry, List, NAME_MAX, Outcome, Record, SpecialUse, TOMBSTONES_MAX,
@@ -70,6 +71,11 @@ impl List {
                 self.uidvalidity = old.max(*least);
                 done(self.uidvalidity != old)
             }
+            Record::MapFloor(least) => {
+                let old = self.map_floor;
+                self.map_floor = old.max(*least);
+                done(self.map_floor != old)
+            }
             Record::Acl { guid, identifier, rights } => {
                 self.entry(*guid, |entry| set(&mut entry.acl, identifier, rights.as_deref()))
             }
@@ -105,9 +111,10 @@ impl List {
             return Outcome::Invalid;
         };
         self.uidvalidity = uidvalidity.max(least);
+        let name: Arc<str> = name.into();
         let entry = Entry {
             guid,
-            name: name.to_owned(),
+            name: name.clone(),
             uidvalidity: self.uidvalidity,
             special_use,
             created,
@@ -117,7 +124,7 @@ impl List {
             acl: BTreeMap::new(),
             metadata: BTreeMap::new(),
         };
-        self.names.insert(name.into(), guid);
+        self.names.insert(name, guid);
         self.entries.insert(guid, Box::new(entry));
         Outcome::Created { uidvalidity: self.uidvalidity }
     }
@@ -140,74 +147,131 @@ impl List {
         if from == to {
             return Outcome::Same;
         }
-        let below = self.below(from).map(|entry| entry.guid);
-        let moved: Vec<Guid> = self.names.get(from).copied().into_iter().chain(below).collect();
-        let renamed =
-            |entry: &Entry| format!("{to}{}", entry.name.get(from.len()..).unwrap_or_default());
-        let new: Vec<(Guid, String)> = moved
-            .iter()
-            .filter_map(|guid| self.entries.get(guid))
-            .map(|entry| (entry.guid, renamed(entry)))
-            .collect();
+        let new = self.moved(from, to);
         if new.is_empty() {
             return Outcome::Missing;
         }
         if new.iter().any(|(_, name)| !is_name(name)) {
             return Outcome::Invalid;
         }
-        let ours = |name: &str| {
-            name == from || name.strip_prefix(from).is_some_and(|rest| rest.starts_with('/'))
-        };
-        let holder = |name: &String| self.names.get(&**name).copied().filter(|_| !ours(name));
-        if let Some(holder) = new.iter().find_map(|(_, name)| holder(name)) {
+        if let Some(holder) = self.holder(from, to, &new) {
             return Outcome::NameTaken(holder);
         }
-        let stale = self.stale(&new);
-        if stale.len() as u64 > u64::from(u32::MAX - self.uidvalidity) {
+        let stale = self.stale(to, &new);
+        if stale.count(&new) as u64 > u64::from(u32::MAX - self.uidvalidity) {
             return Outcome::Invalid;
         }
-        self.names.retain(|name, _| !ours(name));
-        for (guid, name) in &new {
-            let Some(entry) = self.entries.get_mut(guid) else { continue };
-            let was = entry.uidvalidity;
-            if stale.contains(guid) {
+        self.names.remove(from);
+        let (first, behind) = bounds(from);
+        self.names.remove_range(&*first, &*behind);
+        self.names.insert_all(new.iter().map(|(guid, name)| (name.clone(), *guid)));
+        self.tombstones.reserve(new.len());
+        let renamed = |(guid, name): (Guid, Arc<str>)| {
+            let entry = self.entries.get_mut(&guid)?;
+            let uidvalidity = entry.uidvalidity;
+            if stale.has(guid) {
                 self.uidvalidity += 1;
                 entry.uidvalidity = self.uidvalidity;
             }
             let old = std::mem::replace(&mut entry.name, name.clone());
-            let (renamed_to, uidvalidity) = (Some(name.clone()), was);
+            let renamed_to = Some(name);
             self.tombstones.push(Tombstone {
-                guid: *guid,
+                guid,
                 name: old,
                 renamed_to,
                 uidvalidity,
                 modseq,
                 time,
             });
-        }
-        self.names.insert_all(new.iter().map(|(guid, name)| (name.as_str().into(), *guid)));
-        Outcome::Renamed(new)
+            Some(guid)
+        };
+        Outcome::Renamed(new.into_iter().filter_map(renamed).collect())
     }
 
-    /// Those of the mailboxes under new names whose name another one has had with a UIDVALIDITY that theirs is not above:
-    /// it must rise (RFC 9051 §2.3.1.1). Where names have been forgotten, any may have been one of them.
-    fn stale(&self, new: &[(Guid, String)]) -> BTreeSet<Guid> {
+    /// The mailboxes that a rename moves, with their new names, by name.
+    fn moved(&self, from: &str, to: &str) -> Vec<(Guid, Arc<str>)> {
+        let (first, behind) = bounds(from);
+        let own = self.names.get(from).map(|guid| (from, guid));
+        let below = self
+            .names
+            .starting_at(&*first)
+            .take_while(|(name, _)| ***name < *behind)
+            .map(|(name, guid)| (&**name, guid));
+        let mut renamed = to.to_owned();
+        let renamed = |(name, guid): (&str, &Guid)| {
+            let rest = name.get(from.len()..).unwrap_or_default();
+            renamed.truncate(to.len());
+            renamed.push_str(rest);
+            (*guid, Arc::from(renamed.as_str()))
+        };
+        own.into_iter().chain(below).map(renamed).collect()
+    }
+
+    /// A mailbox outside the tree that has one of the new names.
+    fn holder(&self, from: &str, to: &str, new: &[(Guid, Arc<str>)]) -> Option<Guid> {
+        let (first, behind) = bounds(to);
+        let below = self.names.starting_at(&*first).take_while(|(name, _)| ***name < *behind);
+        let own = self.names.get(to).map(|guid| (to, guid));
+        let known = own.into_iter().chain(below.map(|(name, guid)| (&**name, guid)));
+        let ours = |name: &str| {
+            name == from || name.strip_prefix(from).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let taken = |name: &str| new.binary_search_by(|(_, new)| (**new).cmp(name)).is_ok();
+        known.into_iter().find(|(name, _)| !ours(name) && taken(name)).map(|(_, guid)| *guid)
+    }
+
+    /// Those of the mailboxes under new names, at `to` and below it, whose name another one has had with a UIDVALIDITY that
+    /// theirs is not above: it must rise (RFC 9051 §2.3.1.1). Where names have been forgotten, any may have been one of
+    /// them.
+    fn stale(&self, to: &str, new: &[(Guid, Arc<str>)]) -> Stale {
         if self.tombstones.len() >= TOMBSTONES_MAX {
-            return new.iter().map(|&(guid, _)| guid).collect();
+            return Stale::All;
         }
-        let wanted: HashMap<&str, Guid> =
-            new.iter().map(|(guid, name)| (name.as_str(), *guid)).collect();
-        let gone = self.tombstones.iter().map(|gone| (&gone.name, gone.guid, gone.uidvalidity));
+        let (first, behind) = bounds(to);
+        let at_or_below = |name: &str| name == to || (*first <= *name && *name < *behind);
+        let gone = self.tombstones.iter().map(|gone| (&*gone.name, gone.guid, gone.uidvalidity));
+        let gone = gone.filter(|(name, ..)| at_or_below(name));
         // Who has such a name now goes by the same rename: a tree may move onto names of its own.
-        let holders = new.iter().filter_map(|(_, name)| self.by_name(name));
-        let holders = holders.map(|holder| (&holder.name, holder.guid, holder.uidvalidity));
+        let below = self.names.starting_at(&*first).take_while(|(name, _)| ***name < *behind);
+        let held = below.map(|(_, guid)| *guid).chain(self.names.get(to).copied());
+        let holders = held.filter_map(|guid| self.by_guid(guid));
+        let holders = holders.map(|holder| (&*holder.name, holder.guid, holder.uidvalidity));
         let stale = gone.chain(holders).filter_map(|(name, other, uidvalidity)| {
-            let guid = *wanted.get(name.as_str())?;
+            let at = new.binary_search_by(|(_, new)| (**new).cmp(name)).ok()?;
+            let (guid, _) = *new.get(at)?;
             let own = self.entries.get(&guid).map_or(0, |entry| entry.uidvalidity);
             (other != guid && uidvalidity >= own).then_some(guid)
         });
-        stale.collect()
+        Stale::These(stale.collect())
     }
+}
+
+/// Mailboxes of a tree whose UIDVALIDITY must rise with its new name.
+enum Stale {
+    All,
+    These(BTreeSet<Guid>),
+}
+
+impl Stale {
+    fn count(&self, tree: &[(Guid, Arc<str>)]) -> usize {
+        match self {
+            Stale::All => tree.len(),
+            Stale::These(guids) => guids.len(),
+        }
+    }
+
+    fn has(&self, guid: Guid) -> bool {
+        match self {
+            Stale::All => true,
+            Stale::These(guids) => guids.contains(&guid),
+        }
+    }
+}
+
+/// The first name that may stand below `name`, and the first behind them: all below stand together, for `/` is followed by
+/// `0`.
+fn bounds(name: &str) -> (String, String) {
+    (format!("{name}/"), format!("{name}0"))
 }
 
 /// Whether a client can see what became of a record. Counters have modseqs of their own.
@@ -219,7 +283,10 @@ fn seen(record: &Record, outcome: &Outcome) -> bool {
     happened
         && !matches!(
             record,
-            Record::Counters { .. } | Record::Recent { .. } | Record::UidValidity(_)
+            Record::Counters { .. }
+                | Record::Recent { .. }
+                | Record::UidValidity(_)
+                | Record::MapFloor(_)
         )
 }
 

@@ -81,6 +81,10 @@ fn write(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
             out.push(UIDVALIDITY);
             out.varint((*least).into());
         }
+        Record::MapFloor(least) => {
+            out.push(MAP_FLOOR);
+            out.varint(*least);
+        }
         Record::Acl { guid, identifier, rights } => {
             with_guid(ACL, *guid, out);
             write_pair(identifier, rights.as_deref(), out)?;
@@ -121,6 +125,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Record, Error> {
         RECENT => Record::Recent { guid: guid(reader)?, uid: Uid(reader.varint_u32("UID")?) },
         COUNTERS => Record::Counters { guid: guid(reader)?, counters: counters(reader)? },
         UIDVALIDITY => Record::UidValidity(reader.varint_u32("UIDVALIDITY")?),
+        MAP_FLOOR => Record::MapFloor(reader.varint("map transactions")?),
         ACL => {
             let guid = guid(reader)?;
             let (identifier, rights) = pair(reader)?;
@@ -215,3 +220,4 @@ const UIDVALIDITY: u8 = 10;
 const ACL: u8 = 11;
 const METADATA: u8 = 12;
 const ACCOUNT_METADATA: u8 = 13;
+const MAP_FLOOR: u8 = 14;

@@ -1,6 +1,7 @@
 //! The list at one position of its log: a header with a checksum over the whole file, then everything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::payload::{counters, guid, name, special_use, write_counters};
 use super::{Entry, List, Tombstone};
@@ -12,14 +13,15 @@ use crate::wire::{Put, Reader};
 use crate::{Error, Few, Guid, ModSeq, Uid};
 
 impl List {
-    /// The version of snapshots this program writes, and the newest it reads.
-    pub const VERSION: u16 = 1;
+    /// The newest version of snapshots this program reads. A list that says nothing of its map is written as version 1.
+    pub const VERSION: u16 = 2;
 
     /// Writes the snapshot of this list, whose log stands at `offset` of `file`.
     pub fn write(&self, owner: Guid, file: u32, offset: u64) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEAD + self.entries.len() * 96);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&Self::VERSION.to_le_bytes());
+        let version: u16 = if self.map_floor > 0 { 2 } else { 1 };
+        out.extend_from_slice(&version.to_le_bytes());
         out.extend_from_slice(&[self.server, 0]);
         out.extend_from_slice(&[0; 4]); // the checksum, once all else is known
         out.extend_from_slice(&owner.0);
@@ -64,6 +66,9 @@ impl List {
             out.varint_i64(tombstone.time);
         }
         write_map(&self.metadata, out);
+        if self.map_floor > 0 {
+            out.varint(self.map_floor);
+        }
     }
 
     /// Reads a snapshot: whose, the state, and where its log goes on.
@@ -77,7 +82,7 @@ impl List {
             return Err(Error::Magic { what: "list snapshot", expected: MAGIC, found });
         }
         let version = reader.u16("version")?;
-        if version != Self::VERSION {
+        if !(1..=Self::VERSION).contains(&version) {
             return Err(Error::Version {
                 what: "list snapshot",
                 found: version,
@@ -106,6 +111,14 @@ impl List {
             ..List::default()
         };
         list.read_body(&mut reader)?;
+        if version >= 2 {
+            let at = reader.at();
+            list.map_floor = reader.varint("map transactions")?;
+            if list.map_floor == 0 {
+                let (field, allowed) = ("map transactions", "at least 1");
+                return Err(Error::Value { field, at, found: 0, allowed });
+            }
+        }
         reader.end("list snapshot")?;
         let position = Position { file: log_file, offset, transactions: list.transactions };
         Ok((owner, list, position))
@@ -116,14 +129,14 @@ impl List {
             let allowed = "GUIDs that ascend and names that differ";
             Error::Value { field: "mailbox", at, found: found as u64, allowed }
         };
-        let mut names: Vec<(Box<str>, Guid)> = Vec::new();
+        let mut names: Vec<(Arc<str>, Guid)> = Vec::new();
         for _ in 0..reader.count("mailboxes", ENTRY_LEAST)? {
             let at = reader.at();
             let entry = read_entry(reader)?;
             if self.entries.keys().next_back().is_some_and(|&last| last >= entry.guid) {
                 return Err(wrong(at, self.entries.len()));
             }
-            names.push((entry.name.as_str().into(), entry.guid));
+            names.push((entry.name.clone(), entry.guid));
             self.entries.insert(entry.guid, Box::new(entry));
         }
         let at = reader.at();
@@ -154,7 +167,7 @@ impl List {
 fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Error> {
     Ok(Entry {
         guid: guid(reader)?,
-        name: name(reader)?.to_owned(),
+        name: name(reader)?.into(),
         uidvalidity: reader.varint_u32("UIDVALIDITY")?,
         special_use: special_use(reader)?,
         created: reader.varint_i64("created")?,
@@ -169,9 +182,9 @@ fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Error> {
 fn read_tombstone(reader: &mut Reader<'_>) -> Result<Tombstone, Error> {
     Ok(Tombstone {
         guid: guid(reader)?,
-        name: name(reader)?.to_owned(),
+        name: name(reader)?.into(),
         // No mailbox has an empty name, so that one stands for none.
-        renamed_to: Some(name(reader)?).filter(|name| !name.is_empty()).map(str::to_owned),
+        renamed_to: Some(name(reader)?).filter(|name| !name.is_empty()).map(Arc::from),
         uidvalidity: reader.varint_u32("UIDVALIDITY")?,
         modseq: ModSeq(reader.varint("modseq")?),
         time: reader.varint_i64("time")?,

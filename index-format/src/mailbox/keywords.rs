@@ -42,4 +42,11 @@ impl KeywordTable {
         self.names.push(name.into());
         Some(self.names.len() as u8 - 1)
     }
+
+    /// Gives a number that has a name another one.
+    pub(super) fn rename(&mut self, number: u8, name: &str) {
+        if let Some(known) = self.names.get_mut(usize::from(number)) {
+            *known = name.into();
+        }
+    }
 }

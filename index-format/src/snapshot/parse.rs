@@ -98,6 +98,12 @@ impl<'a> Snapshot<'a> {
         self.sections.iter().map(|section| section.id)
     }
 
+    /// Where a section stands in the file, and how many bytes it has.
+    pub fn place(&self, id: SectionId) -> Option<(u64, u64)> {
+        let index = self.sections.binary_search_by_key(&id, |section| section.id).ok()?;
+        self.sections.get(index).map(|section| (section.at, section.len))
+    }
+
     /// The bytes of a section whose checksum matches; `None` when there is none.
     ///
     /// # Errors

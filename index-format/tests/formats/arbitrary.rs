@@ -169,6 +169,7 @@ pub(crate) fn list_record() -> impl Strategy<Value = list::Record> {
         1 => (guid(), any::<u32>()).prop_map(|(guid, uid)| list::Record::Recent { guid, uid: Uid(uid) }),
         2 => (guid(), counters).prop_map(|(guid, counters)| list::Record::Counters { guid, counters }),
         1 => (0u32..2000).prop_map(list::Record::UidValidity),
+        1 => (1u64..2000).prop_map(list::Record::MapFloor),
         1 => (guid(), bytes(3), of(bytes(5)))
             .prop_map(|(guid, identifier, rights)| list::Record::Acl { guid, identifier, rights }),
         1 => (of(guid()), bytes(3), of(bytes(5)))

@@ -36,7 +36,7 @@ fn apply(list: &mut List, record: Record) -> Outcome {
 }
 
 fn names(list: &List) -> Vec<&str> {
-    list.iter().map(|entry| entry.name.as_str()).collect()
+    list.iter().map(|entry| &*entry.name).collect()
 }
 
 pub(crate) fn some_list() -> List {
@@ -162,7 +162,7 @@ fn a_tree_is_renamed_by_one_record() {
     assert_eq!(list.by_name("Old/Work/2024").unwrap().guid, guid(3));
     let tombstone = &list.tombstones()[1];
     assert_eq!(
-        (tombstone.name.as_str(), tombstone.renamed_to.as_deref()),
+        (&*tombstone.name, tombstone.renamed_to.as_deref()),
         ("Work/2024", Some("Old/Work/2024"))
     );
     // A name that is taken by another refuses the whole tree.
@@ -233,7 +233,7 @@ fn row_61_where_names_are_forgotten_any_name_may_have_been_used() {
     for n in 0..=TOMBSTONES_MAX as u32 {
         list.apply(&Transaction::new(record(n + 1000).into()));
     }
-    assert!(!list.tombstones().iter().any(|gone| gone.name == "n1000"));
+    assert!(!list.tombstones().iter().any(|gone| *gone.name == *"n1000"));
     let high = list.uidvalidity_high();
     let rename = Record::Rename { from: "kept".into(), to: "n1000".into(), time: 9 };
     assert!(matches!(apply(&mut list, rename), Outcome::Renamed(_)));
@@ -260,13 +260,13 @@ proptest! {
             apply(&mut list, record);
             for entry in list.iter() {
                 let (high, holder) =
-                    *told.get(&entry.name).unwrap_or(&(0, entry.guid));
+                    *told.get(&*entry.name).unwrap_or(&(0, entry.guid));
                 prop_assert!(entry.uidvalidity <= list.uidvalidity_high());
                 prop_assert!(
                     entry.uidvalidity > high || (entry.uidvalidity == high && entry.guid == holder),
                     "{} had {high}, has {}", entry.name, entry.uidvalidity
                 );
-                told.insert(entry.name.clone(), (entry.uidvalidity, entry.guid));
+                told.insert(entry.name.to_string(), (entry.uidvalidity, entry.guid));
             }
         }
     }
@@ -281,7 +281,7 @@ fn a_deleted_mailbox_leaves_its_children_subscription_and_tombstone() {
     else {
         panic!()
     };
-    assert_eq!(entry.name, "Work");
+    assert_eq!(&*entry.name, "Work");
     assert!(
         list.by_name("Work").is_none() && list.has_children("Work") && list.is_subscribed("Work")
     );

@@ -4,11 +4,13 @@
 
 mod arbitrary;
 mod cache;
+mod explain;
 mod golden;
 mod journal;
 mod list;
 mod log;
 mod mailbox;
+mod salvage;
 mod sizes;
 mod snapshot;
 mod uidset;

@@ -3,6 +3,7 @@
 use crate::control::client::{self, Error as AskError};
 use crate::control::protocol::{Command as Ask, Reply, Session, Status};
 use crate::serve;
+use crate::store::StoreConfig;
 use clap::{Args, Subcommand};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -105,7 +106,18 @@ impl Place {
         self.data.is_none().then_some(&*self.config)
     }
 
-    /// Where its mail is.
+    /// Where the mail is, and how its store is opened.
+    pub(super) fn store(&self) -> Result<(PathBuf, StoreConfig), Error> {
+        match &self.data {
+            Some(data) => Ok((data.clone(), StoreConfig::default())),
+            None => {
+                let config = serve::read(&self.config).inspect_err(super::details)?.config;
+                Ok((config.data_dir.clone(), serve::store(&config)))
+            }
+        }
+    }
+
+    /// Where the mail is.
     pub(super) fn data(&self) -> Result<PathBuf, Error> {
         match &self.data {
             Some(data) => Ok(data.clone()),

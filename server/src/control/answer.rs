@@ -1,38 +1,54 @@
 //! What the server says of itself.
 
+use super::mailboxes::{self, Task};
 use super::protocol::{
     Command, Disk, Journal, Logins, Mail, Reply, Request, Session, Status, VERSION,
 };
 use crate::accounts::AccountName;
 use crate::service::Shared;
 use crate::sessions::Entry;
-use runtime_smol::{Machine, Peer, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::info;
 
-/// What a request gets.
-pub(super) enum Answer {
-    /// These lines, and the end.
-    Lines(Vec<u8>),
-    /// What the connection is from now on.
-    Session(Box<dyn Machine + Send>),
+/// What a request asks for.
+///
+/// # Errors
+/// The line that says why it can't be understood.
+pub(super) fn command(line: &[u8]) -> Result<Command, Vec<u8>> {
+    match serde_json::from_slice::<Request>(line) {
+        Ok(Request { version: VERSION, command }) => Ok(command),
+        Ok(Request { version, .. }) => Err(error(format!(
+            "this server speaks version {VERSION} of the control protocol, not {version}; use the loft command of its \
+            own version, {}",
+            env!("CARGO_PKG_VERSION")
+        ))),
+        Err(why) => Err(error(format!("that is no request: {why}"))),
+    }
 }
 
-/// The answer to a request of `peer` that came at `now`. Looks at the disk.
-pub(super) fn answer(shared: &Arc<Shared>, line: &[u8], peer: &Peer, now: Time) -> Answer {
-    let command = match serde_json::from_slice::<Request>(line) {
-        Ok(Request { version: VERSION, command }) => command,
-        Ok(Request { version, .. }) => {
-            return Answer::Lines(error(format!(
-                "this server speaks version {VERSION} of the control protocol, not {version}; use the loft command of \
-                its own version, {}",
-                env!("CARGO_PKG_VERSION")
-            )));
-        }
-        Err(why) => return Answer::Lines(error(format!("that is no request: {why}"))),
+/// The lines that answer a request, as they come. May look at the disk, for long where mailboxes are looked at.
+pub(super) fn answer(shared: &Shared, command: Command, each: &mut dyn FnMut(Vec<u8>)) {
+    let (rebuild, user, mailbox) = match command {
+        Command::CheckMailboxes { user, mailbox } => (false, user, mailbox),
+        Command::RebuildMailboxes { user, mailbox } => (true, user, mailbox),
+        quick @ (Command::Status
+        | Command::Sessions
+        | Command::Kick { .. }
+        | Command::KickUser { .. }
+        | Command::Imap { .. }) => return each(at_once(shared, quick)),
     };
-    let lines = match command {
+    let task = Task { rebuild, user, mailbox };
+    info!(?task, "an administrator asks for this");
+    let done = mailboxes::run(shared.store(), &task, &mut |reply| each(reply.line()));
+    each(match done {
+        Ok(count) => Reply::Done(count).line(),
+        Err(why) => error(why),
+    });
+}
+
+fn at_once(shared: &Shared, command: Command) -> Vec<u8> {
+    match command {
         Command::Status => {
             let mut lines = Reply::Status(Box::new(status(shared))).line();
             lines.extend(Reply::Done(shared.sessions.all().len() as u64).line());
@@ -64,12 +80,10 @@ pub(super) fn answer(shared: &Arc<Shared>, line: &[u8], peer: &Peer, now: Time) 
             }
             Err(why) => error(why.to_string()),
         },
-        Command::Imap { user } => match shared.imap_in(&user, peer, now) {
-            Ok(session) => return Answer::Session(session),
-            Err(why) => error(why),
-        },
-    };
-    Answer::Lines(lines)
+        Command::CheckMailboxes { .. }
+        | Command::RebuildMailboxes { .. }
+        | Command::Imap { .. } => Vec::new(),
+    }
 }
 
 fn error(why: String) -> Vec<u8> {

@@ -2,6 +2,7 @@
 //!
 //! Fields may be added; who reads ignores those it does not know. Times are in milliseconds, sizes in bytes.
 
+use crate::store::{Finding, Rebuilt};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -42,6 +43,20 @@ pub enum Command {
         /// The account's name.
         user: String,
     },
+    /// Looks at the files of mailboxes: [`Reply::Progress`], and a [`Reply::Finding`] for each thing that is wrong.
+    CheckMailboxes {
+        /// Whose; all accounts' when nobody is named.
+        user: Option<String>,
+        /// Which; all of them when none is named.
+        mailbox: Option<String>,
+    },
+    /// Makes mailboxes anew: [`Reply::Progress`], and a [`Reply::Rebuilt`] for each.
+    RebuildMailboxes {
+        /// Whose; all accounts' when nobody is named.
+        user: Option<String>,
+        /// Which; all of them when none is named.
+        mailbox: Option<String>,
+    },
 }
 
 /// A line of the answer.
@@ -52,7 +67,22 @@ pub enum Reply {
     Status(Box<Status>),
     /// One session.
     Session(Session),
-    /// All is said and done; how many sessions it was about.
+    /// Something is wrong with a file.
+    Finding(Finding),
+    /// What became of a mailbox that was made anew.
+    Rebuilt(Box<Rebuilt>),
+    /// How far it is.
+    Progress {
+        /// Whose mailboxes are looked at.
+        user: String,
+        /// What is counted, or which mailbox is looked at.
+        what: String,
+        /// How many are done.
+        done: u64,
+        /// Of so many.
+        total: u64,
+    },
+    /// All is said and done; how many sessions it was about, or findings, or mailboxes made anew.
     Done(u64),
     /// It can't be done: why, and what to do about it. The last line.
     Error(String),
@@ -202,6 +232,8 @@ mod tests {
             request(Command::Kick { id: "tro8w0-2".into() }),
             request(Command::KickUser { user: "alice".into() }),
             request(Command::Imap { user: "alice".into() }),
+            request(Command::CheckMailboxes { user: Some("alice".into()), mailbox: None }),
+            request(Command::RebuildMailboxes { user: None, mailbox: Some("INBOX".into()) }),
             String::from_utf8(Reply::Done(2).line()).unwrap().trim_end().to_owned(),
             String::from_utf8(Reply::Error("no\n".into()).line()).unwrap().trim_end().to_owned(),
         ];
@@ -211,6 +243,8 @@ mod tests {
         {"version":1,"command":"kick","id":"tro8w0-2"}
         {"version":1,"command":"kick_user","user":"alice"}
         {"version":1,"command":"imap","user":"alice"}
+        {"version":1,"command":"check_mailboxes","user":"alice","mailbox":null}
+        {"version":1,"command":"rebuild_mailboxes","user":null,"mailbox":"INBOX"}
         {"done":2}
         {"error":"no\n"}
         "#);

@@ -66,9 +66,6 @@ pub(crate) struct State {
     pub(crate) cache_sweep: Option<BTreeSet<u32>>,
     /// Messages may have lost their last reference since compaction last looked.
     pub(crate) garbage: bool,
-    /// Files of containers below this number that the map does not know are what a crash has left; `None` once they have
-    /// been looked for.
-    pub(crate) remains_below: Option<u32>,
     /// Containers with a damaged message, as far as compaction has met them.
     pub(crate) damaged_containers: BTreeSet<u32>,
     pub(crate) readers: Readers,
@@ -151,7 +148,6 @@ impl Account {
                 seed: container.seed,
                 end: container.end,
             });
-        let remains_below = Some(map.next_container());
         let state = State {
             list,
             map,
@@ -162,7 +158,6 @@ impl Account {
             dirty: BTreeSet::new(),
             cache_sweep: None,
             garbage: true,
-            remains_below,
             damaged_containers: BTreeSet::new(),
             readers: Readers::default(),
         };
@@ -305,9 +300,10 @@ pub(crate) fn load_generation<T>(
         match fs::read_all(files.fs(), &path) {
             Ok(bytes) => match parse(&bytes) {
                 Ok(state) => return Ok(Some(state)),
-                Err(why) => {
+                Err(why) if files.is_news(&path, &why) => {
                     tracing::error!(file = %path.display(), why, "a snapshot is damaged; the one before it and the log serve")
                 }
+                Err(_) => {}
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io("read", &path, error)),
@@ -384,6 +380,15 @@ fn check_both(dir: &Path, list: &List, map: &Map) -> Result<(), StoreError> {
     let lost = match (list.transactions(), map.transactions()) {
         (0, 1..) => "list",
         (1.., 0) if messages => "map",
+        (_, known) if known < list.map_floor() => {
+            return Err(StoreError::damaged(
+                &dir.join("map.log"),
+                format_args!(
+                    "the mailbox list knows of {} transactions, it and its snapshots only of {known}; bring the account's directory back from a backup",
+                    list.map_floor()
+                ),
+            ));
+        }
         _ => return Ok(()),
     };
     Err(StoreError::damaged(

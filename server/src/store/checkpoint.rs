@@ -79,11 +79,6 @@ impl Due {
         self.garbage_of(position, path, Vec::new());
     }
 
-    /// Whether `path` is to be removed.
-    pub(crate) fn is_garbage(&self, path: &Path) -> bool {
-        self.state().garbage.iter().any(|garbage| garbage.path == path)
-    }
-
     /// The same of what may be read, once the last of its `readers` has gone, too.
     pub(crate) fn garbage_of(&self, position: u64, path: PathBuf, readers: Vec<Weak<()>>) {
         self.state().garbage.push(Garbage { position, path, readers });
@@ -212,6 +207,7 @@ impl Store {
         snapshot_after: u64,
         time: &dyn Fn() -> bool,
     ) -> Result<(), StoreError> {
+        let _keeping = self.keeping();
         self.write_counters()?;
         self.flush();
         self.sync_deferred()?;
@@ -303,6 +299,10 @@ impl Store {
                     records.push(Record::Recent { guid, uid: mbox.recent });
                 }
             }
+            // A map that says less after this has lost something, whatever its files look like.
+            if state.map.transactions() > state.list.map_floor() {
+                records.push(Record::MapFloor(state.map.transactions()));
+            }
             if !records.is_empty() {
                 let mut change = Change::default();
                 change.list(&account, state, records)?;
@@ -365,14 +365,14 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a snapshot of one log's state, unless a change is under way.
+    /// Writes a snapshot of one log's state, unless a change is under way; whether it did.
     pub(crate) fn write_snapshot(
         &self,
         account: &Arc<Account>,
         name: LogName,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let Some((dir, base, bytes, position)) = self.snapshot_of(account, name)? else {
-            return Ok(());
+            return Ok(false);
         };
         let fs = self.files.fs();
         let path = dir.join(base);
@@ -397,7 +397,7 @@ impl Store {
             fs::replace_verified(fs, &path, &bytes).map_err(error)?;
         }
         let mut logs = account.logs();
-        let Some(log) = logs.get(name) else { return Ok(()) };
+        let Some(log) = logs.get(name) else { return Ok(true) };
         let before = log.note_snapshot(position, bytes.len() as u64);
         if position.offset > self.config.log_size {
             log.rotate();
@@ -409,7 +409,7 @@ impl Store {
                 self.garbage(0, file);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The snapshot's bytes and where it stands; `None` while something is on its way to the log.

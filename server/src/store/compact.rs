@@ -13,17 +13,16 @@
 
 use super::account::{Account, State};
 use super::change::Change;
-use super::delivery::{UNFINISHED, Unsaved, container_header, unfinished};
+use super::delivery::{Unsaved, container_header, unfinished};
 use super::error::StoreError;
 use super::planted::{Planted, planted};
 use super::store::Store;
+use dbox_format::Seed;
 use dbox_format::container::{FILE_HEADER_LEN, reseed};
 use dbox_format::map::{ContainerState, Draft, IdSet, MapId, Moved, Op};
-use dbox_format::{Seed, paths};
 use runtime_smol::fs::{self, File, Open, read_exact_at};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, IoSlice};
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -317,78 +316,6 @@ impl Store {
     }
 }
 
-/// What crashes leave: files that were made or dropped by a change that was never told, or not carried out.
-impl Store {
-    /// Removes containers' files that the map knows nothing of, once for each time the account is loaded.
-    ///
-    /// # Errors
-    /// What can't be looked at or removed; it stays for the next time.
-    pub(crate) fn sweep_remains(&self, account: &Arc<Account>) -> Result<(), StoreError> {
-        let Some(below) = account.lock()?.remains_below.take() else { return Ok(()) };
-        self.drop_unused(account, below)?;
-        let storage = account.dir().join("storage");
-        for directory in self.names_in(&storage)? {
-            for file in self.names_in(&storage.join(&directory))? {
-                let unfinished = file.strip_suffix(UNFINISHED);
-                let name = format!("storage/{directory}/{}", unfinished.unwrap_or(&file));
-                // What is no container of ours isn't ours to remove.
-                let Ok(number) = paths::parse_container(&name) else { continue };
-                let path = storage.join(&directory).join(&file);
-                let known = account.lock()?.map.container(number).is_some();
-                let in_use = number >= below || (known && unfinished.is_none());
-                if in_use || self.due.is_garbage(&path) {
-                    continue;
-                }
-                tracing::info!(path = %path.display(), "removes what a crash has left");
-                let fs = self.files.fs();
-                fs.unlink(&path).map_err(|error| StoreError::io("remove", &path, error))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Drops containers that were opened for a message that was never saved.
-    fn drop_unused(&self, account: &Arc<Account>, below: u32) -> Result<(), StoreError> {
-        let mut state = account.lock()?;
-        let state = &mut *state;
-        let unused = |container: &ContainerState| {
-            !container.sealed && container.messages == 0 && container.end == FILE_HEADER_LEN
-        };
-        let current = state.container.map(|container| container.number);
-        let numbers: Vec<u32> = state
-            .map
-            .containers()
-            .filter(|(number, container)| *number < below && unused(container))
-            .map(|(number, _)| number)
-            .filter(|number| current != Some(*number))
-            .take(AT_ONCE)
-            .collect();
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        self.writable()?;
-        let mut draft = Draft::new(&state.map);
-        numbers.iter().for_each(|number| draft.push(Op::ContainerDrop { number: *number }));
-        let position = self.submit_map(account, state, draft)?;
-        self.let_go_of(account, state, position, numbers.into_iter());
-        Ok(())
-    }
-
-    fn names_in(&self, dir: &Path) -> Result<Vec<String>, StoreError> {
-        match self.files.fs().read_dir(dir) {
-            Ok(entries) => {
-                Ok(entries.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
-            }
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(StoreError::io("read", dir, error)),
-        }
-    }
-}
-
 /// The new container while it is written.
 struct Out<'a> {
     file: &'a dyn File,
@@ -550,9 +477,6 @@ impl Store {
     fn compact_cheaply(&self, account: &Arc<Account>, wait: &dyn Fn(Option<u64>) -> bool) {
         if !account.lock().is_ok_and(|state| state.garbage) {
             return;
-        }
-        if let Err(error) = self.sweep_remains(account) {
-            tracing::warn!(account = account.name(), %error, "can't look for what a crash has left");
         }
         let mut done = Compacted::default();
         let mut goes_on = true;

@@ -644,14 +644,9 @@ impl Store {
     }
 }
 
-/// What the name of a container's file ends with until it is whole.
-pub(super) const UNFINISHED: &str = ".tmp";
-
 /// What a container is called until it is whole; another's of the same directory has another name.
 pub(super) fn unfinished(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(UNFINISHED);
-    PathBuf::from(name)
+    path.with_added_extension("tmp")
 }
 
 pub(super) fn container_header(
@@ -679,20 +674,24 @@ fn record_head<'a>(mail: &'a Mail<'_>, guid: Guid, mailbox: Guid, name: &'a str)
     }
 }
 
+/// System flags, here and in containers.
+const SAVED_FLAGS: [(Flags, u16); 5] = [
+    (Flags::SEEN, SavedFlags::SEEN),
+    (Flags::ANSWERED, SavedFlags::ANSWERED),
+    (Flags::FLAGGED, SavedFlags::FLAGGED),
+    (Flags::DELETED, SavedFlags::DELETED),
+    (Flags::DRAFT, SavedFlags::DRAFT),
+];
+
 fn saved_flags(flags: Flags) -> SavedFlags {
-    let pairs = [
-        (Flags::SEEN, SavedFlags::SEEN),
-        (Flags::ANSWERED, SavedFlags::ANSWERED),
-        (Flags::FLAGGED, SavedFlags::FLAGGED),
-        (Flags::DELETED, SavedFlags::DELETED),
-        (Flags::DRAFT, SavedFlags::DRAFT),
-    ];
-    SavedFlags(
-        pairs
-            .into_iter()
-            .filter(|(flag, _)| flags.contains(*flag))
-            .fold(0, |bits, (_, saved)| bits | saved),
-    )
+    let pairs = SAVED_FLAGS.into_iter().filter(|(flag, _)| flags.contains(*flag));
+    SavedFlags(pairs.fold(0, |bits, (_, saved)| bits | saved))
+}
+
+/// The flags that a message had when it was saved.
+pub(crate) fn flags_of(saved: SavedFlags) -> Flags {
+    let pairs = SAVED_FLAGS.into_iter().filter(|(_, bit)| saved.0 & bit != 0);
+    pairs.fold(Flags::NONE, |flags, (flag, _)| flags.with(flag))
 }
 
 #[cfg(test)]
@@ -700,6 +699,13 @@ mod tests {
     use super::*;
     use dbox_format::paths;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn flags_come_back_from_a_container() {
+        for bits in 0..32 {
+            assert_eq!(flags_of(saved_flags(Flags(bits))), Flags(bits));
+        }
+    }
 
     #[test]
     fn containers_that_are_written_at_the_same_time_are_different_files() {

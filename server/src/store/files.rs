@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use runtime_smol::fs::{File, Fs, Open};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,12 @@ pub(crate) struct Files {
     fs: Arc<dyn Fs>,
     limit: usize,
     open: Mutex<Known>,
+    /// Damage that was told of: the file, and what is wrong with it.
+    told: Mutex<HashSet<(PathBuf, String)>>,
 }
+
+/// Most damages that are remembered as told; beyond, they are told again.
+const TOLD: usize = 1024;
 
 #[derive(Default)]
 struct Known {
@@ -24,7 +29,7 @@ struct Known {
 
 impl Files {
     pub(crate) fn new(fs: Arc<dyn Fs>, limit: usize) -> Self {
-        Self { fs, limit: limit.max(8), open: Mutex::default() }
+        Self { fs, limit: limit.max(8), open: Mutex::default(), told: Mutex::default() }
     }
 
     /// The file system below.
@@ -50,6 +55,16 @@ impl Files {
         // Somebody else may have been first; all must use one handle, or their offsets would differ.
         let (_, file) = known.files.entry(path.to_owned()).or_insert((uses, file));
         Ok(file.clone())
+    }
+
+    /// Whether this is the first time that somebody finds `why` wrong with `path`: then it is to be told. Damage that costs
+    /// no answer is found each time the file is read, until it is written anew.
+    pub(crate) fn is_news(&self, path: &Path, why: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= TOLD {
+            told.clear();
+        }
+        told.insert((path.to_owned(), why.to_owned()))
     }
 
     /// Closes everything below `directory`.

@@ -8,7 +8,7 @@
 use super::error::StoreError;
 use super::files::Files;
 use super::planted::{Planted, planted};
-use index_format::log::{self, EndKind, Frames, Header, Kind, Previous};
+use index_format::log::{self, EndKind, Frames, Header, Kind, Previous, Survey};
 use index_format::{Guid, ModSeq, Uid};
 use runtime_smol::fs::{self, Open};
 use std::io::IoSlice;
@@ -122,7 +122,7 @@ impl LogFile {
         log.snapshot = position.map(|position| (position, 0));
         let mut nexts = chain.iter().skip(1);
         for header in &chain {
-            let limit = nexts.next().and_then(|next| next.previous).map(|previous| previous.end);
+            let next = nexts.next();
             let start = match position {
                 Some(position) if position.file == header.file => position,
                 Some(_) | None => LogPosition {
@@ -134,7 +134,8 @@ impl LogFile {
             if start.offset == Header::LEN as u64 {
                 visit(Item::File(header))?;
             }
-            let (end, open) = log.read_file(files, header, start, limit, &mut visit)?;
+            let bearing = !matches!(from, Begin::NewestFile);
+            let (end, open) = log.read_file(files, header, (start, bearing), next, &mut visit)?;
             log.tail += end.offset - start.offset;
             log.current = Some(Current { header: header.clone(), end, open });
         }
@@ -200,17 +201,20 @@ impl LogFile {
         header.file == number && header.kind == self.kind && header.owner == self.owner
     }
 
+    /// Reads one file. Where frames are missing in it, what stands behind them does not follow from what stands before: to
+    /// whom it has a `bearing` that is an error. (Who only appends goes on behind it, in the next file.)
     fn read_file(
         &self,
         files: &Files,
         header: &Header,
-        start: LogPosition,
-        limit: Option<u64>,
+        (start, bearing): (LogPosition, bool),
+        next: Option<&Header>,
         visit: &mut impl FnMut(Item<'_>) -> Result<(), StoreError>,
     ) -> Result<(LogPosition, bool), StoreError> {
         let path = self.path(header.file);
         let bytes = fs::read_all(files.fs(), &path)
             .map_err(|error| StoreError::io("read", &path, error))?;
+        let limit = next.and_then(|next| next.previous).map(|previous| previous.end);
         let counted =
             limit.and_then(|limit| bytes.get(..usize::try_from(limit).ok()?)).unwrap_or(&bytes);
         if start.offset > counted.len() as u64 {
@@ -230,13 +234,15 @@ impl LogFile {
             end.offset = frame.end;
             end.transactions += 1;
         }
-        let clean = matches!(frames.end().kind, EndKind::Clean);
-        if limit.is_some_and(|limit| limit != end.offset)
-            && !matches!(frames.end().kind, EndKind::Sealed)
-        {
-            tracing::error!(file = %path.display(), at = end.offset, "a log frame is damaged; the log goes on in its next file");
+        let kind = frames.end().kind;
+        let whole = limit.is_none_or(|limit| limit == end.offset) && kind == EndKind::Clean;
+        if bearing && !whole && kind != EndKind::Sealed {
+            let survey = Survey::new(&bytes, (header, end.offset, end.transactions), next);
+            if !survey.gaps.is_empty() {
+                return Err(StoreError::damaged(&path, missing(&survey, end)));
+            }
         }
-        Ok((end, clean && limit.is_none()))
+        Ok((end, kind == EndKind::Clean && limit.is_none()))
     }
 
     /// Transactions that the log holds.
@@ -449,12 +455,31 @@ impl LogFile {
     }
 }
 
+/// What is missing in a file behind `end`, in words.
+pub(crate) fn missing(survey: &Survey<'_>, end: LogPosition) -> String {
+    use std::fmt::Write as _;
+    let mut words = String::new();
+    for gap in &survey.gaps {
+        let _ = write!(words, "{} at byte {} ({} bytes), ", gap.why.words(), gap.at, gap.len);
+    }
+    let first = end.transactions;
+    let _ = match survey.missing {
+        Some(1) => write!(words, "transaction {first} is missing"),
+        Some(count) => write!(words, "{count} transactions from {first} on are missing"),
+        None => write!(words, "transactions from {first} on are missing"),
+    };
+    if !survey.behind.is_empty() {
+        let _ = write!(words, "; {} whole ones stand behind", survey.behind.len());
+    }
+    words
+}
+
 /// The first file is `log`, the second `log.2`.
-fn path_of(dir: &Path, base: &str, number: u32) -> PathBuf {
+pub(crate) fn path_of(dir: &Path, base: &str, number: u32) -> PathBuf {
     if number == 1 { dir.join(base) } else { dir.join(format!("{base}.{number}")) }
 }
 
-fn file_number(name: &str, base: &str) -> Option<u32> {
+pub(crate) fn file_number(name: &str, base: &str) -> Option<u32> {
     let rest = name.strip_prefix(base)?;
     if rest.is_empty() {
         return Some(1);

@@ -5,6 +5,7 @@ use super::error::StoreError;
 use super::feed::Feed;
 use super::files::Files;
 use super::logfile::{Begin, Item, LogFile, State};
+use super::salvage;
 use imap_proto::{Keyword, UidSet};
 use index_format::list::{Counters, Entry};
 use index_format::log::Kind;
@@ -50,11 +51,19 @@ impl Mbox {
     }
 
     /// Loads the mailbox of `entry`.
+    ///
+    /// # Errors
+    /// I/O; damage, with what is known of what it covered.
     pub(crate) fn load(
         files: &Files,
         account: &Path,
         entry: &Entry,
     ) -> Result<(Self, LogFile), StoreError> {
+        Self::read(files, account, entry)
+            .map_err(|error| salvage::explained(files, account, entry, error))
+    }
+
+    fn read(files: &Files, account: &Path, entry: &Entry) -> Result<(Self, LogFile), StoreError> {
         let dir = directory(account, entry.guid);
         let parse = |bytes: &[u8]| {
             let snapshot = Snapshot::parse(bytes).map_err(|error| error.to_string())?;
@@ -143,8 +152,7 @@ fn check_against(entry: &Entry, mailbox: &Mailbox, dir: &Path) -> Result<(), Sto
     Err(StoreError::damaged(
         dir,
         format_args!(
-            "the mailbox list knows of {} messages and UIDNEXT {uidnext}, log and snapshots only of {} and UIDNEXT {}; \
-             bring this directory back from a backup",
+            "the mailbox list knows of {} messages and UIDNEXT {uidnext}, log and snapshots only of {} and UIDNEXT {}",
             sums.messages,
             mailbox.len(),
             mailbox.uidnext()

@@ -4,7 +4,7 @@ use super::account::{Account, Home, Pending, State};
 use super::error::StoreError;
 use super::files::Files;
 use dbox_format::Seed;
-use dbox_format::container::{HeadPrefix, Layout, Record, parse_head};
+use dbox_format::container::{Head, HeadPrefix, Layout, Record, parse_head};
 use dbox_format::map::{Entry, MapId};
 use runtime_smol::fs::{File, Open};
 use std::io;
@@ -146,6 +146,16 @@ impl Message {
     }
 
     fn layout(&self, files: &Files, wait: bool) -> Result<Layout, ReadError> {
+        self.head(files, wait, |head| head.layout(self.size))
+    }
+
+    /// What its record's head says; of a message that is in its container.
+    pub(crate) fn head<T>(
+        &self,
+        files: &Files,
+        wait: bool,
+        look: impl FnOnce(&Head<'_>) -> Result<T, dbox_format::Error>,
+    ) -> Result<T, ReadError> {
         let Location::Container { number, seed, offset, record_len } = &self.location else {
             return Err(ReadError::Store(StoreError::NoMailbox));
         };
@@ -161,9 +171,7 @@ impl Message {
             read_exact(&*file, &mut head, *offset, wait)
                 .map_err(|error| read_error(path, error))?;
             match parse_head(&head, *seed).map_err(|error| damaged(&error))? {
-                HeadPrefix::Head(head) => {
-                    return head.layout(self.size).map_err(|error| damaged(&error));
-                }
+                HeadPrefix::Head(head) => return look(&head).map_err(|error| damaged(&error)),
                 HeadPrefix::Need(more) if more > need => need = more,
                 HeadPrefix::Need(_) => return Err(damaged(&"its head is longer than its record")),
             }

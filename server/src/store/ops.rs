@@ -18,7 +18,7 @@ use index_format::{Flags, Guid};
 use std::sync::Arc;
 
 /// Appends in one transaction: keeps a frame well below its bound of 1 MiB.
-const APPENDS: usize = 16_384;
+pub(crate) const APPENDS: usize = 16_384;
 
 /// Flags that a command names.
 #[derive(Clone, Copy, Debug)]
@@ -150,26 +150,26 @@ impl Store {
         if state.list.by_name(from).is_none() && !state.list.has_children(from) {
             return Err(StoreError::NoMailbox);
         }
-        for entry in state.list.below(from) {
-            let Some(rest) = entry.name.strip_prefix(from) else { continue };
-            let moved = format!("{to}{rest}");
-            if MailboxName::new(&moved).is_err() {
-                // No client could name it any more.
-                return Err(StoreError::Cannot("a mailbox below it would have too long a name"));
-            }
-            if state.list.by_name(&moved).is_some() {
-                return Err(StoreError::MailboxExists);
-            }
+        // A name was valid as a whole, and so is the new one, and so is what both have: but for its length.
+        let longest = state.list.names_below(from).map(|name| name.len() - from.len()).max();
+        if longest.is_some_and(|rest| to.len() + rest > MailboxName::MAX) {
+            // No client could name it any more.
+            return Err(StoreError::Cannot("a mailbox below it would have too long a name"));
+        }
+        let taken = |holder: &str| {
+            let rest = holder.get(to.len()..).unwrap_or_default();
+            state.list.by_name(&format!("{from}{rest}")).is_some()
+        };
+        if state.list.names_below(to).any(taken) {
+            return Err(StoreError::MailboxExists);
         }
         let record = list::Record::Rename { from: from.into(), to: to.into(), time: self.now() };
         let applied = change.list(account, state, vec![record])?;
         match applied.outcomes.first() {
-            Some(Outcome::Renamed(moved)) => {
-                for (guid, _) in moved {
-                    let entry = state.list.by_guid(*guid).map(|entry| entry.uidvalidity);
-                    if let Some((mbox, least)) = state.mailboxes.get_mut(guid).zip(entry) {
-                        mbox.mailbox.raise_uidvalidity(least);
-                    }
+            Some(Outcome::Renamed(_)) => {
+                for mbox in state.mailboxes.values_mut() {
+                    let least = state.list.by_guid(mbox.guid).map(|entry| entry.uidvalidity);
+                    mbox.mailbox.raise_uidvalidity(least.unwrap_or(0));
                 }
                 Ok(self.submit_list(change, state))
             }

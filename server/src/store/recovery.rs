@@ -20,6 +20,7 @@ use index_format::journal::{Header, Part, Record, Target, UNSYNCED};
 use index_format::log::Kind;
 use runtime_smol::fs::{self, Open, read_exact_at};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -270,23 +271,61 @@ fn open_end(
     Ok((!gone).then_some(log))
 }
 
-/// Removes the directories of mailboxes that the account's list does not have: deleted, but not yet removed.
+/// Removes what a crash has left of an account: the directories of mailboxes that its list does not have (deleted, but not
+/// yet removed), containers that its map does not have (of messages that never were saved), temporary files.
 fn sweep(files: &Files, root: &Path, store: Guid, account: &[u8]) -> Result<(), StoreError> {
     let Ok(name) = str::from_utf8(account) else { return Ok(()) };
     files.forget_below(root);
-    let (account, _) = Account::load(files, root, store, name)?;
-    let dir = account.dir().join("mailboxes");
+    let account = match Account::load(files, root, store, name) {
+        Ok((account, _)) => account,
+        // It is not served until it is repaired; the others are.
+        Err(error @ StoreError::Damaged { .. }) => {
+            tracing::error!(%error, "an account can't be read; the others are served");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     let fs = files.fs();
-    let error = |error| StoreError::io("clear", &dir, error);
-    if fs.metadata(&dir).map_err(error)?.is_none() {
-        return Ok(());
-    }
     let state = account.lock()?;
     let known: BTreeSet<String> = state.list.iter().map(|entry| entry.guid.to_string()).collect();
-    for entry in fs.read_dir(&dir).map_err(error)? {
-        if entry.name.to_str().is_some_and(|name| !known.contains(name)) {
-            checkpoint::remove(fs, &dir.join(&entry.name)).map_err(error)?;
-        }
+    let is_temporary = |name: &str| fs::is_temporary(OsStr::new(name)) || name.ends_with(".tmp");
+    sweep_dir(fs, account.dir(), is_temporary)?;
+    sweep_dir(fs, &account.dir().join("cache"), is_temporary)?;
+    let mailboxes = account.dir().join("mailboxes");
+    sweep_dir(fs, &mailboxes, |name| !known.contains(name))?;
+    for name in &known {
+        sweep_dir(fs, &mailboxes.join(name), is_temporary)?;
+    }
+    let has = |path: &str| {
+        paths::parse_container(path).map_or(true, |number| state.map.container(number).is_some())
+    };
+    let storage = account.dir().join("storage");
+    for dir in names(fs, &storage)? {
+        let orphan = |name: &str| is_temporary(name) || !has(&format!("storage/{dir}/{name}"));
+        sweep_dir(fs, &storage.join(&dir), orphan)?;
+    }
+    Ok(())
+}
+
+/// The names in a directory, if it is there.
+pub(crate) fn names(fs: &dyn fs::Fs, dir: &Path) -> Result<Vec<String>, StoreError> {
+    let error = |error| StoreError::io("list", dir, error);
+    if fs.metadata(dir).map_err(error)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let entries = fs.read_dir(dir).map_err(error)?;
+    Ok(entries.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
+}
+
+/// Removes what is `unwanted` in a directory, if it is there.
+fn sweep_dir(
+    fs: &dyn fs::Fs,
+    dir: &Path,
+    unwanted: impl Fn(&str) -> bool,
+) -> Result<(), StoreError> {
+    for name in names(fs, dir)?.iter().filter(|name| unwanted(name)) {
+        let path = dir.join(name);
+        checkpoint::remove(fs, &path).map_err(|error| StoreError::io("clear", &path, error))?;
     }
     Ok(())
 }

@@ -61,6 +61,8 @@ pub struct Store {
     /// Mailboxes that were recovered and have not been loaded since.
     recovered: Mutex<recovery::Touched>,
     writer: Mutex<Writer>,
+    /// Held by a checkpoint, and by who looks at files that a checkpoint replaces or removes.
+    keeping: Mutex<()>,
     /// Position up to which all changes are in their files.
     applied: AtomicU64,
     full: AtomicBool,
@@ -178,6 +180,7 @@ impl Store {
                 backlog: Vec::new(),
                 touched: BTreeSet::new(),
             }),
+            keeping: Mutex::default(),
             applied: AtomicU64::new(0),
             full: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
@@ -520,9 +523,19 @@ impl Store {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps checkpoints out, one of which would take away what the other has yet to sync.
+    pub(crate) fn keeping(&self) -> MutexGuard<'_, ()> {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Position up to which everything is in its files.
     pub(crate) fn applied(&self) -> u64 {
         self.applied.load(Ordering::Acquire)
+    }
+
+    /// Whose the store is.
+    pub(crate) fn guid(&self) -> Guid {
+        self.guid
     }
 
     /// How often this store was started after an unclean stop, and some.

@@ -536,3 +536,100 @@ fn a_restart_with_many_mailboxes_open_is_quick() {
         drop(open);
     }
 }
+
+/// The first file below `dir` that has this name.
+fn find(dir: &Path, name: &str) -> Option<std::path::PathBuf> {
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        let found = if path.is_dir() { find(&path, name) } else { None };
+        if let Some(found) = found.or_else(|| (entry.file_name() == *name).then_some(path)) {
+            return Some(found);
+        }
+    }
+    None
+}
+
+#[test]
+fn mailboxes_are_checked_with_and_without_a_server() {
+    let dir = temporary();
+    let server = Loft::start(&dir);
+    let mut imap = Imap::log_in(server.imap, "u1");
+    for subject in ["one", "two", "three"] {
+        imap.append("INBOX", &format!("Subject: {subject}\r\n\r\n"));
+    }
+    let whole = run(&mut loft(dir.path(), &["mailbox", "check"]));
+    assert_eq!(String::from_utf8(whole).unwrap(), "nothing is wrong\n");
+    let rebuilt = run(&mut loft(dir.path(), &["mailbox", "rebuild", "--user", "U1", "inbox"]));
+    let rebuilt = String::from_utf8(rebuilt).unwrap();
+    assert!(rebuilt.starts_with("u1 INBOX: whole, 3 messages"), "{rebuilt}");
+    server.stop();
+    assert_eq!(run(&mut loft(dir.path(), &["mailbox", "check", "--json"])), b"");
+
+    // A frame in the middle of the log of a mailbox, with no snapshot.
+    let data = dir.path().join("data");
+    let log = find(&data.join("users"), "log").unwrap();
+    for name in ["index", "index.prev"] {
+        let _ = fs::remove_file(log.with_file_name(name));
+    }
+    let said = String::from_utf8(run(loft_dump(&log).arg("--json"))).unwrap();
+    let frames: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|note: &Value| note["sort"] == "part")
+        .collect();
+    let at = frames[1]["at"].as_u64().unwrap();
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[at as usize + 8] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let dumped = String::from_utf8(run(&mut loft_dump(&log))).unwrap();
+    assert!(dumped.contains(&format!("{at}  DAMAGED: a frame whose checksum differs")), "{dumped}");
+
+    let server = Loft::start(&dir);
+    let checked = output(&mut loft(dir.path(), &["mailbox", "check", "--user", "u1", "--json"]));
+    assert_eq!(checked.status.code(), Some(1));
+    let finding: Value =
+        serde_json::from_slice(checked.stdout.split(|b| *b == b'\n').next().unwrap()).unwrap();
+    let finding = &finding["finding"];
+    assert_eq!((&finding["harm"], &finding["mailbox"]), (&"mail".into(), &"INBOX".into()));
+    assert_eq!(finding["at"], at);
+    server.stop();
+
+    // None runs: the tool does it itself.
+    let rebuilt = run(&mut loft(dir.path(), &["mailbox", "rebuild", "--user", "u1", "INBOX"]));
+    let rebuilt = String::from_utf8(rebuilt).unwrap();
+    assert!(rebuilt.contains("made anew with 3 messages, 1 of them from containers"), "{rebuilt}");
+    assert!(
+        rebuilt.contains("transaction 1 is missing") || rebuilt.contains("from 1 on"),
+        "{rebuilt}"
+    );
+    let server = Loft::start(&dir);
+    let mut imap = Imap::log_in(server.imap, "u1");
+    let selected = imap.command("SELECT INBOX").unwrap();
+    assert!(selected.iter().any(|line| line == "* 3 EXISTS"), "{selected:?}");
+    let whole = run(&mut loft(dir.path(), &["mailbox", "check"]));
+    assert_eq!(String::from_utf8(whole).unwrap(), "nothing is wrong\n");
+}
+
+fn loft_dump(file: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loft"));
+    command.arg("dump").arg(file);
+    command
+}
+
+#[test]
+fn what_is_no_store_is_not_made_one() {
+    let dir = temporary();
+    fs::create_dir(dir.path().join("data")).unwrap();
+    let refused = output(&mut loft(dir.path(), &["mailbox", "check"]));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && said.contains("no store was ever made there"), "{said}");
+    assert_eq!(fs::read_dir(dir.path().join("data")).unwrap().count(), 0);
+    let file = dir.path().join("mail");
+    fs::write(&file, "From alice\n").unwrap();
+    let refused = output(&mut loft_dump(&file));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && said.contains("begins like none of these: log,"),
+        "{said}"
+    );
+}

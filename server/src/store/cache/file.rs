@@ -51,12 +51,24 @@ pub(super) fn read(
         }
     };
     let Some(header) = own_header(&bytes, home, number) else {
+        tell(files, home, number, "its header is not what it should be");
         return Ok((empty(home, number), true));
     };
     let mut index = Index::new(header);
     index.extend(bytes.get(Header::LEN..).unwrap_or_default());
     let torn = index.end() != bytes.len() as u64;
+    if torn {
+        tell(files, home, number, &format!("no block begins at byte {}", index.end()));
+    }
     Ok((Loaded { bytes, index }, torn))
+}
+
+/// Says once what is wrong with a file. (Nobody syncs it: after a crash of the system it may be as torn as that.)
+fn tell(files: &Files, home: &Home, number: u32, why: &str) {
+    let path = path(home, number);
+    if files.is_news(&path, why) {
+        tracing::warn!(file = %path.display(), why, "a cache file is damaged; the messages are read again");
+    }
 }
 
 fn read_all(files: &Files, home: &Home, number: u32, wait: bool) -> io::Result<Vec<u8>> {

@@ -191,32 +191,3 @@ fn a_damaged_message_stays_and_the_others_move() {
     assert!(world.view().unwrap_err().to_string().contains("damaged"));
     assert_eq!(compact(&world), Compacted::default());
 }
-
-#[test]
-fn what_a_crash_has_left_is_swept() {
-    let mut world = World::new(SimFs::new());
-    world.run(Op::DeliverLarge).unwrap();
-    world.run(Op::Delete).unwrap();
-    world.run(Op::Expunge).unwrap();
-    world.store.flush();
-    compact(&world);
-    let known = containers(&world.fs);
-    let view = world.view().unwrap();
-    let storage = world.account.dir().join("storage");
-    let gone = dbox_format::paths::container(1);
-    let gone = storage.parent().unwrap().join(gone);
-    let remains = [gone.clone(), PathBuf::from(format!("{}.tmp", known[0].0.display()))];
-    let others = [storage.join("notes"), storage.join("00").join("c.0000zzzz")];
-    for path in remains.iter().chain(&others) {
-        world.fs.create_dir_all(path.parent().unwrap()).unwrap();
-        world.fs.open(path, runtime_smol::fs::Open::Create).unwrap();
-    }
-    let world = World::recover(world.fs.crashed(Variant::Everything), 9).unwrap();
-    world.store.sweep_remains(&world.account).unwrap();
-    let mut left: Vec<PathBuf> = containers(&world.fs).into_iter().map(|(path, _)| path).collect();
-    left.retain(|path| !others.contains(path));
-    let known: Vec<PathBuf> = known.into_iter().map(|(path, _)| path).collect();
-    assert_eq!(left, known);
-    assert!(others.iter().all(|path| world.fs.metadata(path).unwrap().is_some()));
-    assert_eq!(world.view().unwrap(), view);
-}

@@ -27,7 +27,7 @@ fn refused(user: &mut ImapUser, ask: Ask) -> (Option<Code>, u64) {
 }
 
 fn names(world: &World) -> Vec<String> {
-    world.account.lock().unwrap().list.iter().map(|entry| entry.name.clone()).collect()
+    world.account.lock().unwrap().list.iter().map(|entry| entry.name.to_string()).collect()
 }
 
 fn name(name: &str) -> MailboxName {

@@ -287,7 +287,6 @@ impl World {
                 Ok(0)
             }
             Op::Compact => {
-                self.store.sweep_remains(&self.account)?;
                 loop {
                     // What waits to be written stays where it is.
                     self.store.flush();
@@ -359,7 +358,7 @@ impl World {
 
     fn first_mailbox(&self) -> Option<String> {
         let state = self.account.lock().ok()?;
-        state.list.iter().map(|entry| entry.name.clone()).find(|name| name != "INBOX")
+        state.list.iter().map(|entry| entry.name.to_string()).find(|name| name != "INBOX")
     }
 
     /// What a client would see.
@@ -367,7 +366,7 @@ impl World {
         let mut state = self.account.lock()?;
         let state = &mut *state;
         let entries: Vec<_> =
-            state.list.iter().map(|entry| (entry.name.clone(), entry.guid)).collect();
+            state.list.iter().map(|entry| (entry.name.to_string(), entry.guid)).collect();
         let mut view = View::default();
         let mut references: BTreeMap<u32, u32> = BTreeMap::new();
         for (name, guid) in entries {

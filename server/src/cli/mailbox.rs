@@ -1,0 +1,326 @@
+//! `loft mailbox`: looks at the files of mailboxes, and makes anew what can be.
+//!
+//! Where a server runs, it does that, since it alone writes its store; else the store is opened here, as a start does.
+
+use super::operate::{self, Place, json, visible};
+use crate::assembly;
+use crate::control::client::{self, Error as AskError};
+use crate::control::mailboxes::{self, Task};
+use crate::control::protocol::{Command as Ask, Reply};
+use crate::store::{Finding, Harm, Rebuilt, Store, StoreConfig, StoreError};
+use clap::{Args, Subcommand};
+use runtime_smol::Clock;
+use runtime_smol::fs::RealFs;
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(super) const EXAMPLE: &str = "\
+Example:
+  loft mailbox check
+  loft mailbox check --user alice INBOX
+  loft mailbox rebuild --user alice INBOX
+
+A running server does it; when none runs, this command opens the store itself.";
+
+/// What `loft mailbox` can do.
+#[derive(Debug, Eq, PartialEq, Subcommand)]
+pub enum Command {
+    /// Look at the files of mailboxes and at whether they fit each other. Ends with 0 when nothing is wrong, else with 1.
+    #[command(
+        after_help = "Example:\n  loft mailbox check\n  loft mailbox check --user alice --json INBOX | head -1\n\n\
+        What is said: LOST costs mail or what was known of it, SLOW only time, NOTE nothing but room. Nothing is changed. \
+        All messages are read, and held against their checksums."
+    )]
+    Check {
+        /// The mailbox; all of them when none is named.
+        mailbox: Option<String>,
+        /// What is to be looked at.
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Write anew what is derived: snapshots, damaged cache files, counters. A mailbox whose log is damaged is made anew of
+    /// what is left, under a higher UIDVALIDITY.
+    #[command(
+        after_help = "Example:\n  loft mailbox rebuild --user alice INBOX\n  loft mailbox rebuild --all\n\n\
+        A mailbox is made anew of its snapshots, what its log still says, the map, and the containers of the messages. What \
+        can't be known any more is said. The old files are kept in the account's directory, below damaged/."
+    )]
+    Rebuild {
+        /// The mailbox.
+        #[arg(required_unless_present = "all")]
+        mailbox: Option<String>,
+        /// All mailboxes.
+        #[arg(long, conflicts_with = "mailbox")]
+        all: bool,
+        /// What is to be made anew.
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// What is meant.
+#[derive(Args, Clone, Debug, Eq, PartialEq)]
+pub struct Which {
+    /// Whose mailboxes; all accounts' when nobody is named.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// A JSON object for each thing that is told, a line each.
+    #[arg(long)]
+    json: bool,
+    /// Which server is meant.
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Why it ends with 1.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration is of no use.
+    #[error(transparent)]
+    Place(#[from] operate::Error),
+    /// The server is of no use.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// No server runs, and there is no store.
+    #[error("there is no mail in {}: no store was ever made there", data.display())]
+    NoStore {
+        /// The data directory.
+        data: PathBuf,
+    },
+    /// Files that are made would not be the server's.
+    #[error("{} belongs to another user: run this as that user", data.display())]
+    Owner {
+        /// The data directory.
+        data: PathBuf,
+    },
+    /// No server runs, and the store can't be opened.
+    #[error("no server runs, and the store can't be opened: {0}")]
+    Store(#[from] StoreError),
+    /// It can't be done.
+    #[error("{0}")]
+    Refused(String),
+    /// It was looked at, and this is wrong.
+    #[error("{}", found(*wrong, *lost))]
+    Found {
+        /// Things that are wrong.
+        wrong: u64,
+        /// Those of them that cost mail.
+        lost: u64,
+    },
+    /// Standard output is closed.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+fn found(wrong: u64, lost: u64) -> String {
+    let things = if wrong == 1 { "1 thing is".to_owned() } else { format!("{wrong} things are") };
+    match lost {
+        0 => format!(
+            "{things} wrong, and costs nothing but time; `loft mailbox rebuild` makes it anew"
+        ),
+        _ => format!(
+            "{things} wrong, {lost} of which cost mail or what was known of it; `loft mailbox rebuild` makes anew what can \
+             be, and a backup may have more"
+        ),
+    }
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn run(self) -> Result<(), Error> {
+        let (rebuild, mailbox, which) = match self {
+            Self::Check { mailbox, which } => (false, mailbox, which),
+            Self::Rebuild { mailbox, all: _, which } => (true, mailbox, which),
+        };
+        let Which { user, json, place } = which;
+        let (data, config) = place.store()?;
+        let mut told = Teller { json, ..Teller::default() };
+        let task = Task { rebuild, user, mailbox };
+        match ask(&data, &task, &mut told) {
+            Err(Error::Ask(AskError::NotRunning { .. })) => alone(&data, config, &task, &mut told)?,
+            result => result?,
+        }
+        told.end(rebuild)
+    }
+}
+
+/// Lets the server do it.
+fn ask(data: &Path, task: &Task, told: &mut Teller) -> Result<(), Error> {
+    let Task { user, mailbox, .. } = task.clone();
+    let command = match task.rebuild {
+        true => Ask::RebuildMailboxes { user, mailbox },
+        false => Ask::CheckMailboxes { user, mailbox },
+    };
+    client::ask(data, command, |reply| told.reply(reply))?;
+    Ok(())
+}
+
+/// Does it here: no server runs.
+fn alone(data: &Path, config: StoreConfig, task: &Task, told: &mut Teller) -> Result<(), Error> {
+    // Opening would make a store where there is none.
+    let owner = match std::fs::metadata(data.join("journal")) {
+        Ok(found) => found.uid(),
+        Err(_) => return Err(Error::NoStore { data: data.to_owned() }),
+    };
+    if owner != rustix::process::geteuid().as_raw() {
+        return Err(Error::Owner { data: data.to_owned() });
+    }
+    let clock = Clock::new();
+    let wall = Box::new(move || i64::try_from(clock.wall()).unwrap_or(i64::MAX));
+    let store = Store::open(Arc::new(RealFs), data, config, Arc::new(assembly::random), wall)?;
+    let done = mailboxes::run(&store, task, &mut |reply| told.reply(reply));
+    store.last_checkpoint(&clock);
+    done.map(|_| ()).map_err(Error::Refused)
+}
+
+/// Tells what comes, as it comes.
+#[derive(Default)]
+struct Teller {
+    json: bool,
+    wrong: u64,
+    lost: u64,
+    rebuilt: u64,
+    failed: Option<io::Error>,
+    /// A line of progress stands on the terminal.
+    progress: bool,
+}
+
+impl Teller {
+    fn reply(&mut self, reply: Reply) {
+        match &reply {
+            Reply::Finding(finding) => {
+                self.wrong += u64::from(finding.harm > Harm::None);
+                self.lost += u64::from(finding.harm == Harm::Mail);
+                let line = if self.json { json(&reply) } else { finding_line(finding) };
+                self.print(&line);
+            }
+            Reply::Rebuilt(rebuilt) => {
+                self.rebuilt += 1;
+                let line = if self.json { json(&reply) } else { rebuilt_lines(rebuilt) };
+                self.print(&line);
+            }
+            Reply::Progress { user, what, done, total } if io::stderr().is_terminal() => {
+                eprint!("\r\x1b[K{} {}: {done} of {total}", visible(user), visible(what));
+                self.progress = true;
+            }
+            Reply::Progress { .. }
+            | Reply::Status(_)
+            | Reply::Session(_)
+            | Reply::Done(_)
+            | Reply::Error(_) => {}
+        }
+    }
+
+    fn print(&mut self, text: &str) {
+        self.clear();
+        let mut out = io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            self.failed = Some(error);
+        }
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.progress) {
+            eprint!("\r\x1b[K");
+        }
+    }
+
+    fn end(mut self, rebuild: bool) -> Result<(), Error> {
+        if !self.json && !rebuild && self.wrong == 0 {
+            self.print("nothing is wrong\n");
+        }
+        self.clear();
+        match self.failed {
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Some(error) => Err(error.into()),
+            None if self.wrong > 0 && !rebuild => {
+                Err(Error::Found { wrong: self.wrong, lost: self.lost })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn finding_line(finding: &Finding) -> String {
+    let Finding { user, mailbox, file, at, harm, what } = finding;
+    let harm = match harm {
+        Harm::None => "NOTE",
+        Harm::Speed => "SLOW",
+        Harm::Mail => "LOST",
+    };
+    let mailbox = mailbox.as_deref().map(|name| format!(" {}", visible(name))).unwrap_or_default();
+    let at = at.map(|at| format!(", byte {at}")).unwrap_or_default();
+    format!("{harm}  {}{mailbox}: {}{at}: {}\n", visible(user), visible(file), visible(what))
+}
+
+fn rebuilt_lines(rebuilt: &Rebuilt) -> String {
+    let Rebuilt { user, mailbox, whole, messages, brought_back, uidvalidity, unknown, aside } =
+        rebuilt;
+    let mut lines = format!("{} {}: ", visible(user), visible(mailbox));
+    if *whole {
+        lines += &format!("whole, {messages} messages; what is derived was written anew\n");
+        return lines;
+    }
+    lines += &format!(
+        "made anew with {messages} messages, {brought_back} of them from containers alone; UIDVALIDITY {uidvalidity}\n"
+    );
+    for line in unknown {
+        lines += &format!("    not known: {}\n", visible(line));
+    }
+    if let Some(aside) = aside {
+        lines += &format!("    the old files are in {}\n", visible(aside));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_for_people() {
+        let finding = Finding {
+            user: "alice".into(),
+            mailbox: Some("Müll\n".into()),
+            file: "users/4c/alice/mailboxes/00/log".into(),
+            at: Some(132),
+            harm: Harm::Mail,
+            what: "transaction 3 is missing".into(),
+        };
+        insta::assert_snapshot!(finding_line(&finding), @r"LOST  alice Müll\n: users/4c/alice/mailboxes/00/log, byte 132: transaction 3 is missing");
+        let list = Finding { mailbox: None, at: None, harm: Harm::Speed, ..finding };
+        insta::assert_snapshot!(finding_line(&list), @"SLOW  alice: users/4c/alice/mailboxes/00/log: transaction 3 is missing");
+        let ends = [(1, 0), (3, 2)].map(|(wrong, lost)| Error::Found { wrong, lost }.to_string());
+        insta::assert_snapshot!(ends.join("\n"), @r"
+        1 thing is wrong, and costs nothing but time; `loft mailbox rebuild` makes it anew
+        3 things are wrong, 2 of which cost mail or what was known of it; `loft mailbox rebuild` makes anew what can be, and a backup may have more
+        ");
+    }
+
+    #[test]
+    fn what_became_of_mailboxes_for_people() {
+        let rebuilt = Rebuilt {
+            user: "alice".into(),
+            mailbox: "INBOX".into(),
+            messages: 12,
+            brought_back: 2,
+            uidvalidity: 1_800_000_000,
+            unknown: vec!["log file 1, byte 132 (9 bytes): transaction 3 is missing".into()],
+            aside: Some("users/4c/alice/damaged/00".into()),
+            ..Rebuilt::default()
+        };
+        let whole = Rebuilt { whole: true, ..rebuilt.clone() };
+        insta::assert_snapshot!(rebuilt_lines(&rebuilt) + &rebuilt_lines(&whole), @r"
+        alice INBOX: made anew with 12 messages, 2 of them from containers alone; UIDVALIDITY 1800000000
+            not known: log file 1, byte 132 (9 bytes): transaction 3 is missing
+            the old files are in users/4c/alice/damaged/00
+        alice INBOX: whole, 12 messages; what is derived was written anew
+        ");
+    }
+}

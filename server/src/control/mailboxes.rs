@@ -1,0 +1,77 @@
+//! Checks mailboxes and makes them anew: in a running server, and in a tool that has the store for itself.
+
+use super::protocol::Reply;
+use crate::accounts::AccountName;
+use crate::store::{Store, StoreError, Told};
+use imap_proto::MailboxName;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What is to be done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Task {
+    /// Make anew what can be; else only look.
+    pub(crate) rebuild: bool,
+    /// Whose; all accounts' when nobody is named.
+    pub(crate) user: Option<String>,
+    /// Which; all of them when none is named.
+    pub(crate) mailbox: Option<String>,
+}
+
+/// Does it; `each` gets what is to be told. How many things were wrong, or how many mailboxes were made anew.
+///
+/// # Errors
+/// In words: what can't be done, and why.
+pub(crate) fn run(store: &Store, task: &Task, each: &mut dyn FnMut(Reply)) -> Result<u64, String> {
+    static BUSY: AtomicBool = AtomicBool::new(false);
+    if BUSY.swap(true, Ordering::AcqRel) {
+        return Err("another check or rebuild is under way; wait for it to end".to_owned());
+    }
+    let result = all(store, task, each);
+    BUSY.store(false, Ordering::Release);
+    result
+}
+
+fn all(store: &Store, task: &Task, each: &mut dyn FnMut(Reply)) -> Result<u64, String> {
+    let mailbox = task.mailbox.as_deref().map(MailboxName::new).transpose();
+    let mailbox = mailbox.map_err(|error| error.to_string())?;
+    let mailbox = mailbox.as_ref().map(MailboxName::as_str);
+    let users = match &task.user {
+        Some(user) => {
+            vec![AccountName::new(user).map_err(|error| error.to_string())?.as_str().to_owned()]
+        }
+        None => store.accounts_on_disk().map_err(|error| error.to_string())?,
+    };
+    let (mut count, mut found) = (0, false);
+    for user in users {
+        let mut tell = |told| {
+            each(match told {
+                Told::Finding(finding) => {
+                    count += 1;
+                    Reply::Finding(finding)
+                }
+                Told::Progress { done, total, what } => {
+                    Reply::Progress { user: user.clone(), what, done, total }
+                }
+            });
+        };
+        let done = if task.rebuild {
+            store.rebuild(&user, mailbox, &mut tell)
+        } else {
+            store.check(&user, mailbox, &mut tell).map(|()| Vec::new())
+        };
+        match done {
+            Ok(rebuilt) => {
+                found = true;
+                count += rebuilt.len() as u64;
+                rebuilt.into_iter().for_each(|rebuilt| each(Reply::Rebuilt(Box::new(rebuilt))));
+            }
+            // Of all accounts only some have a mailbox of that name.
+            Err(StoreError::NoMailbox) if task.user.is_none() => {}
+            Err(error) => return Err(format!("{user}: {error}")),
+        }
+    }
+    match mailbox {
+        Some(name) if !found => Err(format!("nobody has a mailbox {name:?}")),
+        Some(_) | None => Ok(count),
+    }
+}
