@@ -1,11 +1,13 @@
 //! The state of a mailbox at one position of its log (`docs/formats/snapshot.md`).
 //!
 //! A header with the counters, a table of sections, then the sections: the UIDs as ranges apart from the columns, each
-//! column as wide as its data needs, each section with a checksum of its own. `parse` reads header and table only.
+//! column as wide as its data needs, each section with a checksum of its own, so that it can be read alone.
 //! Sections this version does not know are left alone.
 //! A snapshot that does not check out is no error of the mailbox: the one before it and the log say the same.
 
 mod column;
+mod head;
+pub(crate) mod load;
 mod parse;
 mod sparse;
 mod uids;
@@ -15,6 +17,7 @@ use crate::mailbox::Counters;
 use crate::{Guid, ModSeq, Uid};
 
 pub use column::Column;
+pub use head::{Head, Section};
 pub use parse::Snapshot;
 pub use uids::UidIndex;
 pub use write::{write, write_with};

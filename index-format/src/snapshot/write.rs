@@ -5,7 +5,7 @@ use crate::Guid;
 use crate::checksum::{crc, crc_of};
 use crate::mailbox::Mailbox;
 
-/// Writes the snapshot of `mailbox`, whose log stands at `offset` of `file`.
+/// Writes the snapshot of `mailbox`, all of whose parts are loaded and whose log stands at `offset` of `file`.
 pub fn write(mailbox: &Mailbox, owner: Guid, file: u32, offset: u64) -> Vec<u8> {
     write_with(mailbox, owner, file, offset, 0, &[])
 }
@@ -107,19 +107,17 @@ impl Sections {
 
 fn mailbox_sections(mailbox: &Mailbox, sections: &mut Sections) {
     let rows = &mailbox.rows;
-    let set = mailbox.uid_set();
+    let live = rows.runs.live();
     let ranges: Vec<(u32, u32)> =
-        set.ranges().map(|range| (range.start().0, range.end().0)).collect();
+        rows.runs.ranges().map(|(first, last)| (first.0, last.0)).collect();
     sections.add(SectionId::UIDS, |out| uids::write(&ranges, mailbox.counters().messages, out));
-    sections.column(SectionId::FLAGS, rows.flags.iter().map(|flags| flags.0.into()));
-    sections.column(SectionId::KEYWORDS, rows.keywords.iter().map(|keywords| keywords.0));
-    sections.column(SectionId::MODSEQS, rows.modseqs.iter().map(|modseq| modseq.0));
-    sections
-        .column(SectionId::INTERNAL_DATES, rows.internal_dates.iter().map(|&date| ordered(date)));
+    sections.column(SectionId::FLAGS, mailbox.flags().map(|flags| flags.0.into()));
+    sections.column(SectionId::KEYWORDS, mailbox.keyword_masks().map(|keywords| keywords.0));
+    sections.column(SectionId::MODSEQS, mailbox.modseqs().map(|modseq| modseq.0));
+    sections.column(SectionId::INTERNAL_DATES, mailbox.internal_dates().map(ordered));
     save_dates(mailbox, sections);
-    let sizes = (0..rows.uids.len()).map(|index| rows.size(index).unwrap_or(0));
-    sections.column(SectionId::SIZES, sizes);
-    sections.column(SectionId::MAP_IDS, rows.map_ids.iter().map(|id| id.0.into()));
+    sections.column(SectionId::SIZES, live.map(|(_, slot)| rows.size(slot)));
+    sections.column(SectionId::MAP_IDS, mailbox.map_ids().map(|id| id.0.into()));
     sections.some(SectionId::NAMES, !mailbox.keywords.is_empty(), |out| {
         sparse::write_names(&mailbox.keywords, out)
     });
@@ -146,11 +144,11 @@ fn mailbox_sections(mailbox: &Mailbox, sections: &mut Sections) {
 /// Mail that was delivered was saved when it came, mail that was copied was saved with its neighbours: whichever of the
 /// two columns is shorter.
 fn save_dates(mailbox: &Mailbox, sections: &mut Sections) {
-    let rows = &mailbox.rows;
     let (mut dates, mut delays) = (Vec::new(), Vec::new());
-    column::write(rows.save_dates.iter().map(|&date| ordered(date)), &mut dates);
-    let pairs = rows.save_dates.iter().zip(&rows.internal_dates);
-    column::write(pairs.map(|(save, internal)| ordered(save.wrapping_sub(*internal))), &mut delays);
+    column::write(mailbox.save_dates().map(ordered), &mut dates);
+    let rows = &mailbox.rows;
+    let delay = |slot| rows.save_dates.at(slot).wrapping_sub(rows.internal_dates.at(slot));
+    column::write(rows.runs.live().map(|(_, slot)| ordered(delay(slot))), &mut delays);
     match dates.len() < delays.len() {
         true => sections.add(SectionId::SAVE_DATES, |out| out.extend_from_slice(&dates)),
         false => sections.add(SectionId::SAVE_DELAYS, |out| out.extend_from_slice(&delays)),

@@ -13,6 +13,7 @@ use super::recovery;
 use super::store::Store;
 use dbox_format::map;
 use index_format::list::Record;
+use index_format::mailbox::Parts;
 use index_format::{Guid, snapshot};
 use runtime_smol::Clock;
 use runtime_smol::fs;
@@ -321,7 +322,7 @@ impl Store {
         for account in self.loaded_accounts() {
             let names: Vec<LogName> = {
                 let logs = account.logs();
-                let long = |log: &LogFile| log.since_snapshot() > after.max(log.snapshot_len() / 4);
+                let long = |log: &LogFile| log.wants_snapshot(after);
                 let mailboxes = logs
                     .mailboxes
                     .iter()
@@ -368,7 +369,10 @@ impl Store {
             fs.rename(&temporary, &path).map_err(error)?;
             fs.sync_dir(&dir).map_err(error)?;
         } else {
-            if fs.metadata(&path).map_err(error)?.is_some() && !planted(Planted::OneGeneration) {
+            // A damaged one must not take the place of the one that serves.
+            let keeps = account.logs().get(name).is_some_and(|log| !log.is_damaged());
+            let there = fs.metadata(&path).map_err(error)?.is_some();
+            if keeps && there && !planted(Planted::OneGeneration) {
                 fs.rename(&path, &dir.join(format!("{base}.prev"))).map_err(error)?;
             }
             fs::replace_verified(fs, &path, &bytes).map_err(error)?;
@@ -396,7 +400,17 @@ impl Store {
         account: &Arc<Account>,
         name: LogName,
     ) -> Result<Option<(PathBuf, &'static str, Vec<u8>, LogPosition)>, StoreError> {
-        let Ok(state) = account.lock() else { return Ok(None) };
+        let Ok(mut state) = account.lock() else { return Ok(None) };
+        if let LogName::Mailbox(guid) = name
+            && let Some(mbox) = state.mailboxes.get_mut(&guid)
+        {
+            if let Err(error) = account.need(&self.files, mbox, Parts::ALL) {
+                // It is refused to those who want to read it, and must not keep the others from their checkpoint.
+                tracing::error!(%error, "no snapshot of a damaged mailbox is written");
+                return Ok(None);
+            }
+            mbox.mailbox.renumber();
+        }
         let mut logs = account.logs();
         let Some(position) = logs.get(name).and_then(|log| log.end()) else { return Ok(None) };
         if state.transactions(name) != Some(position.transactions) {

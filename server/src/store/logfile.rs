@@ -11,7 +11,7 @@ use super::planted::{Planted, planted};
 use index_format::log::{self, EndKind, Frames, Header, Kind, Previous};
 use index_format::{Guid, ModSeq, Uid};
 use runtime_smol::fs::{self, Open};
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
 /// Where a log has been read to.
@@ -66,6 +66,8 @@ pub(crate) struct LogFile {
     current: Option<Current>,
     /// The last snapshot's position and bytes.
     snapshot: Option<(LogPosition, u64)>,
+    /// That snapshot is damaged: its next one is due, and takes the place of this one alone.
+    damaged: bool,
     /// Bytes of frames since then.
     tail: u64,
     /// Where the log ended when its files were last known to be durable, and the header of that file.
@@ -93,6 +95,7 @@ impl LogFile {
             highest: 0,
             current: None,
             snapshot: None,
+            damaged: false,
             tail: 0,
             durable: None,
             marked: None,
@@ -103,14 +106,14 @@ impl LogFile {
     ///
     /// # Errors
     /// What `visit` returns; a chain that begins after `from`; I/O.
-    pub(crate) fn open(
+    pub(crate) fn open<E: From<StoreError>>(
         files: &Files,
         dir: PathBuf,
         base: &'static str,
         (kind, owner): (Kind, Guid),
         from: Begin,
-        mut visit: impl FnMut(Item<'_>) -> Result<(), StoreError>,
-    ) -> Result<Self, StoreError> {
+        mut visit: impl FnMut(Item<'_>) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let mut log = Self::new(dir, base, kind, owner);
         let position = if let Begin::Position(position) = from { Some(position) } else { None };
         let mut headers = log.headers(files, position.map_or(0, |position| position.file))?;
@@ -200,31 +203,29 @@ impl LogFile {
         header.file == number && header.kind == self.kind && header.owner == self.owner
     }
 
-    fn read_file(
+    fn read_file<E: From<StoreError>>(
         &self,
         files: &Files,
         header: &Header,
         start: LogPosition,
         limit: Option<u64>,
-        visit: &mut impl FnMut(Item<'_>) -> Result<(), StoreError>,
-    ) -> Result<(LogPosition, bool), StoreError> {
+        visit: &mut impl FnMut(Item<'_>) -> Result<(), E>,
+    ) -> Result<(LogPosition, bool), E> {
         let path = self.path(header.file);
-        let bytes = fs::read_all(files.fs(), &path)
-            .map_err(|error| StoreError::io("read", &path, error))?;
-        let counted =
-            limit.and_then(|limit| bytes.get(..usize::try_from(limit).ok()?)).unwrap_or(&bytes);
-        if start.offset > counted.len() as u64 {
-            return Err(StoreError::damaged(
-                &path,
-                format_args!(
-                    "a snapshot covers {} bytes of it, it has {}",
-                    start.offset,
-                    counted.len()
-                ),
-            ));
-        }
+        let io = |error| StoreError::io("read", &path, error);
+        let file = files.fs().open(&path, Open::Read).map_err(io)?;
+        let len = file.len().map_err(io)?;
+        let counted = limit.map_or(len, |limit| limit.min(len));
+        let Some(rest) = counted.checked_sub(start.offset) else {
+            let why =
+                format_args!("a snapshot covers {} bytes of it, it has {counted}", start.offset);
+            return Err(StoreError::damaged(&path, why).into());
+        };
+        let mut bytes =
+            vec![0; usize::try_from(rest).map_err(|_| io(io::ErrorKind::FileTooLarge.into()))?];
+        fs::read_exact_at(&*file, &mut bytes, start.offset).map_err(io)?;
         let mut end = start;
-        let mut frames = Frames::new(counted, start.offset, header.seed);
+        let mut frames = Frames::tail(&bytes, start.offset, header.seed);
         for frame in frames.by_ref() {
             visit(Item::Transaction(frame.payload))?;
             end.offset = frame.end;
@@ -403,20 +404,40 @@ impl LogFile {
         Ok(())
     }
 
-    /// Bytes of frames since the last snapshot.
-    pub(crate) fn since_snapshot(&self) -> u64 {
-        self.tail
+    /// Whether there is so much behind the last snapshot that the next one is due, which is never for less than `least`
+    /// bytes of frames.
+    pub(crate) fn wants_snapshot(&self, least: u64) -> bool {
+        let len = self.snapshot.map_or(0, |(_, len)| len);
+        self.damaged || self.tail > least.max(len / 4)
     }
 
-    /// Bytes of the last snapshot, as far as it was written by this process.
-    pub(crate) fn snapshot_len(&self) -> u64 {
-        self.snapshot.map_or(0, |(_, len)| len)
+    /// Whether there is a snapshot.
+    pub(crate) fn has_snapshot(&self) -> bool {
+        self.snapshot.is_some()
     }
 
-    /// A snapshot of `len` bytes stands at `position`; gives the position of the one before.
+    /// The snapshot that the log was read from has so many bytes.
+    pub(crate) fn note_snapshot_len(&mut self, bytes: u64) {
+        if let Some((_, len)) = &mut self.snapshot {
+            *len = bytes;
+        }
+    }
+
+    /// The newest snapshot is damaged.
+    pub(crate) fn note_damaged(&mut self) {
+        self.damaged = true;
+    }
+
+    /// Whether the newest snapshot is damaged, so that the one before it must stay where it is.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// A snapshot of `len` bytes stands at `position`; gives the position of the one before, if that one is of use.
     pub(crate) fn note_snapshot(&mut self, position: LogPosition, len: u64) -> Option<LogPosition> {
         self.tail = 0;
-        self.snapshot.replace((position, len)).map(|(position, _)| position)
+        let before = self.snapshot.replace((position, len)).map(|(position, _)| position);
+        before.filter(|_| !std::mem::take(&mut self.damaged))
     }
 
     /// The files that hold nothing `from` on, and so are not needed to read the log from there.
