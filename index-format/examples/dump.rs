@@ -12,7 +12,7 @@ use index_format::list::{self, List};
 use index_format::log::{self, EndKind, Frames, Kind, scan_after};
 use index_format::mailbox::Mailbox;
 use index_format::record::{Append, Prefix, Record, Transaction};
-use index_format::snapshot::Snapshot;
+use index_format::snapshot::{Header, Overlay, Snapshot};
 use index_format::{Error, Flags};
 
 fn main() -> ExitCode {
@@ -51,6 +51,7 @@ fn dump(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
     match file.get(..8) {
         Some(b"LOFTlog\n") => dump_log(file, out),
         Some(b"LOFTsnp\n") => dump_snapshot(file, out),
+        Some(b"LOFTdlt\n") => dump_overlay(file, out),
         Some(b"LOFTlst\n") => dump_list(file, out),
         Some(b"LOFTcch\n") => dump_cache(file, out),
         Some(b"LOFTjrn\n") => dump_journal(file, out),
@@ -261,17 +262,7 @@ fn flag_names(flags: Flags) -> String {
 
 fn dump_snapshot(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
     let snapshot = Snapshot::parse(file)?;
-    let header = snapshot.header();
-    let position = header.position;
-    writeln!(
-        out,
-        "snapshot of mailbox {}, server {}, epoch {}",
-        header.owner, header.server, header.epoch
-    )?;
-    writeln!(out, "  at byte {} of log file {}", position.offset, position.file)?;
-    writeln!(out, "  {} transactions up to there", position.transactions)?;
-    writeln!(out, "  UIDVALIDITY {}, UIDNEXT {}", header.uidvalidity, header.uidnext)?;
-    writeln!(out, "  HIGHESTMODSEQ {}, {:?}", header.modseq.0, header.counters)?;
+    dump_header("snapshot", snapshot.header(), out)?;
     for id in snapshot.sections() {
         match snapshot.section(id) {
             Ok(bytes) => {
@@ -304,6 +295,35 @@ fn dump_snapshot(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
     for void in mailbox.voids() {
         writeln!(out, "UIDs {} to {} went at modseq {}", void.first, void.last, void.modseq.0)?;
     }
+    Ok(())
+}
+
+fn dump_header(what: &str, header: &Header, out: &mut impl Write) -> Result<(), Failure> {
+    let position = header.position;
+    writeln!(
+        out,
+        "{what} of mailbox {}, server {}, epoch {}",
+        header.owner, header.server, header.epoch
+    )?;
+    writeln!(out, "  at byte {} of log file {}", position.offset, position.file)?;
+    writeln!(out, "  {} transactions up to there", position.transactions)?;
+    writeln!(out, "  UIDVALIDITY {}, UIDNEXT {}", header.uidvalidity, header.uidnext)?;
+    writeln!(out, "  HIGHESTMODSEQ {}, {:?}", header.modseq.0, header.counters)?;
+    Ok(())
+}
+
+fn dump_overlay(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
+    let overlay = Overlay::parse(file)?;
+    dump_header("overlay over a snapshot", overlay.header(), out)?;
+    let base = overlay.base();
+    writeln!(
+        out,
+        "  the snapshot stands at byte {} of log file {}, behind {} transactions",
+        base.offset, base.file, base.transactions
+    )?;
+    let (gone, changed, came) = overlay.sums();
+    writeln!(out, "  of its rows {} went: UIDs {gone}", gone.len())?;
+    writeln!(out, "  and {changed} changed; {came} came")?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 //! - A row stays where it stands in the columns: an expunge touches none of them.
 
 mod apply;
+mod base;
 mod builder;
 mod column;
 mod keywords;
@@ -26,9 +27,9 @@ use std::collections::BTreeMap;
 use crate::record::{Tombstone, Transaction};
 use crate::{Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid, UidSet, log};
 
+pub(crate) use base::Base;
 pub use builder::{KeywordError, NewMessage, TransactionBuilder};
 pub use keywords::KeywordTable;
-pub(crate) use load::Base;
 pub use outcome::{Applied, ApplyError, Expunged, ReplayError};
 pub use parts::Parts;
 
@@ -56,7 +57,7 @@ pub struct Mailbox {
     pub(crate) vanished_floor: ModSeq,
     pub(crate) metadata: BTreeMap<Box<[u8]>, Box<[u8]>>,
     pub(crate) private: BTreeMap<Box<[u8]>, BTreeMap<Uid, PrivateFlags>>,
-    /// The snapshot that this state was made from, while some of it is not loaded.
+    /// The snapshot that this state was made from.
     pub(crate) base: Option<Box<Base>>,
 }
 

@@ -28,6 +28,7 @@ mod message;
 mod ops;
 mod planted;
 mod recovery;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 

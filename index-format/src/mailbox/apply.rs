@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::rows::Rows;
 use super::{
-    Applied, ApplyError, Counters, EPOCH_JUMP, Expunged, Mailbox, Parts, PrivateFlags, Row,
+    Applied, ApplyError, Base, Counters, EPOCH_JUMP, Expunged, Mailbox, Parts, PrivateFlags, Row,
     TOMBSTONES_LEAST, Voided,
 };
 use crate::record::{
@@ -197,6 +197,7 @@ impl Change<'_> {
                     let slots = runs.stretches(range).flat_map(|stretch| stretch.slots);
                     slots.for_each(|slot| save_dates.set(slot, *date));
                 }
+                self.base(|base| base.note_dated(uids));
             }
             Record::UidValidity(least) => {
                 self.applied.uidvalidity |= *least > self.mailbox.uidvalidity;
@@ -273,7 +274,15 @@ impl Change<'_> {
                 }
             }
         }
+        self.base(|base| base.note_changed(&changed));
         self.changed(changed);
+    }
+
+    /// Notes what becomes of the snapshot's rows.
+    fn base(&mut self, note: impl FnOnce(&mut Base)) {
+        if let Some(base) = &mut self.mailbox.base {
+            note(base);
+        }
     }
 
     fn changed(&mut self, changed: UidSet) {
@@ -314,8 +323,11 @@ impl Change<'_> {
         let below: usize =
             gone.iter().map(|range| range.end.min(before).saturating_sub(range.start)).sum();
         self.mailbox.first_unseen = before - below;
+        let uids = gone.iter().flat_map(|range| self.mailbox.rows.runs.stretches(range.clone()));
+        let uids: UidSet = uids.map(|stretch| stretch.uids()).collect();
+        self.base(|base| base.note_gone(&uids));
         self.mailbox.rows.remove(&gone);
-        if self.mailbox.rows.unused() > self.mailbox.len().max(UNUSED_LEAST) {
+        if self.mailbox.rows.wants_renumbering() {
             self.mailbox.renumber();
         }
     }
@@ -337,6 +349,7 @@ impl Change<'_> {
 
     /// Keeps the order by modseq; one that is known already is not kept twice.
     fn tombstone(&mut self, tombstone: &Tombstone) {
+        self.base(|base| base.since.whole = true);
         let tombstones = &mut self.mailbox.tombstones;
         let at = tombstones.partition_point(|known| known.modseq <= tombstone.modseq);
         let same = tombstones.get(..at).unwrap_or_default().iter().rev();
@@ -433,6 +446,3 @@ impl Counters {
         self.deleted = self.deleted + one(new, Flags::DELETED) - one(old, Flags::DELETED);
     }
 }
-
-/// So many slots of rows that went are kept in any case, else as many as there are rows.
-const UNUSED_LEAST: usize = 4096;

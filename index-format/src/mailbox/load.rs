@@ -1,17 +1,9 @@
 //! Parts that are loaded from the snapshot when they are first used.
 
-use super::{Mailbox, Parts};
-use crate::record::{Record, Transaction};
-use crate::snapshot::{Head, Position, Section, load};
-use crate::{Error, Uid, UidSet};
-
-/// The snapshot that a state was made from.
-#[derive(Clone, Debug)]
-pub(crate) struct Base {
-    pub(crate) head: Head,
-    /// What has not been loaded from it.
-    pub(crate) missing: Parts,
-}
+use super::{Mailbox, Parts, Voided};
+use crate::record::{Record, Tombstone, Transaction};
+use crate::snapshot::{Position, Section, load};
+use crate::{Error, ModSeq, Uid, UidSet};
 
 impl Mailbox {
     /// Those of `wanted` that are in the snapshot only.
@@ -77,13 +69,13 @@ impl Mailbox {
         }
         let mut result = Ok(());
         for part in wanted.each() {
-            result = load::part(self, &base.head, part, &mut read);
+            result = load::part(self, &base, part, &mut read);
             if result.is_err() {
                 break;
             }
             base.missing = base.missing.without(part);
         }
-        self.base = Some(base).filter(|base| !base.missing.is_empty());
+        self.base = Some(base);
         result
     }
 
@@ -95,7 +87,7 @@ impl Mailbox {
     /// Brings in all that is missing from `other`, which is the state at [`Self::base_position`] made in another way,
     /// with all its parts. Says whether it is that state, as far as can be seen; else nothing happens.
     pub fn load_from(&mut self, other: &Mailbox) -> bool {
-        let Some(base) = self.base.take() else { return true };
+        let Some(mut base) = self.base.take() else { return true };
         let header = base.head.header();
         let same = other.transactions == header.position.transactions
             && other.counters == header.counters
@@ -106,13 +98,14 @@ impl Mailbox {
             self.base = Some(base);
             return false;
         }
-        for part in base.missing.each() {
-            self.take_part(part, other);
+        for part in std::mem::take(&mut base.missing).each() {
+            self.take_part(part, other, &base.since.gone);
         }
+        self.base = Some(base);
         true
     }
 
-    fn take_part(&mut self, part: Parts, other: &Mailbox) {
+    fn take_part(&mut self, part: Parts, other: &Mailbox, gone: &UidSet) {
         let rows = &mut self.rows;
         match part {
             Parts::FLAGS => rows.flags.supply(other.flags().collect()),
@@ -129,21 +122,41 @@ impl Mailbox {
             }
             Parts::MAP_IDS => rows.map_ids.supply(other.map_ids().collect()),
             Parts::MARKS => {
-                rows.guids.extend(other.rows.guids.iter().map(|(uid, guid)| (*uid, *guid)));
-                rows.items.extend(other.rows.items.iter().map(|(uid, item)| (*uid, *item)));
+                let here = |uid: &Uid| !gone.contains(*uid);
+                let guids = other.rows.guids.iter().filter(|(uid, _)| here(uid));
+                rows.guids.extend(guids.map(|(uid, guid)| (*uid, *guid)));
+                let items = other.rows.items.iter().filter(|(uid, _)| here(uid));
+                rows.items.extend(items.map(|(uid, item)| (*uid, *item)));
             }
             Parts::GONE => {
-                self.tombstones.clone_from(&other.tombstones);
-                self.voids.clone_from(&other.voids);
+                let (tombstones, voids) = (other.tombstones.clone(), other.voids.clone());
+                self.bring_gone(tombstones, voids, other.vanished_floor);
             }
             _ => {}
         }
     }
 
-    /// Gives back the memory of rows that went, where all is loaded. The state stays the same. A snapshot is a good
-    /// moment: its rows stand without gaps, too.
+    /// Puts what a snapshot remembers as gone before what went since; `floor` is what it had forgotten.
+    pub(crate) fn bring_gone(
+        &mut self,
+        mut tombstones: Vec<Tombstone>,
+        mut voids: Vec<Voided>,
+        floor: ModSeq,
+    ) {
+        if self.vanished_floor > floor {
+            tombstones.retain(|tombstone| tombstone.modseq > self.vanished_floor);
+            voids.retain(|void| void.modseq > self.vanished_floor);
+        }
+        tombstones.append(&mut self.tombstones);
+        voids.append(&mut self.voids);
+        (self.tombstones, self.voids) = (tombstones, voids);
+    }
+
+    /// Gives back the memory of rows that went, where all is loaded. The state stays the same; that it was made from a
+    /// snapshot is forgotten, and so the next snapshot is written whole.
     pub fn renumber(&mut self) {
-        if self.base.is_none() {
+        if self.missing(Parts::ALL).is_empty() && self.rows.unused() > 0 {
+            self.base = None;
             self.rows.renumber();
         }
     }

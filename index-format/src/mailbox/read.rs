@@ -59,7 +59,7 @@ impl Mailbox {
         self.places(indexes).map(|(uid, slot)| (uid, self.rows.modseqs.at(slot)))
     }
 
-    fn places(&self, indexes: Range<usize>) -> impl Iterator<Item = (Uid, u32)> + '_ {
+    pub(crate) fn places(&self, indexes: Range<usize>) -> impl Iterator<Item = (Uid, u32)> + '_ {
         self.rows.runs.stretches(indexes).flat_map(|stretch| stretch.rows())
     }
 

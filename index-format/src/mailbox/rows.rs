@@ -125,6 +125,11 @@ impl Rows {
         self.runs.slots() - self.runs.len()
     }
 
+    /// Whether more slots are unused than used, and they are many.
+    pub(crate) fn wants_renumbering(&self) -> bool {
+        self.unused() > self.runs.len().max(UNUSED_LEAST)
+    }
+
     /// Gives the rows new slots, and back the memory of those that went. All columns are loaded.
     pub(crate) fn renumber(&mut self) {
         if self.unused() == 0 {
@@ -149,3 +154,5 @@ impl Rows {
 }
 
 const SIZE_ELSEWHERE: u32 = u32::MAX;
+/// So many slots of rows that went are kept in any case.
+const UNUSED_LEAST: usize = 4096;

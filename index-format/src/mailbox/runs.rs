@@ -3,7 +3,7 @@
 //! A slot is a place in the columns. Slots ascend with the UIDs and are given once: who expunges a message splits a run
 //! and touches no column. A mailbox without gaps is one run.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use crate::Uid;
 
@@ -41,6 +41,11 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
+    /// The UIDs, from first to last.
+    pub(crate) fn uids(&self) -> RangeInclusive<Uid> {
+        self.uid..=Uid(self.uid.0 + (self.slots.end - self.slots.start - 1))
+    }
+
     /// Each row's UID and slot.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (Uid, u32)> + use<> {
         let (uid, first) = (self.uid.0, self.slots.start);

@@ -1,6 +1,6 @@
 //! The beginning of a snapshot: header and table of sections, from which each section can be read alone.
 
-use super::{ENTRY_LEN, Header, MAGIC, Position, SectionId};
+use super::{ENTRY_LEN, Header, Position, SectionId};
 use crate::checksum::{crc, crc_of};
 use crate::mailbox::Counters;
 use crate::wire::Reader;
@@ -10,8 +10,20 @@ use crate::{Error, Guid, ModSeq, Uid};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Head {
     pub(super) header: Header,
+    /// The checksum of header and table.
+    pub(super) sum: u32,
     sections: Vec<Section>,
 }
+
+/// What begins like this.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    pub(super) magic: [u8; 8],
+    pub(super) what: &'static str,
+}
+
+pub(super) const SNAPSHOT: Kind = Kind { magic: *b"LOFTsnp\n", what: "snapshot" };
+pub(super) const OVERLAY: Kind = Kind { magic: *b"LOFTdlt\n", what: "overlay" };
 
 /// Where a section stands in its file, and what its bytes sum up to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,6 +50,11 @@ impl Section {
         }
         Ok(())
     }
+
+    /// Its bytes in the whole file, whose length the table was held against.
+    pub(super) fn of<'a>(&self, file: &'a [u8]) -> &'a [u8] {
+        file.get(self.at as usize..(self.at + self.len) as usize).unwrap_or_default()
+    }
 }
 
 impl Head {
@@ -50,14 +67,19 @@ impl Head {
     /// Not a snapshot, a newer version, a header or table that does not check out, sections that are not the rest of
     /// the file.
     pub fn parse(beginning: &[u8], file_len: u64) -> Result<Head, Error> {
+        Head::parse_kind(&SNAPSHOT, beginning, file_len)
+    }
+
+    pub(super) fn parse_kind(kind: &Kind, beginning: &[u8], file_len: u64) -> Result<Head, Error> {
+        let what = kind.what;
         let mut reader = Reader::new(beginning, 0);
         let found = reader.array("magic")?;
-        if found != MAGIC {
-            return Err(Error::Magic { what: "snapshot", expected: MAGIC, found });
+        if found != kind.magic {
+            return Err(Error::Magic { what, expected: kind.magic, found });
         }
         let version = reader.u16("version")?;
         if version != Header::VERSION {
-            let (what, found, supported) = ("snapshot", version, Header::VERSION);
+            let (found, supported) = (version, Header::VERSION);
             return Err(Error::Version { what, found, supported });
         }
         let (header, count, len) = read_header(&mut reader)?;
@@ -65,14 +87,15 @@ impl Head {
         let table = reader.bytes("table of sections", u64::from(count) * ENTRY_LEN as u64)?;
         let computed = crc_of(&[beginning.get(..Header::LEN - 4).unwrap_or_default(), table]);
         if found != computed {
-            return Err(Error::Checksum { what: "snapshot header", at: 0, found, computed });
+            let what = "a snapshot's header";
+            return Err(Error::Checksum { what, at: 0, found, computed });
         }
         if len != file_len {
             let (field, allowed) = ("file length", "the length of the file");
             return Err(Error::Value { field, at: 108, found: len, allowed });
         }
         let sections = read_table(table, count, reader.at(), len)?;
-        Ok(Head { header, sections })
+        Ok(Head { header, sum: found, sections })
     }
 
     /// What the header says.

@@ -47,7 +47,7 @@ impl Head {
         let private = sections.parsed(SectionId::PRIVATE, sparse::read_private)?;
         mailbox.private = private.unwrap_or_default();
         self.check_private(&mailbox)?;
-        mailbox.base = Some(Box::new(Base { head: self.clone(), missing: Parts::ALL }));
+        mailbox.base = Some(Box::new(Base::new(self.clone(), Parts::ALL)));
         Ok(mailbox)
     }
 
@@ -80,7 +80,7 @@ impl Head {
         if delays { SectionId::SAVE_DELAYS } else { SectionId::SAVE_DATES }
     }
 
-    fn check_modseq(&self, highest: Option<ModSeq>) -> Result<(), Error> {
+    pub(super) fn check_modseq(&self, highest: Option<ModSeq>) -> Result<(), Error> {
         match highest {
             Some(highest) if highest > self.header.modseq => {
                 Err(self.wrong("HIGHESTMODSEQ", highest.0))
@@ -89,18 +89,19 @@ impl Head {
         }
     }
 
-    fn wrong(&self, field: &'static str, found: u64) -> Error {
+    pub(super) fn wrong(&self, field: &'static str, found: u64) -> Error {
         Error::Value { field, at: 0, found, allowed: "what the sections say" }
     }
 }
 
-/// Brings one part into a state that was made from `head`. After an error nothing has changed.
+/// Brings one part into a state that was made from `base`. After an error nothing has changed.
 pub(crate) fn part<B: AsRef<[u8]>, E: From<Error>>(
     mailbox: &mut Mailbox,
-    head: &Head,
+    base: &Base,
     part: Parts,
     read: impl FnMut(&Section) -> Result<B, E>,
 ) -> Result<(), E> {
+    let head = &base.head;
     let mut sections = Sections { head, read };
     let rows = &mut mailbox.rows;
     match part {
@@ -154,10 +155,13 @@ pub(crate) fn part<B: AsRef<[u8]>, E: From<Error>>(
         Parts::MARKS => {
             let guids = sections.parsed(SectionId::GUIDS, sparse::read_guids)?.unwrap_or_default();
             let items = sections.parsed(SectionId::ITEMS, sparse::read_items)?.unwrap_or_default();
+            let known = |uid| rows.runs.find(uid).is_some();
             let mut uids = guids.keys().chain(items.keys());
-            if uids.any(|uid| rows.runs.find(*uid).is_none()) {
+            if uids.any(|uid| !known(*uid) && !base.since.gone.contains(*uid)) {
                 Err(head.wrong("rows of GUIDs and items", 0))?;
             }
+            let guids: Vec<_> = guids.into_iter().filter(|(uid, _)| known(*uid)).collect();
+            let items: Vec<_> = items.into_iter().filter(|(uid, _)| known(*uid)).collect();
             rows.guids.extend(guids);
             rows.items.extend(items);
         }
@@ -167,7 +171,7 @@ pub(crate) fn part<B: AsRef<[u8]>, E: From<Error>>(
             let (tombstones, voids) = (tombstones.unwrap_or_default(), voids.unwrap_or_default());
             head.check_modseq(tombstones.iter().map(|tombstone| tombstone.modseq).max())?;
             head.check_modseq(voids.iter().map(|void| void.modseq).max())?;
-            (mailbox.tombstones, mailbox.voids) = (tombstones, voids);
+            mailbox.bring_gone(tombstones, voids, head.header.vanished_floor);
         }
         _ => {}
     }
@@ -233,7 +237,7 @@ impl<B: AsRef<[u8]>, E: From<Error>, R: FnMut(&Section) -> Result<B, E>> Section
     }
 }
 
-fn narrow<T: TryFrom<u64>>(field: &'static str, value: u64) -> Result<T, Error> {
+pub(super) fn narrow<T: TryFrom<u64>>(field: &'static str, value: u64) -> Result<T, Error> {
     T::try_from(value).map_err(|_| Error::Number { field, at: 0 })
 }
 

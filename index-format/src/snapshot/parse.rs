@@ -85,8 +85,6 @@ impl<'a> Snapshot<'a> {
     }
 
     fn bytes(&self, section: &super::Section) -> &'a [u8] {
-        // The table was held against the length of the file.
-        let (start, end) = (section.at as usize, (section.at + section.len) as usize);
-        self.file.get(start..end).unwrap_or_default()
+        section.of(self.file)
     }
 }

@@ -6,7 +6,7 @@ use index_format::mailbox::{
     TOMBSTONES_LEAST, TransactionBuilder,
 };
 use index_format::record::{Append, Names, Prefix, Record, Transaction};
-use index_format::snapshot::{self, Head, Section, SectionId, Snapshot};
+use index_format::snapshot::{self, Head, Overlay, Section, SectionId, Snapshot};
 use index_format::{Error, Flags, Guid, Keywords, MapId, ModSeq, Uid, UidSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,6 +39,15 @@ fn opened(file: &[u8]) -> Mailbox {
     let beginning = &file[..file.len().min(Head::READ)];
     let head = Head::parse(beginning, file.len() as u64).unwrap();
     head.open(|section| section_of(file, section)).unwrap()
+}
+
+/// The same with an overlay over it.
+fn laid_over(file: &[u8], overlay: &[u8]) -> Mailbox {
+    let mut mailbox = opened(file);
+    let overlay = Overlay::parse(overlay).unwrap();
+    assert!(overlay.is_of(&Head::parse(file, file.len() as u64).unwrap()));
+    mailbox.lay_over(overlay).unwrap();
+    mailbox
 }
 
 fn section_of<'a>(file: &'a [u8], section: &Section) -> Result<&'a [u8], Error> {
@@ -99,7 +108,9 @@ proptest! {
         let (mut lazy, mut file, mut same) = (Vec::new(), Vec::new(), Mailbox::new(0, 0));
         for (index, transaction) in transactions.iter().enumerate() {
             if index == snapshot_at {
+                late.renumber();
                 let bytes = snapshot::write(&late, OWNER, 1, 5000);
+                late.rebase(&bytes).unwrap();
                 let snapshot = Snapshot::parse(&bytes).unwrap();
                 snapshot.verify().unwrap();
                 let state = snapshot.to_mailbox().unwrap();
@@ -121,13 +132,28 @@ proptest! {
             for (which, lazy) in lazy.iter_mut().enumerate() {
                 let needs = lazy.needs(&read);
                 match which {
-                    0 => lazy.load(needs, |section| section_of(&file, section)).unwrap(),
-                    _ if needs.is_empty() => {}
-                    _ => prop_assert!(lazy.load_from(&same)),
+                    1 if needs.is_empty() => {}
+                    1 => prop_assert!(lazy.load_from(&same)),
+                    _ => lazy.load(needs, |section| section_of(&file, section)).unwrap(),
                 }
                 prop_assert_eq!(lazy.apply(&read), outcome.clone());
                 prop_assert!(lazy.uid_set() == late.uid_set() && lazy.counters() == late.counters());
                 prop_assert_eq!(lazy.first_unseen(), late.first_unseen());
+            }
+            // And what an overlay gives goes on in the same way, for ever shorter histories.
+            if let Some(bytes) = snapshot::write_overlay(&late, OWNER, 1, 6000).filter(|_| early.is_some()) {
+                let mut laid = laid_over(&file, &bytes);
+                prop_assert_eq!((laid.uid_set(), laid.counters()), (late.uid_set(), late.counters()));
+                prop_assert_eq!((laid.first_unseen(), laid.transactions()), (late.first_unseen(), late.transactions()));
+                for lazy in lazy.iter_mut().chain([&mut laid]) {
+                    lazy.load(lazy.overlay_needs(), |section| section_of(&file, section)).unwrap();
+                    let again = snapshot::write_overlay(lazy, OWNER, 1, 6000);
+                    prop_assert_eq!(again.as_ref(), Some(&bytes));
+                }
+                lazy.push(laid_over(&file, &bytes));
+                if lazy.len() > 4 {
+                    lazy.remove(2);
+                }
             }
             match outcome {
                 Err(_) => prop_assert!(late.iter().eq(before.iter()) && late.uidnext() == before.uidnext()),
@@ -563,4 +589,39 @@ fn many_expunges_and_appends_give_slots_back() {
     let before = mailbox.clone();
     mailbox.renumber();
     assert_eq!(mailbox, before);
+}
+
+/// An overlay costs what changed, whatever the mailbox has.
+#[test]
+fn an_overlay_is_as_long_as_what_changed() {
+    let mut mailbox = filled(100_000);
+    let names = &mut Names::default();
+    let file = snapshot::write(&mailbox, OWNER, 1, 0);
+    mailbox.rebase(&file).unwrap();
+    let length = |mailbox: &Mailbox| snapshot::write_overlay(mailbox, OWNER, 1, 9).unwrap().len();
+    let nothing = length(&mailbox);
+    assert_eq!(nothing, 120 + 24 + 28);
+    let ten: UidSet = (1..=10).map(|n| Uid(n * 9000)).collect();
+    commit(&mut mailbox, names, |b| b.expunge(&ten));
+    assert!(length(&mailbox) - nothing <= 150, "{}", length(&mailbox));
+    commit(&mut mailbox, names, |b| b.flags_add(&UidSet::one(Uid(77)), Flags::SEEN, &[]).unwrap());
+    for _ in 0..100 {
+        mailbox.apply(&plain(vec![append()])).unwrap();
+    }
+    let bytes = snapshot::write_overlay(&mailbox, OWNER, 1, 9).unwrap();
+    assert!(bytes.len() < 1200, "{}", bytes.len());
+    let overlay = Overlay::parse(&bytes).unwrap();
+    assert_eq!(overlay.sums(), (&ten, 1, 100));
+    let other = snapshot::write(&filled(3), OWNER, 1, 0);
+    assert!(!overlay.is_of(&Head::parse(&other, other.len() as u64).unwrap()));
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        assert!(Overlay::parse(&damaged).is_err(), "byte {at}");
+        assert!(Overlay::parse(&bytes[..at]).is_err());
+    }
+    // What happened otherwise is told by a whole snapshot only.
+    let tombstone = index_format::record::Tombstone { uid: Uid(3), ..Default::default() };
+    mailbox.apply(&plain(vec![Record::Tombstone(tombstone)])).unwrap();
+    assert_eq!(snapshot::write_overlay(&mailbox, OWNER, 1, 9), None);
 }

@@ -68,6 +68,8 @@ pub(crate) struct LogFile {
     snapshot: Option<(LogPosition, u64)>,
     /// That snapshot is damaged: its next one is due, and takes the place of this one alone.
     damaged: bool,
+    /// Transactions up to that snapshot, or to the overlay over it.
+    folded: u64,
     /// Bytes of frames since then.
     tail: u64,
     /// Where the log ended when its files were last known to be durable, and the header of that file.
@@ -84,6 +86,9 @@ struct Current {
     open: bool,
 }
 
+/// Transactions after which a mailbox's log is folded, however short they are: a start reads no more of them.
+const FOLDED: u64 = 4096;
+
 impl LogFile {
     /// A log of which no file exists yet.
     pub(crate) fn new(dir: PathBuf, base: &'static str, kind: Kind, owner: Guid) -> Self {
@@ -96,6 +101,7 @@ impl LogFile {
             current: None,
             snapshot: None,
             damaged: false,
+            folded: 0,
             tail: 0,
             durable: None,
             marked: None,
@@ -123,6 +129,7 @@ impl LogFile {
         };
         log.check_start(from, chain.first())?;
         log.snapshot = position.map(|position| (position, 0));
+        log.folded = position.map_or(0, |position| position.transactions);
         let mut nexts = chain.iter().skip(1);
         for header in &chain {
             let limit = nexts.next().and_then(|next| next.previous).map(|previous| previous.end);
@@ -411,16 +418,26 @@ impl LogFile {
         self.damaged || self.tail > least.max(len / 4)
     }
 
+    /// Whether an overlay is due, or, where there can be none, a snapshot: behind more than `least` bytes of frames, or
+    /// [`FOLDED`] of them.
+    pub(crate) fn wants_overlay(&self, least: u64) -> bool {
+        self.damaged || self.tail > least || self.transactions() > self.folded + FOLDED
+    }
+
+    /// Whether an overlay of `len` bytes is worth it: at most so many percent of the snapshot, and that one whole.
+    pub(crate) fn takes_overlay(&self, len: u64, percent: u64) -> bool {
+        let whole = self.snapshot.map_or(0, |(_, len)| len);
+        !self.damaged && len.saturating_mul(100) <= whole.saturating_mul(percent)
+    }
+
     /// Whether there is a snapshot.
     pub(crate) fn has_snapshot(&self) -> bool {
         self.snapshot.is_some()
     }
 
-    /// The snapshot that the log was read from has so many bytes.
-    pub(crate) fn note_snapshot_len(&mut self, bytes: u64) {
-        if let Some((_, len)) = &mut self.snapshot {
-            *len = bytes;
-        }
+    /// The log was read from a snapshot of `len` bytes that stands at `position`, or from an overlay over that.
+    pub(crate) fn note_base(&mut self, position: LogPosition, len: u64) {
+        self.snapshot = Some((position, len));
     }
 
     /// The newest snapshot is damaged.
@@ -435,9 +452,15 @@ impl LogFile {
 
     /// A snapshot of `len` bytes stands at `position`; gives the position of the one before, if that one is of use.
     pub(crate) fn note_snapshot(&mut self, position: LogPosition, len: u64) -> Option<LogPosition> {
-        self.tail = 0;
+        (self.tail, self.folded) = (0, position.transactions);
         let before = self.snapshot.replace((position, len)).map(|(position, _)| position);
         before.filter(|_| !std::mem::take(&mut self.damaged))
+    }
+
+    /// An overlay stands at `position`; all files are still needed.
+    pub(crate) fn note_overlay(&mut self, position: LogPosition) -> Option<LogPosition> {
+        (self.tail, self.folded) = (0, position.transactions);
+        None
     }
 
     /// The files that hold nothing `from` on, and so are not needed to read the log from there.

@@ -5,6 +5,7 @@
 //! operations, not before the last that was acknowledged.
 
 mod cache;
+mod counted;
 mod crashes;
 mod damage;
 mod deferred;
@@ -13,6 +14,7 @@ mod idle;
 mod modseq;
 mod reads;
 mod refusals;
+mod snapshots;
 mod sorting;
 mod uidvalidity;
 mod world;

@@ -13,14 +13,16 @@ use index_format::list::Entry;
 use index_format::log::Kind;
 use index_format::mailbox::{Mailbox, Parts};
 use index_format::record::{Names, Transaction};
-use index_format::snapshot::{Head, Position, Section};
+use index_format::snapshot::{Head, Overlay, Position, Section};
 use index_format::{Error, Guid, Uid};
-use runtime_smol::fs::{File, Open, read_exact_at};
+use runtime_smol::fs::{File, Open, read_all, read_exact_at};
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// The snapshots of a mailbox, the newer first.
 const GENERATIONS: [&str; 2] = ["index", "index.prev"];
+/// What became of one of them since.
+const OVERLAY: &str = "index.delta";
 
 impl Mbox {
     /// Loads the mailbox of `entry`: of its snapshot only what is always needed, and what the log behind it needs.
@@ -157,20 +159,50 @@ impl Place<'_> {
         tracing::error!(file = %path.display(), why, "a snapshot is damaged; the one before it and the log serve");
     }
 
-    /// The state that a snapshot and the log behind it give, or, up to a position, gave; `None` without such a file.
-    /// What is given of the past has all its parts.
+    /// The state that a snapshot, its overlay and the log behind them give, or, up to a position, gave; `None` without
+    /// such a file. What is given of the past has all its parts.
     fn generation(&self, name: &str, until: Option<Position>) -> Result<Option<Loaded>, Failed> {
         let Some((file, head)) = self.head(name)? else { return Ok(None) };
-        let mut mailbox = head.open(|section| read_section(&*file, section))?;
-        if until.is_some() {
-            mailbox.load(Parts::ALL, |section| read_section(&*file, section))?;
+        let read = |section: &Section| read_section(&*file, section);
+        let mut mailbox = head.open(read)?;
+        let mut from = head.header().position;
+        match until {
+            Some(_) => mailbox.load(Parts::ALL, read)?,
+            None => {
+                if let Some(overlay) = self.overlay(&head) {
+                    let position = overlay.header().position;
+                    match mailbox.lay_over(overlay) {
+                        Ok(()) => from = position,
+                        Err(error) => {
+                            self.report(OVERLAY, &error.to_string());
+                            mailbox = head.open(read)?;
+                        }
+                    }
+                }
+            }
         }
-        let from = Begin::Position(log_position(head.header().position));
-        let mut loaded = self.replay(mailbox, from, until, |mailbox, parts| {
-            mailbox.load(parts, |section| read_section(&*file, section))
-        })?;
-        loaded.log.note_snapshot_len(file.len().map_err(|error| self.io(name, error))?);
+        let begin = Begin::Position(log_position(from));
+        let load = |mailbox: &mut Mailbox, parts| mailbox.load(parts, read);
+        let mut loaded = self.replay(mailbox, begin, until, load)?;
+        let len = file.len().map_err(|error| self.io(name, error))?;
+        loaded.log.note_base(log_position(head.header().position), len);
         Ok(Some(loaded))
+    }
+
+    /// What was laid over the snapshot with this head. One that is damaged, or of another snapshot, is as good as none:
+    /// the log is there from the snapshot on.
+    fn overlay(&self, head: &Head) -> Option<Overlay> {
+        let bytes = match read_all(self.files.fs(), &self.dir.join(OVERLAY)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                self.report(OVERLAY, &error.to_string());
+                return None;
+            }
+        };
+        let overlay = Overlay::parse(&bytes);
+        let overlay = overlay.inspect_err(|error| self.report(OVERLAY, &error.to_string()));
+        overlay.ok().filter(|overlay| overlay.is_of(head))
     }
 
     /// The state that the log alone gives.
