@@ -604,7 +604,8 @@ fn an_overlay_is_as_long_as_what_changed() {
     let ten: UidSet = (1..=10).map(|n| Uid(n * 9000)).collect();
     commit(&mut mailbox, names, |b| b.expunge(&ten));
     assert!(length(&mailbox) - nothing <= 150, "{}", length(&mailbox));
-    commit(&mut mailbox, names, |b| b.flags_add(&UidSet::one(Uid(77)), Flags::SEEN, &[]).unwrap());
+    let one = UidSet::one(Uid(77));
+    commit(&mut mailbox, names, |b| b.flags_add(&one, Flags::NONE, &["$Work"]).unwrap());
     for _ in 0..100 {
         mailbox.apply(&plain(vec![append()])).unwrap();
     }
