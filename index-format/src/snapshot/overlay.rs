@@ -111,7 +111,7 @@ fn changed(mailbox: &Mailbox, uids: &UidSet, sections: &mut Sections) {
         return;
     }
     let slots = slots(mailbox, uids);
-    let (rows, slots) = (&mailbox.rows, || slots.iter().map(|slot| *slot));
+    let (rows, slots) = (&mailbox.rows, || slots.iter().copied());
     sections.add(SectionId::CHANGED, |out| uids.encode(out));
     sections.column(SectionId::CHANGED_FLAGS, slots().map(|slot| rows.flags.at(slot).0.into()));
     sections.column(SectionId::CHANGED_KEYWORDS, slots().map(|slot| rows.keywords.at(slot).0));
