@@ -7,7 +7,7 @@ mod common;
 use common::{Noise, nanoseconds, print};
 use index_format::log::write_frame;
 use index_format::mailbox::{Mailbox, NewMessage, Parts, TransactionBuilder};
-use index_format::record::Names;
+use index_format::record::{Names, Transaction};
 use index_format::snapshot::{self, Head, Overlay, Section};
 use index_format::{Error, Flags, Guid, MapId, Uid, UidSet};
 
@@ -44,27 +44,24 @@ fn filled(count: u32, gone: f64) -> Mailbox {
             };
             builder.append(&message).expect("one keyword");
         }
-        commit(&mut mailbox, &mut names, builder.finish());
+        let transaction = builder.finish();
+        commit(&mut mailbox, &mut names, &transaction);
     }
     let gone: UidSet = (1..=count).filter(|_| gone > 0.0 && noise.chance(gone)).map(Uid).collect();
     let mut builder = TransactionBuilder::new(&mailbox, &names);
     builder.expunge(&gone);
     let transaction = builder.finish();
-    commit(&mut mailbox, &mut names, transaction);
+    commit(&mut mailbox, &mut names, &transaction);
     mailbox.renumber();
     mailbox
 }
 
 /// Lets a transaction happen and gives the length of its frame.
-fn commit(
-    mailbox: &mut Mailbox,
-    names: &mut Names,
-    transaction: index_format::record::Transaction,
-) -> usize {
+fn commit(mailbox: &mut Mailbox, names: &mut Names, transaction: &Transaction) -> usize {
     let (mut payload, mut frame) = (Vec::new(), Vec::new());
     transaction.encode(names, &mut payload).expect("a transaction");
     write_frame(1, &payload, &mut frame).expect("a frame");
-    mailbox.apply(&transaction).expect("it follows");
+    mailbox.apply(transaction).expect("it follows");
     frame.len()
 }
 
@@ -107,7 +104,7 @@ fn mailbox(count: u32, name: &str, gone: f64) -> Vec<Vec<String>> {
         let mut builder = TransactionBuilder::new(mailbox, names);
         builder.expunge(&ten);
         let transaction = builder.finish();
-        commit(mailbox, names, transaction)
+        commit(mailbox, names, &transaction)
     };
     // Each run expunges other ones.
     let mut copies: Vec<Mailbox> = (0..9).map(|_| mailbox.clone()).collect();
@@ -126,7 +123,8 @@ fn mailbox(count: u32, name: &str, gone: f64) -> Vec<Vec<String>> {
 }
 
 fn open(file: &[u8], mut note: impl FnMut(&Section)) -> Mailbox {
-    let head = Head::parse(&file[..Head::READ], file.len() as u64).expect("a snapshot");
+    let head =
+        Head::parse(file.get(..Head::READ).unwrap_or(file), file.len() as u64).expect("a snapshot");
     let mailbox = head.open(|section| {
         note(section);
         section_of(file, section)
@@ -145,5 +143,6 @@ fn load(file: &[u8], parts: Parts, mut note: impl FnMut(&Section)) -> Mailbox {
 }
 
 fn section_of<'a>(file: &'a [u8], section: &Section) -> Result<&'a [u8], Error> {
-    Ok(&file[section.at as usize..(section.at + section.len) as usize])
+    let (start, end) = (section.at as usize, (section.at + section.len) as usize);
+    Ok(file.get(start..end).unwrap_or_default())
 }

@@ -69,20 +69,26 @@ impl Account {
         };
         let has_snapshot =
             |guid: &Guid| logs.mailboxes.get(guid).is_some_and(|log| log.has_snapshot());
-        let list = &state.list;
+        let (list, mut damaged) = (&state.list, Vec::new());
         state.mailboxes.retain(|guid, mbox| {
-            if std::mem::take(&mut mbox.used) || kept(guid) {
+            let used = std::mem::take(&mut mbox.used);
+            mbox.shed &= !used;
+            if used || kept(guid) {
                 return true;
             }
             let followed = mbox.feed.is_followed();
             if followed
                 && has_snapshot(guid)
                 && let Some(entry) = list.by_guid(*guid)
+                && mbox.shed(files, self.dir(), entry)
             {
-                mbox.shed(files, self.dir(), entry);
+                damaged.push(*guid);
             }
             followed
         });
+        for guid in damaged {
+            logs.mailboxes.get_mut(&guid).into_iter().for_each(|log| log.note_damaged());
+        }
         let mailboxes = &state.mailboxes;
         logs.mailboxes.retain(|guid, log| mailboxes.contains_key(guid) || !log.is_durable());
         before - mailboxes.len()

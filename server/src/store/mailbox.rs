@@ -31,6 +31,8 @@ pub(crate) struct Mbox {
     pub(crate) keywords: Arc<[Keyword]>,
     /// Somebody has used it lately: it is not to leave memory yet.
     pub(crate) used: bool,
+    /// It has let go of what its snapshot can give again, and was not used since.
+    pub(crate) shed: bool,
     /// The file that parts are read from which are not in memory, if there is one.
     pub(crate) snapshot: Option<&'static str>,
 }
@@ -48,6 +50,7 @@ impl Mbox {
             uids: UidSet::new(),
             keywords: Arc::new([]),
             used: true,
+            shed: false,
             snapshot: None,
         }
     }

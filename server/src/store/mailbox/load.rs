@@ -18,6 +18,7 @@ use index_format::{Error, Guid, Uid};
 use runtime_smol::fs::{File, Open, read_all, read_exact_at};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The snapshots of a mailbox, the newer first.
 const GENERATIONS: [&str; 2] = ["index", "index.prev"];
@@ -106,17 +107,22 @@ impl Mbox {
         ))
     }
 
-    /// Lets go of what its snapshot can give again. All of it is in its files.
-    pub(crate) fn shed(&mut self, files: &Files, account: &Path, entry: &Entry) {
-        if self.mailbox.missing(Parts::ALL) == Parts::ALL {
-            return;
+    /// Lets go of what its snapshot can give again; whether that turned out to be damaged. All of it is in its files.
+    pub(crate) fn shed(&mut self, files: &Files, account: &Path, entry: &Entry) -> bool {
+        if std::mem::replace(&mut self.shed, true) || self.mailbox.missing(Parts::ALL) == Parts::ALL
+        {
+            return false;
         }
         // Whatever is wrong with the files: what is in memory serves on.
-        let Ok((fresh, _)) = Self::load(files, account, entry) else { return };
+        let Ok((fresh, log)) = Self::load(files, account, entry) else { return false };
+        if log.is_damaged() {
+            return true;
+        }
         if fresh.mailbox.transactions() == self.mailbox.transactions() {
             self.mailbox = fresh.mailbox;
             self.snapshot = fresh.snapshot;
         }
+        false
     }
 }
 
@@ -126,6 +132,9 @@ struct Place<'a> {
     dir: PathBuf,
     guid: Guid,
 }
+
+/// A snapshot that is open, and its head.
+type Opened = (Arc<dyn File>, Head);
 
 /// What the files say.
 struct Loaded {
@@ -219,7 +228,7 @@ impl Place<'_> {
         mailbox.load(parts, |section| read_section(&*file, section))
     }
 
-    fn head(&self, name: &str) -> Result<Option<(std::sync::Arc<dyn File>, Head)>, Failed> {
+    fn head(&self, name: &str) -> Result<Option<Opened>, Failed> {
         let file = match self.files.fs().open(&self.dir.join(name), Open::Read) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
