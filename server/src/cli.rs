@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod operate;
+pub mod transfer;
 pub mod user;
 
 use clap::{Args, Parser, Subcommand};
@@ -61,6 +62,12 @@ pub enum Command {
     /// List the sessions of a running server, and end them.
     #[command(subcommand, after_help = operate::SESSION)]
     Session(operate::Command),
+    /// Write a user's mail as maildir or mbox.
+    #[command(after_help = transfer::EXPORT)]
+    Export(transfer::ExportArgs),
+    /// Take mail of others into a user's mailboxes: maildir, mbox, single messages.
+    #[command(after_help = transfer::IMPORT)]
+    Import(transfer::ImportArgs),
     /// Add, change, list and remove accounts.
     #[command(subcommand, after_help = user::EXAMPLE)]
     User(user::Command),
@@ -136,6 +143,8 @@ pub fn main() -> ExitCode {
         Command::Status(status) => ended(status.run()),
         Command::Session(command) => ended(command.run()),
         Command::User(command) => ended(command.run()),
+        Command::Export(export) => ended(export.run()),
+        Command::Import(import) => ended(import.run()),
     }
 }
 
@@ -268,7 +277,7 @@ mod tests {
                 "{help}"
             );
         }
-        for command in ["serve", "config", "user", "status", "session"] {
+        for command in ["serve", "config", "user", "status", "session", "export", "import"] {
             let help = Cli::try_parse_from(["loft", command, "--help"]).unwrap_err().to_string();
             assert!(help.contains("Example:\n  loft "), "{help}");
         }

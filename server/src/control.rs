@@ -2,7 +2,7 @@
 //!
 //! It is `control` in the data directory, for the server's user and root alone. A connection sends one line, a
 //! [`protocol::Request`] in JSON, and gets lines of JSON, the last of which is [`protocol::Reply::Done`] or
-//! [`protocol::Reply::Error`]; then it is closed.
+//! [`protocol::Reply::Error`]; then it is closed. Or it becomes an IMAP session: [`protocol::Command::Imap`].
 //! Invariants:
 //! - A request is at most [`REQUEST_MAX`] bytes and comes within [`REQUEST_TIME`]; there are at most [`CONNECTIONS`].
 //! - What is asked is looked up on the file pool: who serves mail is not held up by who looks.
@@ -12,6 +12,7 @@ pub mod client;
 pub mod protocol;
 
 use crate::service::{Job, Shared};
+use answer::Answer;
 use protocol::Reply;
 use runtime_smol::{Listener, Machine, Options, Output, Peer, Server, Time, Tls};
 use std::path::{Path, PathBuf};
@@ -43,8 +44,9 @@ pub(crate) fn listen(server: &Server, shared: &Arc<Shared>) {
         Ok(listener) => {
             let (shared, open) = (shared.clone(), Arc::new(AtomicUsize::new(0)));
             let options = Options::new("control", Tls::Never);
-            server
-                .listen(listener, options, move |now, _: &Peer| Control::new(&shared, &open, now));
+            server.listen(listener, options, move |now, peer: &Peer| {
+                Control::new(&shared, &open, peer, now)
+            });
         }
         Err(error) => {
             warn!(socket = %path.display(), %error, "nobody can ask this server how it is: its control socket can't be made");
@@ -56,6 +58,7 @@ pub(crate) fn listen(server: &Server, shared: &Arc<Shared>) {
 struct Control {
     shared: Arc<Shared>,
     open: Arc<AtomicUsize>,
+    peer: Peer,
     step: Step,
     deadline: Time,
     /// Wakes the connection to begin what was just asked.
@@ -65,26 +68,30 @@ struct Control {
 enum Step {
     /// What came of the request.
     Asking(Vec<u8>),
-    Answering(Job<Vec<u8>>),
+    Answering(Job<Answer>),
     /// The answer, and how much of it has left.
     Telling(Vec<u8>, usize),
+    /// It is another protocol's.
+    Session(Box<dyn Machine + Send>),
     Over,
 }
 
 impl Control {
-    fn new(shared: &Arc<Shared>, open: &Arc<AtomicUsize>, now: Time) -> Self {
+    fn new(shared: &Arc<Shared>, open: &Arc<AtomicUsize>, peer: &Peer, now: Time) -> Self {
         let step = if open.fetch_add(1, Ordering::Relaxed) < CONNECTIONS {
             Step::Asking(Vec::new())
         } else {
             tell(&Reply::Error("too many are asking at once; try again".to_owned()))
         };
         let deadline = Time(now.0.saturating_add(REQUEST_TIME));
-        Self { shared: shared.clone(), open: open.clone(), step, deadline, waker: None }
+        let (shared, open, peer) = (shared.clone(), open.clone(), peer.clone());
+        Self { shared, open, peer, step, deadline, waker: None }
     }
 
-    fn ask(&mut self, line: Vec<u8>) {
-        let shared = self.shared.clone();
-        self.step = Step::Answering(self.shared.run(move || answer::answer(&shared, &line)));
+    fn ask(&mut self, line: Vec<u8>, now: Time) {
+        let (shared, peer) = (self.shared.clone(), self.peer.clone());
+        let answer = move || answer::answer(&shared, &line, &peer, now);
+        self.step = Step::Answering(self.shared.run(answer));
         // Jobs begin when they are polled.
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -97,13 +104,19 @@ fn tell(reply: &Reply) -> Step {
 }
 
 impl Machine for Control {
-    fn handle_input(&mut self, _now: Time, input: &[u8]) -> usize {
-        let Step::Asking(asked) = &mut self.step else { return input.len() };
+    fn handle_input(&mut self, now: Time, input: &[u8]) -> usize {
+        let asked = match &mut self.step {
+            Step::Asking(asked) => asked,
+            Step::Session(machine) => return machine.handle_input(now, input),
+            Step::Answering(_) => return 0,
+            Step::Telling(..) | Step::Over => return input.len(),
+        };
         match input.iter().position(|&byte| byte == b'\n') {
             Some(end) if asked.len() + end <= REQUEST_MAX => {
                 asked.extend_from_slice(input.get(..end).unwrap_or_default());
                 let line = std::mem::take(asked);
-                self.ask(line);
+                self.ask(line, now);
+                return end + 1;
             }
             None if asked.len() + input.len() <= REQUEST_MAX => asked.extend_from_slice(input),
             Some(_) | None => {
@@ -114,23 +127,35 @@ impl Machine for Control {
         input.len()
     }
 
-    fn handle_eof(&mut self, _now: Time) {
-        if matches!(self.step, Step::Asking(_)) {
-            self.step = Step::Over;
+    fn read_most(&self) -> usize {
+        if let Step::Session(machine) = &self.step { machine.read_most() } else { REQUEST_MAX }
+    }
+
+    fn handle_eof(&mut self, now: Time) {
+        match &mut self.step {
+            Step::Asking(_) => self.step = Step::Over,
+            Step::Session(machine) => machine.handle_eof(now),
+            Step::Answering(_) | Step::Telling(..) | Step::Over => {}
         }
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        if now >= self.deadline && matches!(self.step, Step::Asking(_)) {
-            self.step = Step::Over;
+        match &mut self.step {
+            Step::Asking(_) if now >= self.deadline => self.step = Step::Over,
+            Step::Session(machine) => machine.handle_timeout(now),
+            Step::Asking(_) | Step::Answering(_) | Step::Telling(..) | Step::Over => {}
         }
     }
 
     fn handle_upgraded(&mut self, _now: Time, _peer: &Peer) {}
 
-    fn handle_shutdown(&mut self, _now: Time) {
-        if matches!(self.step, Step::Asking(_)) {
-            self.step = tell(&Reply::Error("the server is stopping".to_owned()));
+    fn handle_shutdown(&mut self, now: Time) {
+        match &mut self.step {
+            Step::Asking(_) => {
+                self.step = tell(&Reply::Error("the server is stopping".to_owned()));
+            }
+            Step::Session(machine) => machine.handle_shutdown(now),
+            Step::Answering(_) | Step::Telling(..) | Step::Over => {}
         }
     }
 
@@ -140,21 +165,32 @@ impl Machine for Control {
     }
 
     fn held(&self) -> usize {
-        if let Step::Telling(answer, sent) = &self.step { answer.len() - sent } else { 0 }
+        match &self.step {
+            Step::Telling(answer, sent) => answer.len() - sent,
+            Step::Session(machine) => machine.held(),
+            Step::Asking(_) | Step::Answering(_) | Step::Over => 0,
+        }
     }
 
-    fn poll_events(&mut self, _now: Time, cx: &mut Context<'_>) -> bool {
+    fn poll_events(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
+        if let Step::Session(machine) = &mut self.step {
+            return machine.poll_events(now, cx);
+        }
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.waker = Some(cx.waker().clone());
         }
         let Step::Answering(job) = &mut self.step else { return false };
         let Poll::Ready(answer) = Pin::new(job).poll(cx) else { return false };
-        self.step = Step::Telling(answer, 0);
+        self.step = match answer {
+            Answer::Lines(lines) => Step::Telling(lines, 0),
+            Answer::Session(machine) => Step::Session(machine),
+        };
         true
     }
 
-    fn poll_output(&mut self, _now: Time) -> Output<'_> {
-        match &self.step {
+    fn poll_output(&mut self, now: Time) -> Output<'_> {
+        match &mut self.step {
+            Step::Session(machine) => machine.poll_output(now),
             Step::Asking(_) => Output::Wait { wants_input: true, deadline: Some(self.deadline) },
             Step::Answering(_) => Output::Wait { wants_input: false, deadline: None },
             Step::Telling(answer, sent) => match answer.get(*sent..) {
@@ -166,8 +202,10 @@ impl Machine for Control {
     }
 
     fn transmitted(&mut self, n: usize) {
-        if let Step::Telling(_, sent) = &mut self.step {
-            *sent += n;
+        match &mut self.step {
+            Step::Telling(_, sent) => *sent += n,
+            Step::Session(machine) => machine.transmitted(n),
+            Step::Asking(_) | Step::Answering(_) | Step::Over => {}
         }
     }
 }

@@ -100,7 +100,13 @@ pub enum Error {
 }
 
 impl Place {
-    fn data(&self) -> Result<PathBuf, Error> {
+    /// The configuration of the server, unless its directory is named instead.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.data.is_none().then_some(&*self.config)
+    }
+
+    /// Where its mail is.
+    pub(super) fn data(&self) -> Result<PathBuf, Error> {
         match &self.data {
             Some(data) => Ok(data.clone()),
             None => Ok(serve::read(&self.config).inspect_err(super::details)?.config.data_dir),
@@ -165,13 +171,13 @@ fn sessions(data: &Path, ask: Ask) -> Result<Vec<Session>, AskError> {
     Ok(sessions)
 }
 
-fn print(text: &[u8]) -> Result<(), Error> {
+pub(super) fn print(text: &[u8]) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     Ok(out.write_all(text).and_then(|()| out.flush())?)
 }
 
 /// A line of JSON.
-fn json(value: &impl serde::Serialize) -> String {
+pub(super) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("its maps have keys that are text") + "\n"
 }
 
@@ -271,7 +277,7 @@ fn table(sessions: &[Session]) -> String {
 }
 
 /// Without what a terminal would take for commands: names of mailboxes are what clients made of them.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c.is_control() {

@@ -6,24 +6,33 @@ use super::protocol::{
 use crate::accounts::AccountName;
 use crate::service::Shared;
 use crate::sessions::Entry;
+use runtime_smol::{Machine, Peer, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::info;
 
-/// The lines that answer a request. Looks at the disk.
-pub(super) fn answer(shared: &Shared, line: &[u8]) -> Vec<u8> {
+/// What a request gets.
+pub(super) enum Answer {
+    /// These lines, and the end.
+    Lines(Vec<u8>),
+    /// What the connection is from now on.
+    Session(Box<dyn Machine + Send>),
+}
+
+/// The answer to a request of `peer` that came at `now`. Looks at the disk.
+pub(super) fn answer(shared: &Arc<Shared>, line: &[u8], peer: &Peer, now: Time) -> Answer {
     let command = match serde_json::from_slice::<Request>(line) {
         Ok(Request { version: VERSION, command }) => command,
         Ok(Request { version, .. }) => {
-            return error(format!(
+            return Answer::Lines(error(format!(
                 "this server speaks version {VERSION} of the control protocol, not {version}; use the loft command of \
                 its own version, {}",
                 env!("CARGO_PKG_VERSION")
-            ));
+            )));
         }
-        Err(why) => return error(format!("that is no request: {why}")),
+        Err(why) => return Answer::Lines(error(format!("that is no request: {why}"))),
     };
-    match command {
+    let lines = match command {
         Command::Status => {
             let mut lines = Reply::Status(Box::new(status(shared))).line();
             lines.extend(Reply::Done(shared.sessions.all().len() as u64).line());
@@ -55,7 +64,12 @@ pub(super) fn answer(shared: &Shared, line: &[u8]) -> Vec<u8> {
             }
             Err(why) => error(why.to_string()),
         },
-    }
+        Command::Imap { user } => match shared.imap_in(&user, peer, now) {
+            Ok(session) => return Answer::Session(session),
+            Err(why) => error(why),
+        },
+    };
+    Answer::Lines(lines)
 }
 
 fn error(why: String) -> Vec<u8> {

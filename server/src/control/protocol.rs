@@ -36,6 +36,12 @@ pub enum Command {
         /// The account's name.
         user: String,
     },
+    /// The connection goes on as an IMAP session in this account, beginning with the greeting `* PREAUTH`. Only a
+    /// [`Reply::Error`] comes as JSON.
+    Imap {
+        /// The account's name.
+        user: String,
+    },
 }
 
 /// A line of the answer.
@@ -195,6 +201,7 @@ mod tests {
             request(Command::Sessions),
             request(Command::Kick { id: "tro8w0-2".into() }),
             request(Command::KickUser { user: "alice".into() }),
+            request(Command::Imap { user: "alice".into() }),
             String::from_utf8(Reply::Done(2).line()).unwrap().trim_end().to_owned(),
             String::from_utf8(Reply::Error("no\n".into()).line()).unwrap().trim_end().to_owned(),
         ];
@@ -203,6 +210,7 @@ mod tests {
         {"version":1,"command":"sessions"}
         {"version":1,"command":"kick","id":"tro8w0-2"}
         {"version":1,"command":"kick_user","user":"alice"}
+        {"version":1,"command":"imap","user":"alice"}
         {"done":2}
         {"error":"no\n"}
         "#);
