@@ -7,7 +7,7 @@ use dbox_format::map::{Added, Draft, IdSet, LogPosition, Map, Transaction as Map
 use index_format::journal::{Part, Record as JournalRecord, Target};
 use index_format::list::{List, Record as ListRecord, SpecialUse};
 use index_format::mailbox::{Mailbox, NewMessage, TransactionBuilder};
-use index_format::record::Names;
+use index_format::record::{Names, Transaction};
 use index_format::{Flags, Guid, MapId, Uid, UidSet, cache, journal, list, log, snapshot};
 
 /// `first` before `rest`.
@@ -118,6 +118,22 @@ pub(crate) fn index_log() -> Vec<Vec<u8>> {
         tagged(1, &join(&[42, 100], slices(&payloads))),
         tagged(1, &join(&[7, u64::MAX], [b"x".as_slice(), &[0; 300], b"yz"])),
     ]
+}
+
+pub(crate) fn index_overlay() -> Vec<Vec<u8>> {
+    let (payloads, _) = mailbox();
+    let mut mailbox = Mailbox::new(1_700_000_000, 0);
+    for (step, payload) in payloads.iter().enumerate() {
+        if step == 3 {
+            let file = snapshot::write(&mailbox, Guid([1; 16]), 1, 88);
+            mailbox.rebase(&file).expect("what was written is a snapshot");
+        }
+        let transaction = Transaction::decode(payload, 0).expect("just encoded");
+        mailbox.apply(&transaction).expect("it follows");
+    }
+    let overlay = snapshot::write_overlay(&mailbox, Guid([1; 16]), 1, 188).expect("it has a base");
+    let before = |count| tagged(1, &join(&[count * 1_000, count], slices(&payloads)));
+    [tagged(0, &overlay)].into_iter().chain([0, 3, 5, 6, 7, 8].map(before)).collect()
 }
 
 pub(crate) fn index_snapshot() -> Vec<Vec<u8>> {

@@ -65,6 +65,7 @@ replays!(
     index_journal,
     index_list,
     index_log,
+    index_overlay,
     index_snapshot,
     lmtp_session,
     uidset,

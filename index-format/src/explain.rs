@@ -30,6 +30,7 @@ pub struct Kind {
 pub const KINDS: &[Kind] = &[
     Kind { magic: *b"LOFTlog\n", name: "log", explain: log::explain },
     Kind { magic: *b"LOFTsnp\n", name: "snapshot", explain: snapshot::explain },
+    Kind { magic: *b"LOFTdlt\n", name: "overlay", explain: snapshot::explain_overlay },
     Kind { magic: *b"LOFTlst\n", name: "list", explain: list::explain },
     Kind { magic: *b"LOFTcch\n", name: "cache", explain: cache::explain },
     Kind { magic: *b"LOFTjrn\n", name: "journal", explain: journal::explain },

@@ -1,27 +1,38 @@
 //! The state of one mailbox: rows in UID order, counters, keywords, tombstones (a struct of arrays).
 //!
+//! A state that was made from a snapshot reads the snapshot's columns when they are first needed ([`Parts`]): UIDs and
+//! counters are there from the start, and an append needs nothing more.
+//!
 //! Invariants:
 //! - The state is a pure function of the log's bytes: who reads from the start and who starts from a snapshot end up
 //!   equal, UIDs and modseqs included.
 //! - UIDs ascend, are below UIDNEXT and are never used twice; UIDNEXT, UIDVALIDITY and HIGHESTMODSEQ never fall.
 //! - A transaction applies whole or not at all.
+//! - A row stays where it stands in the columns: an expunge touches none of them.
 
 mod apply;
+mod base;
 mod builder;
+mod column;
 mod keywords;
+mod load;
 mod outcome;
+mod parts;
+mod read;
 pub(crate) mod rows;
+pub(crate) mod runs;
 mod salvage;
 
 use std::collections::BTreeMap;
-use std::ops::{Range, RangeInclusive};
 
 use crate::record::{Tombstone, Transaction};
 use crate::{Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid, UidSet, log};
 
+pub(crate) use base::Base;
 pub use builder::{KeywordError, NewMessage, TransactionBuilder};
 pub use keywords::KeywordTable;
 pub use outcome::{Applied, ApplyError, Expunged, ReplayError};
+pub use parts::Parts;
 pub use salvage::{Lost, Salvaged, UNKNOWN_KEYWORD};
 
 /// How far the modseq's `t` jumps when a mailbox is first written in a newer epoch: past all that an unclean stop may
@@ -30,8 +41,8 @@ pub const EPOCH_JUMP: u64 = 1 << 20;
 /// At least so many tombstones are kept; more only up to the number of messages.
 pub const TOMBSTONES_LEAST: usize = 10_000;
 
-/// One mailbox in memory.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// One mailbox in memory. Two are equal when all that they show is; all parts of both have to be loaded for that.
+#[derive(Clone, Debug)]
 pub struct Mailbox {
     pub(crate) server: u8,
     pub(crate) uidvalidity: u32,
@@ -48,6 +59,8 @@ pub struct Mailbox {
     pub(crate) vanished_floor: ModSeq,
     pub(crate) metadata: BTreeMap<Box<[u8]>, Box<[u8]>>,
     pub(crate) private: BTreeMap<Box<[u8]>, BTreeMap<Uid, PrivateFlags>>,
+    /// The snapshot that this state was made from.
+    pub(crate) base: Option<Box<Base>>,
 }
 
 /// What a mailbox adds up to.
@@ -86,6 +99,19 @@ pub struct Row {
     pub guid: Option<Guid>,
     /// Its item, where its append carried one.
     pub item: Option<ItemId>,
+}
+
+/// What changes about a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Flagged {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its system flags.
+    pub flags: Flags,
+    /// Its keywords.
+    pub keywords: Keywords,
+    /// When it was last changed.
+    pub modseq: ModSeq,
 }
 
 /// UIDs that went, or were never shown, without a message to remember.
@@ -129,6 +155,7 @@ impl Mailbox {
             vanished_floor: ModSeq(0),
             metadata: BTreeMap::new(),
             private: BTreeMap::new(),
+            base: None,
         }
     }
 
@@ -182,7 +209,7 @@ impl Mailbox {
     }
 
     /// Applies all frames that are still to come and says how far the log counts. `on` sees each transaction with what
-    /// it changed.
+    /// it changed. All parts are loaded.
     ///
     /// # Errors
     /// A frame that checks out and cannot be read or does not follow: the state is that before it. The caller falls
@@ -204,7 +231,7 @@ impl Mailbox {
     }
 
     /// Lets one transaction happen, and counts it. A writer encodes it first, so that one too long for a frame is known
-    /// before it happens.
+    /// before it happens. What it [needs](Self::needs) is loaded.
     ///
     /// # Errors
     /// A transaction that does not follow from this state is counted and changes nothing.
@@ -259,12 +286,12 @@ impl Mailbox {
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.rows.uids.len()
+        self.rows.runs.len()
     }
 
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.rows.uids.is_empty()
+        self.len() == 0
     }
 
     /// The names of keywords.
@@ -272,12 +299,12 @@ impl Mailbox {
         &self.keywords
     }
 
-    /// What was expunged, by ascending modseq, as far as it is remembered.
+    /// What was expunged, by ascending modseq, as far as it is remembered ([`Parts::GONE`]).
     pub fn tombstones(&self) -> &[Tombstone] {
         &self.tombstones
     }
 
-    /// UIDs that went without a row, by ascending modseq, as far as they are remembered.
+    /// UIDs that went without a row, by ascending modseq, as far as they are remembered ([`Parts::GONE`]).
     pub fn voids(&self) -> &[Voided] {
         &self.voids
     }
@@ -288,7 +315,7 @@ impl Mailbox {
     }
 
     /// The UIDs that went after `modseq`; `None` when that is further back than anything remembers, and only the set
-    /// of those that exist gives a full answer.
+    /// of those that exist gives a full answer ([`Parts::GONE`]).
     pub fn vanished_since(&self, modseq: ModSeq) -> Option<UidSet> {
         if modseq < self.vanished_floor {
             return None;
@@ -301,7 +328,7 @@ impl Mailbox {
         Some(set)
     }
 
-    /// Forgets tombstones and voids up to `modseq`. In-memory housekeeping before a snapshot: no log says it, so a
+    /// Forgets tombstones and voids ([`Parts::GONE`]) up to `modseq`. In-memory housekeeping before a snapshot: no log says it, so a
     /// reader from the start remembers more; UIDs, modseqs and rows don't depend on it.
     pub fn forget_vanished(&mut self, modseq: ModSeq) {
         self.tombstones.retain(|tombstone| tombstone.modseq > modseq);
@@ -322,75 +349,5 @@ impl Mailbox {
     /// One user's own flags on a message.
     pub fn private_flags(&self, user: &[u8], uid: Uid) -> Option<PrivateFlags> {
         self.private.get(user)?.get(&uid).copied()
-    }
-
-    /// The index of `uid`; O(1) where UIDs are dense, else O(log rows).
-    pub fn find(&self, uid: Uid) -> Option<usize> {
-        self.rows.find(uid)
-    }
-
-    /// The indexes of the rows from `uids.start()` to `uids.end()`.
-    pub fn find_range(&self, uids: RangeInclusive<Uid>) -> Range<usize> {
-        self.rows.find_range(uids.start().0, uids.end().0)
-    }
-
-    /// The UID at an index counted from 0.
-    pub fn uid(&self, index: usize) -> Option<Uid> {
-        self.rows.uids.get(index).copied()
-    }
-
-    /// All of a row.
-    pub fn row(&self, index: usize) -> Option<Row> {
-        self.rows.row(index)
-    }
-
-    /// The rows, in UID order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Row> + ExactSizeIterator + '_ {
-        (0..self.len()).map(|index| self.row(index).unwrap_or_default())
-    }
-
-    /// All UIDs, ascending; the other columns have the same order and length.
-    pub fn uids(&self) -> &[Uid] {
-        &self.rows.uids
-    }
-
-    /// All system flags.
-    pub fn flags(&self) -> &[Flags] {
-        &self.rows.flags
-    }
-
-    /// All keywords.
-    pub fn keyword_masks(&self) -> &[Keywords] {
-        &self.rows.keywords
-    }
-
-    /// All modseqs.
-    pub fn modseqs(&self) -> &[ModSeq] {
-        &self.rows.modseqs
-    }
-
-    /// All internal dates, seconds since 1970.
-    pub fn internal_dates(&self) -> &[i64] {
-        &self.rows.internal_dates
-    }
-
-    /// All save dates, seconds since 1970.
-    pub fn save_dates(&self) -> &[i64] {
-        &self.rows.save_dates
-    }
-
-    /// All map ids.
-    pub fn map_ids(&self) -> &[MapId] {
-        &self.rows.map_ids
-    }
-
-    /// The size of a row in bytes.
-    pub fn size(&self, index: usize) -> Option<u64> {
-        self.rows.size(index)
-    }
-
-    /// The UIDs as a set.
-    pub fn uid_set(&self) -> UidSet {
-        self.rows.uids.iter().copied().collect()
     }
 }

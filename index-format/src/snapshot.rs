@@ -1,11 +1,15 @@
 //! The state of a mailbox at one position of its log (`docs/formats/snapshot.md`).
 //!
 //! A header with the counters, a table of sections, then the sections: the UIDs as ranges apart from the columns, each
-//! column as wide as its data needs, each section with a checksum of its own. `parse` reads header and table only.
-//! Sections this version does not know are left alone.
+//! column as wide as its data needs, each section with a checksum of its own, so that it can be read alone.
+//! Sections this version does not know are left alone. An overlay says what became of a snapshot, whose columns keep
+//! their places.
 //! A snapshot that does not check out is no error of the mailbox: the one before it and the log say the same.
 
 mod column;
+mod head;
+pub(crate) mod load;
+mod overlay;
 mod parse;
 mod sparse;
 mod uids;
@@ -15,6 +19,8 @@ use crate::mailbox::Counters;
 use crate::{Guid, ModSeq, Uid};
 
 pub use column::Column;
+pub use head::{Head, Section};
+pub use overlay::{Overlay, write_overlay};
 pub use parse::Snapshot;
 pub use uids::UidIndex;
 pub use write::{write, write_with};
@@ -103,8 +109,23 @@ impl SectionId {
     pub const ITEMS: SectionId = SectionId(22);
     /// Reserved: a thread id for each row.
     pub const THREADS: SectionId = SectionId(23);
+    /// Of an overlay: which snapshot it belongs to.
+    pub const BASE: SectionId = SectionId(32);
+    /// Of an overlay: which of the snapshot's rows went.
+    pub const EXPUNGED: SectionId = SectionId(33);
+    /// Of an overlay: which of them changed.
+    pub const CHANGED: SectionId = SectionId(34);
+    /// Column of those that changed: system flags.
+    pub const CHANGED_FLAGS: SectionId = SectionId(35);
+    /// Column of those that changed: keywords.
+    pub const CHANGED_KEYWORDS: SectionId = SectionId(36);
+    /// Column of those that changed: modseqs.
+    pub const CHANGED_MODSEQS: SectionId = SectionId(37);
+    /// Of an overlay: which of the snapshot's rows got another save date.
+    pub const DATED: SectionId = SectionId(38);
+    /// Column of those: save dates.
+    pub const DATES: SectionId = SectionId(39);
 }
 
-const MAGIC: [u8; 8] = *b"LOFTsnp\n";
 /// The length of an entry of the table of sections.
 const ENTRY_LEN: usize = 24;

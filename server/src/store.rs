@@ -32,6 +32,7 @@ mod planted;
 mod rebuild;
 mod recovery;
 mod salvage;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 

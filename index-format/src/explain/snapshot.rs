@@ -2,7 +2,7 @@
 
 use super::record::flag_names;
 use super::{Teller, text};
-use crate::snapshot::{SectionId, Snapshot};
+use crate::snapshot::{Header, Overlay, SectionId, Snapshot};
 use std::fmt;
 
 pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
@@ -18,21 +18,7 @@ pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
             );
         }
     };
-    let header = snapshot.header();
-    let position = header.position;
-    out.file(format!(
-        "snapshot of mailbox {}, server {}, epoch {}",
-        header.owner, header.server, header.epoch
-    ))?;
-    out.file(format!("  at byte {} of log file {}", position.offset, position.file))?;
-    out.file(format!("  {} transactions up to there", position.transactions))?;
-    out.file(format!("  UIDVALIDITY {}, UIDNEXT {}", header.uidvalidity, header.uidnext))?;
-    let sums = header.counters;
-    out.file(format!("  HIGHESTMODSEQ {}", header.modseq.0))?;
-    out.file(format!(
-        "  {} messages, {} unseen, {} deleted, {} bytes",
-        sums.messages, sums.unseen, sums.deleted, sums.size
-    ))?;
+    explain_header("snapshot of mailbox", snapshot.header(), out)?;
     for id in snapshot.sections() {
         let Some((at, len)) = snapshot.place(id) else { continue };
         match snapshot.section(id) {
@@ -49,6 +35,43 @@ pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
         }
     }
     rows(&snapshot, out)
+}
+
+/// What became of the mailbox since a snapshot of it.
+pub(super) fn explain_overlay(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
+    let overlay = match Overlay::parse(file) {
+        Ok(overlay) => overlay,
+        Err(error) => {
+            let why = format!(
+                "overlay over a snapshot: {error}; the log behind the snapshot says the same"
+            );
+            return out.damage(0, file.len() as u64, why);
+        }
+    };
+    explain_header("overlay over a snapshot of mailbox", overlay.header(), out)?;
+    let base = overlay.base();
+    out.file(format!(
+        "  the snapshot stands at byte {} of log file {}, behind {} transactions",
+        base.offset, base.file, base.transactions
+    ))?;
+    let (gone, changed, came) = overlay.sums();
+    out.file(format!("  of its rows {} went: UIDs {gone}", gone.len()))?;
+    out.file(format!("  and {changed} changed; {came} came"))
+}
+
+fn explain_header(what: &str, header: &Header, out: &mut Teller<'_>) -> fmt::Result {
+    let position = header.position;
+    out.file(format!("{what} {}, server {}, epoch {}", header.owner, header.server, header.epoch))?;
+    out.file(format!("  at byte {} of log file {}", position.offset, position.file))?;
+    out.file(format!("  {} transactions up to there", position.transactions))?;
+    out.file(format!("  UIDVALIDITY {}, UIDNEXT {}", header.uidvalidity, header.uidnext))?;
+    let sums = header.counters;
+    out.file(format!("  HIGHESTMODSEQ {}", header.modseq.0))?;
+    out.file(format!(
+        "  {} messages, {} unseen, {} deleted, {} bytes",
+        sums.messages, sums.unseen, sums.deleted, sums.size
+    ))?;
+    Ok(())
 }
 
 fn rows(snapshot: &Snapshot<'_>, out: &mut Teller<'_>) -> fmt::Result {

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use super::rows::Rows;
 use super::{
-    Applied, ApplyError, EPOCH_JUMP, Expunged, Mailbox, PrivateFlags, Row, TOMBSTONES_LEAST, Voided,
+    Applied, ApplyError, Base, Counters, EPOCH_JUMP, Expunged, Mailbox, Parts, PrivateFlags, Row,
+    TOMBSTONES_LEAST, Voided,
 };
 use crate::record::{
     Append, KEY_MAX, KEYWORD_NAME_MAX, KEYWORDS_MAX, Record, Tombstone, Transaction, VALUE_MAX,
@@ -191,8 +193,11 @@ impl Change<'_> {
             Record::Expunge(uids) => self.expunge(uids, true),
             Record::SaveDate { uids, date } => {
                 for range in index_ranges(self.mailbox, uids) {
-                    self.mailbox.rows.save_dates.get_mut(range).unwrap_or_default().fill(*date);
+                    let Rows { runs, save_dates, .. } = &mut self.mailbox.rows;
+                    let slots = runs.stretches(range).flat_map(|stretch| stretch.slots);
+                    slots.for_each(|slot| save_dates.set(slot, *date));
                 }
+                self.base(|base| base.note_dated(uids));
             }
             Record::UidValidity(least) => {
                 self.applied.uidvalidity |= *least > self.mailbox.uidvalidity;
@@ -250,32 +255,34 @@ impl Change<'_> {
         let mut changed = UidSet::new();
         for range in index_ranges(self.mailbox, uids) {
             let Mailbox { rows, counters, first_unseen, .. } = &mut *self.mailbox;
-            let start = range.start;
-            let uids = rows.uids.get(range.clone()).unwrap_or_default().iter();
-            let flags = rows.flags.get_mut(range.clone()).unwrap_or_default().iter_mut();
-            let keywords = rows.keywords.get_mut(range.clone()).unwrap_or_default().iter_mut();
-            let modseqs = rows.modseqs.get_mut(range).unwrap_or_default().iter_mut();
-            for (offset, (((uid, flags), keywords), modseq)) in
-                uids.zip(flags).zip(keywords).zip(modseqs).enumerate()
-            {
-                let (new_flags, new_keywords) = new(*flags, *keywords);
-                if new_flags == *flags && new_keywords == *keywords {
-                    continue;
+            let Rows { runs, flags, keywords, modseqs, .. } = rows;
+            for stretch in runs.stretches(range) {
+                for (index, (uid, slot)) in (stretch.index..).zip(stretch.rows()) {
+                    let (have, known) = (flags.at(slot), keywords.at(slot));
+                    let (new_flags, new_keywords) = new(have, known);
+                    if new_flags == have && new_keywords == known {
+                        continue;
+                    }
+                    counters.flags_change(have, new_flags);
+                    if !new_flags.contains(Flags::SEEN) {
+                        *first_unseen = (*first_unseen).min(index);
+                    }
+                    flags.set(slot, new_flags);
+                    keywords.set(slot, new_keywords);
+                    modseqs.set(slot, self.stamp);
+                    changed.push(uid);
                 }
-                let (seen, is_seen) =
-                    (flags.contains(Flags::SEEN), new_flags.contains(Flags::SEEN));
-                counters.unseen = counters.unseen + u32::from(seen) - u32::from(is_seen);
-                let (gone, is_gone) =
-                    (flags.contains(Flags::DELETED), new_flags.contains(Flags::DELETED));
-                counters.deleted = counters.deleted + u32::from(is_gone) - u32::from(gone);
-                if !is_seen {
-                    *first_unseen = (*first_unseen).min(start + offset);
-                }
-                (*flags, *keywords, *modseq) = (new_flags, new_keywords, self.stamp);
-                changed.push(*uid);
             }
         }
+        self.base(|base| base.note_changed(&changed));
         self.changed(changed);
+    }
+
+    /// Notes what becomes of the snapshot's rows.
+    fn base(&mut self, note: impl FnOnce(&mut Base)) {
+        if let Some(base) = &mut self.mailbox.base {
+            note(base);
+        }
     }
 
     fn changed(&mut self, changed: UidSet) {
@@ -292,28 +299,37 @@ impl Change<'_> {
             return;
         }
         self.seen = true;
-        for index in gone.iter().cloned().flatten() {
-            let Some(row) = self.mailbox.rows.row(index) else { continue };
-            let Row { uid, map_id, size, guid, .. } = row;
-            self.applied.expunged.push(Expunged { index, uid, map_id, size });
-            if remember {
-                self.mailbox.tombstones.push(Tombstone { uid, map_id, modseq: self.stamp, guid });
+        let Mailbox { rows, counters, tombstones, private, .. } = &mut *self.mailbox;
+        for stretch in gone.iter().flat_map(|range| rows.runs.stretches(range.clone())) {
+            for (index, (uid, slot)) in (stretch.index..).zip(stretch.rows()) {
+                let (map_id, size) = (rows.map_ids.at(slot), rows.size(slot));
+                self.applied.expunged.push(Expunged { index, uid, map_id, size });
+                if remember {
+                    let guid = rows.guids.get(&uid).copied();
+                    tombstones.push(Tombstone { uid, map_id, modseq: self.stamp, guid });
+                }
+                let flags = rows.flags.at(slot);
+                counters.messages -= 1;
+                counters.unseen -= u32::from(!flags.contains(Flags::SEEN));
+                counters.deleted -= u32::from(flags.contains(Flags::DELETED));
+                counters.size = counters.size.wrapping_sub(size);
+                private.retain(|_, flags| {
+                    flags.remove(&uid);
+                    !flags.is_empty()
+                });
             }
-            let counters = &mut self.mailbox.counters;
-            counters.messages -= 1;
-            counters.unseen -= u32::from(!row.flags.contains(Flags::SEEN));
-            counters.deleted -= u32::from(row.flags.contains(Flags::DELETED));
-            counters.size = counters.size.wrapping_sub(size);
-            self.mailbox.private.retain(|_, flags| {
-                flags.remove(&uid);
-                !flags.is_empty()
-            });
         }
         let before = self.mailbox.first_unseen;
         let below: usize =
             gone.iter().map(|range| range.end.min(before).saturating_sub(range.start)).sum();
         self.mailbox.first_unseen = before - below;
+        let uids = gone.iter().flat_map(|range| self.mailbox.rows.runs.stretches(range.clone()));
+        let uids: UidSet = uids.map(|stretch| stretch.uids()).collect();
+        self.base(|base| base.note_gone(&uids));
         self.mailbox.rows.remove(&gone);
+        if self.mailbox.rows.wants_renumbering() {
+            self.mailbox.renumber();
+        }
     }
 
     fn void(&mut self, uids: &UidSet) {
@@ -333,6 +349,7 @@ impl Change<'_> {
 
     /// Keeps the order by modseq; one that is known already is not kept twice.
     fn tombstone(&mut self, tombstone: &Tombstone) {
+        self.base(|base| base.since.whole = true);
         let tombstones = &mut self.mailbox.tombstones;
         let at = tombstones.partition_point(|known| known.modseq <= tombstone.modseq);
         let same = tombstones.get(..at).unwrap_or_default().iter().rev();
@@ -348,8 +365,9 @@ impl Change<'_> {
         let mut changed = UidSet::new();
         let known = self.mailbox.private.entry(user.into()).or_default();
         for range in uids.ranges() {
-            let rows = self.mailbox.rows.find_range(range.start().0, range.end().0);
-            for &uid in self.mailbox.rows.uids.get(rows).unwrap_or_default() {
+            let rows = self.mailbox.rows.runs.find_range(range.start().0, range.end().0);
+            let stretches = self.mailbox.rows.runs.stretches(rows);
+            for (uid, _) in stretches.flat_map(|stretch| stretch.rows()) {
                 let have = known.get(&uid).map_or(Flags::NONE, |private| private.flags);
                 let flags = have.without(remove).with(add);
                 if flags != have {
@@ -375,25 +393,36 @@ impl Change<'_> {
             let gone: UidSet = applied.expunged.iter().map(|row| row.uid).collect();
             applied.changed = applied.changed.difference(&applied.appended).difference(&gone);
         }
-        let flags = self.mailbox.rows.flags.iter();
-        let seen =
-            flags.skip(self.mailbox.first_unseen).take_while(|flags| flags.contains(Flags::SEEN));
-        self.mailbox.first_unseen += seen.count();
+        self.mailbox.first_unseen += self.seen_behind();
         trim(self.mailbox);
         self.applied
+    }
+
+    /// How many rows from the first unseen one on have been seen meanwhile.
+    fn seen_behind(&self) -> usize {
+        let Mailbox { rows, first_unseen, .. } = &*self.mailbox;
+        let rest = rows.runs.stretches(*first_unseen..rows.runs.len());
+        // Flags that are not loaded have not changed: the row that the snapshot calls the first unseen one still is.
+        let seen = |slot| !rows.flags.is_apart(slot) && rows.flags.at(slot).contains(Flags::SEEN);
+        rest.flat_map(|stretch| stretch.slots).take_while(|&slot| seen(slot)).count()
     }
 }
 
 /// The rows under `uids`, as ascending ranges of indexes that don't touch empty ones; O(ranges · log rows).
 fn index_ranges(mailbox: &Mailbox, uids: &UidSet) -> Vec<Range<usize>> {
-    let ranges = uids.ranges().map(|range| mailbox.rows.find_range(range.start().0, range.end().0));
+    let runs = &mailbox.rows.runs;
+    let ranges = uids.ranges().map(|range| runs.find_range(range.start().0, range.end().0));
     ranges.filter(|range| !range.is_empty()).collect()
 }
 
 /// Forgets the oldest tombstones and voids when there are many more than rows. Depends on the state alone, so that all
 /// readers forget the same. Those of one modseq stay or go together.
 fn trim(mailbox: &mut Mailbox) {
-    let keep = mailbox.rows.uids.len().max(TOMBSTONES_LEAST);
+    if !mailbox.missing(Parts::GONE).is_empty() {
+        // Nothing went, else they were loaded: and more rows keep more.
+        return;
+    }
+    let keep = mailbox.len().max(TOMBSTONES_LEAST);
     let slack = keep / 8;
     let over = |len: usize| len.checked_sub(keep).filter(|&over| over > slack);
     let tombstones = over(mailbox.tombstones.len())
@@ -406,5 +435,14 @@ fn trim(mailbox: &mut Mailbox) {
     let oldest = oldest.chain(mailbox.voids.first().map(|oldest| oldest.modseq)).min();
     if oldest < Some(kept) {
         mailbox.forget_vanished(ModSeq(kept.0.saturating_sub(1)));
+    }
+}
+
+impl Counters {
+    /// A row's flags change.
+    fn flags_change(&mut self, old: Flags, new: Flags) {
+        let one = |flags: Flags, flag| u32::from(flags.contains(flag));
+        self.unseen = self.unseen + one(old, Flags::SEEN) - one(new, Flags::SEEN);
+        self.deleted = self.deleted + one(new, Flags::DELETED) - one(old, Flags::DELETED);
     }
 }

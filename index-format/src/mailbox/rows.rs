@@ -1,37 +1,64 @@
-//! The columns of a mailbox.
+//! The rows of a mailbox: runs of UIDs, and columns by slot. What few rows have is kept apart.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Row;
+use super::column::Column;
+use super::runs::Runs;
 use crate::{Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid};
 
-/// One vector a column; all have the same length. What few rows have is kept apart, by UID.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// Each column has a value for each slot.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
-    pub(crate) uids: Vec<Uid>,
-    pub(crate) flags: Vec<Flags>,
-    pub(crate) keywords: Vec<Keywords>,
-    pub(crate) modseqs: Vec<ModSeq>,
-    pub(crate) internal_dates: Vec<i64>,
-    pub(crate) save_dates: Vec<i64>,
+    pub(crate) runs: Runs,
+    pub(crate) flags: Column<Flags>,
+    pub(crate) keywords: Column<Keywords>,
+    pub(crate) modseqs: Column<ModSeq>,
+    pub(crate) internal_dates: Column<i64>,
+    pub(crate) save_dates: Column<i64>,
     /// [`SIZE_ELSEWHERE`] where the size is in `large`.
-    pub(crate) sizes: Vec<u32>,
-    pub(crate) map_ids: Vec<MapId>,
-    pub(crate) large: BTreeMap<Uid, u64>,
+    pub(crate) sizes: Column<u32>,
+    pub(crate) map_ids: Column<MapId>,
+    /// By slot.
+    pub(crate) large: BTreeMap<u32, u64>,
     pub(crate) guids: BTreeMap<Uid, Guid>,
     pub(crate) items: BTreeMap<Uid, ItemId>,
 }
 
+impl PartialEq for Rows {
+    /// Row by row; all columns of both are loaded.
+    fn eq(&self, other: &Rows) -> bool {
+        self.runs == other.runs && self.iter().eq(other.iter())
+    }
+}
+
 impl Rows {
+    /// Rows whose columns are all in a snapshot still.
+    pub(crate) fn apart(runs: Runs) -> Rows {
+        let rows = runs.slots() as u32;
+        Rows {
+            runs,
+            flags: Column::apart(rows),
+            keywords: Column::apart(rows),
+            modseqs: Column::apart(rows),
+            internal_dates: Column::apart(rows),
+            save_dates: Column::apart(rows),
+            sizes: Column::apart(rows),
+            map_ids: Column::apart(rows),
+            ..Rows::default()
+        }
+    }
+
     pub(crate) fn push(&mut self, row: &Row) {
-        self.uids.push(row.uid);
+        let slot = self.runs.push(row.uid);
         self.flags.push(row.flags);
         self.keywords.push(row.keywords);
         self.modseqs.push(row.modseq);
         self.internal_dates.push(row.internal_date);
         self.save_dates.push(row.save_date);
-        self.push_size(row.uid, row.size);
+        let size = self.short_size(slot, row.size);
+        self.sizes.push(size);
         self.map_ids.push(row.map_id);
         if let Some(guid) = row.guid {
             self.guids.insert(row.uid, guid);
@@ -41,106 +68,91 @@ impl Rows {
         }
     }
 
-    fn push_size(&mut self, uid: Uid, size: u64) {
-        self.sizes.push(match u32::try_from(size) {
+    /// What stands in the column for a size.
+    pub(crate) fn short_size(&mut self, slot: u32, size: u64) -> u32 {
+        match u32::try_from(size) {
             Ok(size) if size != SIZE_ELSEWHERE => size,
             Ok(_) | Err(_) => {
-                self.large.insert(uid, size);
+                self.large.insert(slot, size);
                 SIZE_ELSEWHERE
             }
-        });
-    }
-
-    /// Fills the sizes of rows whose UIDs are there.
-    pub(crate) fn set_sizes(&mut self, sizes: impl Iterator<Item = u64>) {
-        self.sizes.clear();
-        self.sizes.reserve(self.uids.len());
-        for (index, size) in sizes.enumerate() {
-            let Some(&uid) = self.uids.get(index) else { return };
-            self.push_size(uid, size);
         }
     }
 
-    pub(crate) fn row(&self, index: usize) -> Option<Row> {
-        let uid = *self.uids.get(index)?;
-        Some(Row {
+    /// The rows, in UID order.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Row> + '_ {
+        self.runs.live().map(|(uid, slot)| self.row(uid, slot))
+    }
+
+    pub(crate) fn row(&self, uid: Uid, slot: u32) -> Row {
+        Row {
             uid,
-            flags: *self.flags.get(index)?,
-            keywords: *self.keywords.get(index)?,
-            modseq: *self.modseqs.get(index)?,
-            internal_date: *self.internal_dates.get(index)?,
-            save_date: *self.save_dates.get(index)?,
-            size: self.size(index)?,
-            map_id: *self.map_ids.get(index)?,
+            flags: self.flags.at(slot),
+            keywords: self.keywords.at(slot),
+            modseq: self.modseqs.at(slot),
+            internal_date: self.internal_dates.at(slot),
+            save_date: self.save_dates.at(slot),
+            size: self.size(slot),
+            map_id: self.map_ids.at(slot),
             guid: self.guids.get(&uid).copied(),
             item: self.items.get(&uid).copied(),
-        })
-    }
-
-    pub(crate) fn size(&self, index: usize) -> Option<u64> {
-        match *self.sizes.get(index)? {
-            SIZE_ELSEWHERE => self.large.get(self.uids.get(index)?).copied(),
-            size => Some(u64::from(size)),
         }
     }
 
-    pub(crate) fn find(&self, uid: Uid) -> Option<usize> {
-        let at = self.lower_bound(uid.0);
-        (self.uids.get(at) == Some(&uid)).then_some(at)
-    }
-
-    pub(crate) fn find_range(&self, first: u32, last: u32) -> Range<usize> {
-        if first > last {
-            return 0..0;
+    pub(crate) fn size(&self, slot: u32) -> u64 {
+        match self.sizes.at(slot) {
+            SIZE_ELSEWHERE => self.large.get(&slot).copied().unwrap_or_default(),
+            size => u64::from(size),
         }
-        let from = self.lower_bound(first);
-        let to = last.checked_add(1).map_or(self.uids.len(), |end| self.lower_bound(end));
-        from..to
     }
 
-    /// The index of the first UID that is not lower.
-    fn lower_bound(&self, uid: u32) -> usize {
-        let Some(&lowest) = self.uids.first() else { return 0 };
-        // As many UIDs fit below it, at most: without holes this is where it stands.
-        let most = (uid.saturating_sub(lowest.0) as usize).min(self.uids.len());
-        if self.uids.get(most).is_some_and(|at| at.0 == uid) {
-            return most;
-        }
-        self.uids.get(..most).map_or(0, |below| below.partition_point(|at| at.0 < uid))
-    }
-
-    /// Takes out the rows of ascending, disjoint index ranges; O(rows behind the first).
+    /// Takes out the rows of ascending, disjoint index ranges; O(runs behind the first), no column is touched.
     pub(crate) fn remove(&mut self, gone: &[Range<usize>]) {
-        fn cut<T: Copy>(column: &mut Vec<T>, gone: &[Range<usize>]) {
-            let Some(first) = gone.first() else { return };
-            let mut to = first.start;
-            for (index, range) in gone.iter().enumerate() {
-                let until = gone.get(index + 1).map_or(column.len(), |next| next.start);
-                column.copy_within(range.end..until, to);
-                to += until - range.end;
-            }
-            column.truncate(to);
-        }
-        cut(&mut self.flags, gone);
-        cut(&mut self.keywords, gone);
-        cut(&mut self.modseqs, gone);
-        cut(&mut self.internal_dates, gone);
-        cut(&mut self.save_dates, gone);
-        cut(&mut self.sizes, gone);
-        cut(&mut self.map_ids, gone);
         if !(self.large.is_empty() && self.guids.is_empty() && self.items.is_empty()) {
-            self.forget_sparse(gone);
+            let Rows { runs, large, guids, items, .. } = self;
+            let gone = gone.iter().flat_map(|range| runs.stretches(range.clone()));
+            for (uid, slot) in gone.flat_map(|stretch| stretch.rows()) {
+                large.remove(&slot);
+                guids.remove(&uid);
+                items.remove(&uid);
+            }
         }
-        cut(&mut self.uids, gone);
+        self.runs.remove(gone);
     }
 
-    fn forget_sparse(&mut self, gone: &[Range<usize>]) {
-        for uid in gone.iter().flat_map(|range| self.uids.get(range.clone()).unwrap_or_default()) {
-            self.large.remove(uid);
-            self.guids.remove(uid);
-            self.items.remove(uid);
+    /// Slots of rows that went.
+    pub(crate) fn unused(&self) -> usize {
+        self.runs.slots() - self.runs.len()
+    }
+
+    /// Whether more slots are unused than used, and they are many.
+    pub(crate) fn wants_renumbering(&self) -> bool {
+        self.unused() > self.runs.len().max(UNUSED_LEAST)
+    }
+
+    /// Gives the rows new slots, and back the memory of those that went. All columns are loaded.
+    pub(crate) fn renumber(&mut self) {
+        if self.unused() == 0 {
+            return;
         }
+        let Rows { runs, large, .. } = &mut *self;
+        if !large.is_empty() {
+            let live = runs.live().enumerate();
+            let kept = live.filter_map(|(to, (_, slot))| Some((to as u32, *large.get(&slot)?)));
+            *large = kept.collect();
+        }
+        let kept = self.runs.stretches(0..self.runs.len()).map(|stretch| stretch.slots);
+        self.flags.keep(kept.clone());
+        self.keywords.keep(kept.clone());
+        self.modseqs.keep(kept.clone());
+        self.internal_dates.keep(kept.clone());
+        self.save_dates.keep(kept.clone());
+        self.sizes.keep(kept.clone());
+        self.map_ids.keep(kept);
+        self.runs.renumber();
     }
 }
 
 const SIZE_ELSEWHERE: u32 = u32::MAX;
+/// So many slots of rows that went are kept in any case.
+const UNUSED_LEAST: usize = 4096;

@@ -1,11 +1,14 @@
 //! The state of a mailbox to bytes.
 
-use super::{ENTRY_LEN, Header, MAGIC, SectionId, column, sparse, uids};
-use crate::Guid;
+use super::head::{Kind, SNAPSHOT};
+use super::{ENTRY_LEN, Header, SectionId, column, sparse, uids};
 use crate::checksum::{crc, crc_of};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Voided};
+use crate::record::Tombstone;
+use crate::{Guid, ItemId, Uid, UidSet};
+use std::collections::BTreeMap;
 
-/// Writes the snapshot of `mailbox`, whose log stands at `offset` of `file`.
+/// Writes the snapshot of `mailbox`, all of whose parts are loaded and whose log stands at `offset` of `file`.
 pub fn write(mailbox: &Mailbox, owner: Guid, file: u32, offset: u64) -> Vec<u8> {
     write_with(mailbox, owner, file, offset, 0, &[])
 }
@@ -24,10 +27,23 @@ pub fn write_with(
     for &(id, bytes) in others {
         sections.add(id, |out| out.extend_from_slice(bytes));
     }
+    assemble(&SNAPSHOT, mailbox, owner, file, offset, flags, &sections)
+}
+
+/// Header, table and sections.
+pub(super) fn assemble(
+    kind: &Kind,
+    mailbox: &Mailbox,
+    owner: Guid,
+    file: u32,
+    offset: u64,
+    flags: u32,
+    sections: &Sections,
+) -> Vec<u8> {
     let table_len = sections.table.len() * ENTRY_LEN;
     let body_at = (Header::LEN + table_len) as u64;
     let mut out = Vec::with_capacity(Header::LEN + table_len + sections.bytes.len());
-    header(mailbox, owner, file, offset, flags, &sections, body_at, &mut out);
+    header(kind, mailbox, owner, file, offset, flags, sections, body_at, &mut out);
     let mut table = Vec::with_capacity(table_len);
     for &(id, start, end) in &sections.table {
         let bytes = sections.bytes.get(start..end).unwrap_or_default();
@@ -46,6 +62,7 @@ pub fn write_with(
 
 #[expect(clippy::too_many_arguments, reason = "one a field of the header")]
 fn header(
+    kind: &Kind,
     mailbox: &Mailbox,
     owner: Guid,
     file: u32,
@@ -56,7 +73,7 @@ fn header(
     out: &mut Vec<u8>,
 ) {
     let counters = mailbox.counters();
-    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&kind.magic);
     out.extend_from_slice(&Header::VERSION.to_le_bytes());
     out.extend_from_slice(&[mailbox.server(), 0]);
     out.extend_from_slice(&flags.to_le_bytes());
@@ -81,24 +98,28 @@ fn header(
 
 /// The sections in the order of their numbers, and where each stands among the bytes.
 #[derive(Default)]
-struct Sections {
+pub(super) struct Sections {
     table: Vec<(SectionId, usize, usize)>,
     bytes: Vec<u8>,
 }
 
 impl Sections {
-    fn add(&mut self, id: SectionId, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn add(&mut self, id: SectionId, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
         self.table.push((id, start, self.bytes.len()));
     }
 
-    fn column(&mut self, id: SectionId, values: impl ExactSizeIterator<Item = u64> + Clone) {
+    pub(super) fn column(
+        &mut self,
+        id: SectionId,
+        values: impl ExactSizeIterator<Item = u64> + Clone,
+    ) {
         self.add(id, |out| column::write(values, out));
     }
 
     /// A section that is left out when it has nothing to say.
-    fn some(&mut self, id: SectionId, there: bool, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn some(&mut self, id: SectionId, there: bool, write: impl FnOnce(&mut Vec<u8>)) {
         if there {
             self.add(id, write);
         }
@@ -107,50 +128,59 @@ impl Sections {
 
 fn mailbox_sections(mailbox: &Mailbox, sections: &mut Sections) {
     let rows = &mailbox.rows;
-    let set = mailbox.uid_set();
+    let live = rows.runs.live();
+    put_uids(&mailbox.uid_set(), sections);
+    sections.column(SectionId::FLAGS, mailbox.flags().map(|flags| flags.0.into()));
+    sections.column(SectionId::KEYWORDS, mailbox.keyword_masks().map(|keywords| keywords.0));
+    sections.column(SectionId::MODSEQS, mailbox.modseqs().map(|modseq| modseq.0));
+    sections.column(SectionId::INTERNAL_DATES, mailbox.internal_dates().map(ordered));
+    save_dates(mailbox, sections);
+    sections.column(SectionId::SIZES, live.map(|(_, slot)| rows.size(slot)));
+    sections.column(SectionId::MAP_IDS, mailbox.map_ids().map(|id| id.0.into()));
+    let marks = (&rows.guids, &rows.items);
+    put_sparse(mailbox, &mailbox.tombstones, &mailbox.voids, marks, sections);
+}
+
+pub(super) fn put_uids(set: &UidSet, sections: &mut Sections) {
     let ranges: Vec<(u32, u32)> =
         set.ranges().map(|range| (range.start().0, range.end().0)).collect();
-    sections.add(SectionId::UIDS, |out| uids::write(&ranges, mailbox.counters().messages, out));
-    sections.column(SectionId::FLAGS, rows.flags.iter().map(|flags| flags.0.into()));
-    sections.column(SectionId::KEYWORDS, rows.keywords.iter().map(|keywords| keywords.0));
-    sections.column(SectionId::MODSEQS, rows.modseqs.iter().map(|modseq| modseq.0));
-    sections
-        .column(SectionId::INTERNAL_DATES, rows.internal_dates.iter().map(|&date| ordered(date)));
-    save_dates(mailbox, sections);
-    let sizes = (0..rows.uids.len()).map(|index| rows.size(index).unwrap_or(0));
-    sections.column(SectionId::SIZES, sizes);
-    sections.column(SectionId::MAP_IDS, rows.map_ids.iter().map(|id| id.0.into()));
-    sections.some(SectionId::NAMES, !mailbox.keywords.is_empty(), |out| {
-        sparse::write_names(&mailbox.keywords, out)
+    sections.add(SectionId::UIDS, |out| uids::write(&ranges, set.len() as u32, out));
+}
+
+/// What few rows have, or none; what is empty is left out.
+pub(super) fn put_sparse(
+    mailbox: &Mailbox,
+    tombstones: &[Tombstone],
+    voids: &[Voided],
+    (guids, items): (&BTreeMap<Uid, Guid>, &BTreeMap<Uid, ItemId>),
+    sections: &mut Sections,
+) {
+    let Mailbox { keywords, metadata, private, .. } = mailbox;
+    sections.some(SectionId::NAMES, !keywords.is_empty(), |out| {
+        sparse::write_names(keywords, out);
     });
-    sections.some(SectionId::TOMBSTONES, !mailbox.tombstones.is_empty(), |out| {
-        sparse::write_tombstones(&mailbox.tombstones, out);
+    sections.some(SectionId::TOMBSTONES, !tombstones.is_empty(), |out| {
+        sparse::write_tombstones(tombstones, out);
     });
-    sections.some(SectionId::VOIDS, !mailbox.voids.is_empty(), |out| {
-        sparse::write_voids(&mailbox.voids, out)
+    sections.some(SectionId::VOIDS, !voids.is_empty(), |out| sparse::write_voids(voids, out));
+    sections.some(SectionId::METADATA, !metadata.is_empty(), |out| {
+        crate::list::snapshot::write_map(metadata, out);
     });
-    sections.some(SectionId::METADATA, !mailbox.metadata.is_empty(), |out| {
-        crate::list::snapshot::write_map(&mailbox.metadata, out);
+    sections.some(SectionId::PRIVATE, !private.is_empty(), |out| {
+        sparse::write_private(private, out);
     });
-    sections.some(SectionId::PRIVATE, !mailbox.private.is_empty(), |out| {
-        sparse::write_private(&mailbox.private, out);
-    });
-    sections.some(SectionId::GUIDS, !rows.guids.is_empty(), |out| {
-        sparse::write_guids(&rows.guids, out)
-    });
-    sections.some(SectionId::ITEMS, !rows.items.is_empty(), |out| {
-        sparse::write_items(&rows.items, out)
-    });
+    sections.some(SectionId::GUIDS, !guids.is_empty(), |out| sparse::write_guids(guids, out));
+    sections.some(SectionId::ITEMS, !items.is_empty(), |out| sparse::write_items(items, out));
 }
 
 /// Mail that was delivered was saved when it came, mail that was copied was saved with its neighbours: whichever of the
 /// two columns is shorter.
 fn save_dates(mailbox: &Mailbox, sections: &mut Sections) {
-    let rows = &mailbox.rows;
     let (mut dates, mut delays) = (Vec::new(), Vec::new());
-    column::write(rows.save_dates.iter().map(|&date| ordered(date)), &mut dates);
-    let pairs = rows.save_dates.iter().zip(&rows.internal_dates);
-    column::write(pairs.map(|(save, internal)| ordered(save.wrapping_sub(*internal))), &mut delays);
+    column::write(mailbox.save_dates().map(ordered), &mut dates);
+    let rows = &mailbox.rows;
+    let delay = |slot| rows.save_dates.at(slot).wrapping_sub(rows.internal_dates.at(slot));
+    column::write(rows.runs.live().map(|(_, slot)| ordered(delay(slot))), &mut delays);
     match dates.len() < delays.len() {
         true => sections.add(SectionId::SAVE_DATES, |out| out.extend_from_slice(&dates)),
         false => sections.add(SectionId::SAVE_DELAYS, |out| out.extend_from_slice(&delays)),

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use index_format::journal::{self, Part, Target};
 use index_format::list::{self, List};
 use index_format::log::{EndKind, Frames, Header, write_frame, write_seal};
-use index_format::mailbox::{Mailbox, NewMessage};
+use index_format::mailbox::{Mailbox, NewMessage, Parts};
 use index_format::record::{Append, Names, Origin, Prefix, Record, Tombstone, Transaction};
-use index_format::snapshot::{self, Snapshot};
-use index_format::{Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid, UidSet, cache};
+use index_format::snapshot::{self, Head, Overlay, Section, Snapshot};
+use index_format::{Error, Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid, UidSet, cache};
 
 const OWNER: Guid = Guid(*b"golden mailbox 1");
 const SEED: u64 = 0x5eed;
@@ -132,6 +132,30 @@ fn golden_mailbox_log_and_snapshot() {
     let snapshot = Snapshot::parse(&stored).unwrap();
     snapshot.verify().unwrap();
     assert_eq!(snapshot.to_mailbox().unwrap(), state);
+}
+
+#[test]
+fn golden_overlay() {
+    let mut mailbox = Mailbox::new(1_700_000_000, 1);
+    let mut base = Vec::new();
+    for (number, mut transaction) in transactions().into_iter().enumerate() {
+        if number == 2 {
+            base = snapshot::write(&mailbox, OWNER, 1, 200);
+            mailbox.rebase(&base).unwrap();
+        }
+        // Which only a whole snapshot can say.
+        transaction.records.retain(|record| !matches!(record, Record::Tombstone(_)));
+        mailbox.apply(&transaction).unwrap();
+    }
+    let written = snapshot::write_overlay(&mailbox, OWNER, 1, 900).unwrap();
+    let stored = golden("mailbox.delta", &written);
+    let section = |section: &Section| {
+        Ok::<_, Error>(base[section.at as usize..(section.at + section.len) as usize].to_vec())
+    };
+    let mut read = Head::parse(&base, base.len() as u64).unwrap().open(section).unwrap();
+    read.lay_over(Overlay::parse(&stored).unwrap()).unwrap();
+    read.load(Parts::ALL, section).unwrap();
+    assert_eq!(read, mailbox);
 }
 
 #[test]

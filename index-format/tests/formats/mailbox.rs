@@ -2,12 +2,12 @@
 
 use index_format::log::{EndKind, Frames, Header, write_frame};
 use index_format::mailbox::{
-    ApplyError, EPOCH_JUMP, KeywordError, Mailbox, NewMessage, ReplayError, Row, TOMBSTONES_LEAST,
-    TransactionBuilder,
+    ApplyError, EPOCH_JUMP, KeywordError, Mailbox, NewMessage, Parts, ReplayError, Row,
+    TOMBSTONES_LEAST, TransactionBuilder,
 };
 use index_format::record::{Append, Names, Prefix, Record, Transaction};
-use index_format::snapshot::{self, Snapshot};
-use index_format::{Flags, Guid, Keywords, MapId, ModSeq, Uid, UidSet};
+use index_format::snapshot::{self, Head, Overlay, Section, SectionId, Snapshot};
+use index_format::{Error, Flags, Guid, Keywords, MapId, ModSeq, Uid, UidSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -32,6 +32,26 @@ fn plain(records: Vec<Record>) -> Transaction {
 
 fn append() -> Record {
     Record::Append(Append::default())
+}
+
+/// The state of a snapshot, of which only the head and what is always needed was read.
+fn opened(file: &[u8]) -> Mailbox {
+    let beginning = &file[..file.len().min(Head::READ)];
+    let head = Head::parse(beginning, file.len() as u64).unwrap();
+    head.open(|section| section_of(file, section)).unwrap()
+}
+
+/// The same with an overlay over it.
+fn laid_over(file: &[u8], overlay: &[u8]) -> Mailbox {
+    let mut mailbox = opened(file);
+    let overlay = Overlay::parse(overlay).unwrap();
+    assert!(overlay.is_of(&Head::parse(file, file.len() as u64).unwrap()));
+    mailbox.lay_over(overlay).unwrap();
+    mailbox
+}
+
+fn section_of<'a>(file: &'a [u8], section: &Section) -> Result<&'a [u8], Error> {
+    Ok(&file[section.at as usize..(section.at + section.len) as usize])
 }
 
 /// What must hold of any state.
@@ -84,15 +104,21 @@ proptest! {
         let snapshot_at = snapshot_at.index(transactions.len());
         let mut late = Mailbox::new(1000, 5);
         let mut early = None;
+        // Two that load parts when they need them: from the snapshot, and from a state made in another way.
+        let (mut lazy, mut file, mut same) = (Vec::new(), Vec::new(), Mailbox::new(0, 0));
         for (index, transaction) in transactions.iter().enumerate() {
             if index == snapshot_at {
+                late.renumber();
                 let bytes = snapshot::write(&late, OWNER, 1, 5000);
+                late.rebase(&bytes).unwrap();
                 let snapshot = Snapshot::parse(&bytes).unwrap();
                 snapshot.verify().unwrap();
                 let state = snapshot.to_mailbox().unwrap();
                 prop_assert_eq!(&state, &late);
-                prop_assert_eq!(snapshot::write(&state, OWNER, 1, 5000), bytes);
+                prop_assert_eq!(&snapshot::write(&state, OWNER, 1, 5000), &bytes);
                 early = Some(state);
+                lazy = vec![opened(&bytes), opened(&bytes)];
+                (file, same) = (bytes, late.clone());
             }
             let read = Transaction::decode(&encoded(transaction), 0).unwrap();
             let before = late.clone();
@@ -102,6 +128,32 @@ proptest! {
             prop_assert!(late.uidnext() >= before.uidnext() && late.highest_modseq() >= before.highest_modseq());
             if let Some(early) = &mut early {
                 prop_assert_eq!(early.apply(&read), outcome.clone());
+            }
+            for (which, lazy) in lazy.iter_mut().enumerate() {
+                let needs = lazy.needs(&read);
+                match which {
+                    1 if needs.is_empty() => {}
+                    1 => prop_assert!(lazy.load_from(&same)),
+                    _ => lazy.load(needs, |section| section_of(&file, section)).unwrap(),
+                }
+                prop_assert_eq!(lazy.apply(&read), outcome.clone());
+                prop_assert!(lazy.uid_set() == late.uid_set() && lazy.counters() == late.counters());
+                prop_assert_eq!(lazy.first_unseen(), late.first_unseen());
+            }
+            // And what an overlay gives goes on in the same way, for ever shorter histories.
+            if let Some(bytes) = snapshot::write_overlay(&late, OWNER, 1, 6000).filter(|_| early.is_some()) {
+                let mut laid = laid_over(&file, &bytes);
+                prop_assert_eq!((laid.uid_set(), laid.counters()), (late.uid_set(), late.counters()));
+                prop_assert_eq!((laid.first_unseen(), laid.transactions()), (late.first_unseen(), late.transactions()));
+                for lazy in lazy.iter_mut().chain([&mut laid]) {
+                    lazy.load(lazy.overlay_needs(), |section| section_of(&file, section)).unwrap();
+                    let again = snapshot::write_overlay(lazy, OWNER, 1, 6000);
+                    prop_assert_eq!(again.as_ref(), Some(&bytes));
+                }
+                lazy.push(laid_over(&file, &bytes));
+                if lazy.len() > 4 {
+                    lazy.remove(2);
+                }
             }
             match outcome {
                 Err(_) => prop_assert!(late.iter().eq(before.iter()) && late.uidnext() == before.uidnext()),
@@ -119,6 +171,11 @@ proptest! {
                     prop_assert_eq!(gone, told);
                 }
             }
+        }
+        for lazy in &mut lazy {
+            lazy.load(Parts::ALL, |section| section_of(&file, section)).unwrap();
+            lazy.renumber();
+            prop_assert_eq!(&*lazy, &late);
         }
         prop_assert_eq!(early, Some(late));
     }
@@ -163,7 +220,7 @@ fn uids_and_modseqs_follow_from_the_place_in_the_log() {
     // The same again changes nothing, and so does not raise the modseq.
     let applied = mailbox.apply(&plain(vec![seen])).unwrap();
     assert_eq!((applied.changed, applied.modseq), (UidSet::new(), None));
-    assert_eq!(mailbox.modseqs(), [ModSeq::new(2, 2), ModSeq::new(3, 2)]);
+    assert!(mailbox.modseqs().eq([ModSeq::new(2, 2), ModSeq::new(3, 2)]));
     let applied = mailbox.apply(&plain(vec![Record::Expunge(set(&[1])), append()])).unwrap();
     assert_eq!(applied.appended, set(&[3]));
     assert_eq!((applied.expunged[0].index, applied.expunged[0].uid), (0, Uid(1)));
@@ -445,4 +502,127 @@ fn map_ids_of_a_run_are_near_each_other() {
     };
     let transaction = appends(&[5_000_000, 5_000_001, 4_999_999, 0, u32::MAX]);
     assert_eq!(Transaction::decode(&encoded(&transaction), 0), Ok(transaction));
+}
+
+/// What is read of a snapshot is what a change needs.
+#[test]
+fn a_part_is_read_when_it_is_first_used() {
+    let mut whole = filled(5000);
+    let names = &mut Names::default();
+    commit(&mut whole, names, |b| b.expunge(&set(&[7, 8, 4000])));
+    let file = snapshot::write(&whole, OWNER, 1, 0);
+    let mut read = Vec::new();
+    let head = Head::parse(&file[..Head::READ], file.len() as u64).unwrap();
+    let mut lazy = head
+        .open(|section| {
+            read.push(section.id);
+            section_of(&file, section)
+        })
+        .unwrap();
+    assert_eq!(read, [SectionId::UIDS]);
+    assert_eq!((lazy.len(), lazy.uid(6), lazy.find(Uid(9))), (4997, Some(Uid(9)), Some(6)));
+    assert_eq!(lazy.first_unseen(), whole.first_unseen());
+    assert_eq!(lazy.missing(Parts::ALL), Parts::ALL);
+
+    let appended = plain(vec![append(), append()]);
+    let seen_of = |uid| plain(vec![Record::FlagsAdd { uids: set(&[uid]), flags: Flags::SEEN }]);
+    for transaction in [appended, seen_of(5001), seen_of(9999)] {
+        assert_eq!(lazy.needs(&transaction), Parts::NONE, "{transaction:?}");
+        assert_eq!(lazy.apply(&transaction), whole.apply(&transaction));
+    }
+    let expunge_new = plain(vec![Record::Expunge(set(&[5002]))]);
+    assert_eq!(lazy.needs(&expunge_new), Parts::GONE);
+    assert_eq!(lazy.needs(&seen_of(3)), Parts::FLAGS | Parts::KEYWORDS);
+
+    let expunge = plain(vec![Record::Expunge((100..110).map(Uid).collect())]);
+    read.clear();
+    let needs = lazy.needs(&expunge);
+    lazy.load(needs, |section| {
+        read.push(section.id);
+        section_of(&file, section)
+    })
+    .unwrap();
+    let parts = [SectionId::FLAGS, SectionId::SIZES, SectionId::MAP_IDS, SectionId::TOMBSTONES];
+    assert_eq!(read, parts);
+    assert_eq!(lazy.apply(&expunge), whole.apply(&expunge));
+    assert_eq!(lazy.missing(Parts::ROW), Parts::ROW.without(needs));
+    lazy.load(Parts::ALL, |section| section_of(&file, section)).unwrap();
+    assert_eq!(lazy, whole);
+}
+
+/// A damaged section leaves the part missing, and another state of the same moment can bring it in.
+#[test]
+fn a_part_that_is_damaged_can_come_from_elsewhere() {
+    let mut whole = filled(3000);
+    let then = whole.clone();
+    let file = snapshot::write(&whole, OWNER, 1, 0);
+    let mut lazy = opened(&file);
+    let transaction = plain(vec![append(), Record::SaveDate { uids: set(&[4]), date: 77 }]);
+    assert_eq!(lazy.apply(&transaction), whole.apply(&transaction));
+    let mut damaged = file.clone();
+    let at = damaged.len() - 1;
+    damaged[at] ^= 1;
+    let refused = lazy.load(Parts::ALL, |section| section_of(&damaged, section));
+    assert!(matches!(refused, Err(Error::Checksum { .. })), "{refused:?}");
+    assert!(lazy.missing(Parts::ALL).contains(Parts::MAP_IDS));
+    assert!(!lazy.load_from(&whole), "another moment");
+    assert!(lazy.load_from(&then));
+    assert_eq!(lazy, whole);
+    assert_eq!(lazy.row(3).unwrap().save_date, 77);
+}
+
+/// Rows that went leave no memory behind for good, and what stays is as it was.
+#[test]
+fn many_expunges_and_appends_give_slots_back() {
+    let mut mailbox = filled(6000);
+    let large = Append { size: 1 << 40, ..Append::default() };
+    for round in 0..20u32 {
+        let first = mailbox.uid(0).unwrap().0;
+        let gone = (first..first + 1900).filter(|uid| uid % 3 != round % 3).map(Uid).collect();
+        let appended = vec![Record::Append(large); 1300];
+        mailbox.apply(&plain(vec![Record::Expunge(gone)])).unwrap();
+        mailbox.apply(&plain(appended)).unwrap();
+    }
+    check(&mailbox);
+    let read = Snapshot::parse(&snapshot::write(&mailbox, OWNER, 1, 0)).unwrap().to_mailbox();
+    assert_eq!(read, Ok(mailbox.clone()));
+    let before = mailbox.clone();
+    mailbox.renumber();
+    assert_eq!(mailbox, before);
+}
+
+/// An overlay costs what changed, whatever the mailbox has.
+#[test]
+fn an_overlay_is_as_long_as_what_changed() {
+    let mut mailbox = filled(100_000);
+    let names = &mut Names::default();
+    let file = snapshot::write(&mailbox, OWNER, 1, 0);
+    mailbox.rebase(&file).unwrap();
+    let length = |mailbox: &Mailbox| snapshot::write_overlay(mailbox, OWNER, 1, 9).unwrap().len();
+    let nothing = length(&mailbox);
+    assert_eq!(nothing, 120 + 24 + 28);
+    let ten: UidSet = (1..=10).map(|n| Uid(n * 9000)).collect();
+    commit(&mut mailbox, names, |b| b.expunge(&ten));
+    assert!(length(&mailbox) - nothing <= 150, "{}", length(&mailbox));
+    let one = UidSet::one(Uid(77));
+    commit(&mut mailbox, names, |b| b.flags_add(&one, Flags::NONE, &["$Work"]).unwrap());
+    for _ in 0..100 {
+        mailbox.apply(&plain(vec![append()])).unwrap();
+    }
+    let bytes = snapshot::write_overlay(&mailbox, OWNER, 1, 9).unwrap();
+    assert!(bytes.len() < 1200, "{}", bytes.len());
+    let overlay = Overlay::parse(&bytes).unwrap();
+    assert_eq!(overlay.sums(), (&ten, 1, 100));
+    let other = snapshot::write(&filled(3), OWNER, 1, 0);
+    assert!(!overlay.is_of(&Head::parse(&other, other.len() as u64).unwrap()));
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        assert!(Overlay::parse(&damaged).is_err(), "byte {at}");
+        assert!(Overlay::parse(&bytes[..at]).is_err());
+    }
+    // What happened otherwise is told by a whole snapshot only.
+    let tombstone = index_format::record::Tombstone { uid: Uid(3), ..Default::default() };
+    mailbox.apply(&plain(vec![Record::Tombstone(tombstone)])).unwrap();
+    assert_eq!(snapshot::write_overlay(&mailbox, OWNER, 1, 9), None);
 }

@@ -16,6 +16,7 @@ use dbox_format::map::{self, Map};
 use dbox_format::{Seed, paths};
 use index_format::list::{self, List};
 use index_format::log::Kind;
+use index_format::mailbox::Parts;
 use index_format::{Few, Guid, snapshot};
 use runtime_smol::fs;
 use std::collections::{BTreeSet, HashMap};
@@ -262,12 +263,23 @@ impl Account {
         self.unapplied.load(Ordering::Acquire) == 0
     }
 
-    /// The mailbox with this GUID, loaded if need be.
+    /// The mailbox with this GUID, with all that is known of its messages, loaded if need be.
     pub(crate) fn mailbox<'a>(
         &self,
         files: &Files,
         state: &'a mut State,
         guid: Guid,
+    ) -> Result<&'a mut Mbox, StoreError> {
+        self.mailbox_with(files, state, guid, Parts::ALL)
+    }
+
+    /// The mailbox with this GUID, with at least these parts.
+    pub(crate) fn mailbox_with<'a>(
+        &self,
+        files: &Files,
+        state: &'a mut State,
+        guid: Guid,
+        parts: Parts,
     ) -> Result<&'a mut Mbox, StoreError> {
         if !state.mailboxes.contains_key(&guid) {
             let entry = state.list.by_guid(guid).ok_or(StoreError::NoMailbox)?;
@@ -277,7 +289,23 @@ impl Account {
         }
         let mbox = state.mailboxes.get_mut(&guid).ok_or(StoreError::NoMailbox)?;
         mbox.used = true;
+        self.need(files, mbox, parts)?;
         Ok(mbox)
+    }
+
+    /// Loads those of `parts` that are missing of a mailbox.
+    pub(crate) fn need(
+        &self,
+        files: &Files,
+        mbox: &mut Mbox,
+        parts: Parts,
+    ) -> Result<(), StoreError> {
+        if mbox.need(files, &self.home.dir, parts)?
+            && let Some(log) = self.logs().mailboxes.get_mut(&mbox.guid)
+        {
+            log.note_damaged();
+        }
+        Ok(())
     }
 }
 

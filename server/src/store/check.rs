@@ -17,6 +17,7 @@ use dbox_format::paths;
 use index_format::explain::{Sort, notes};
 use index_format::list::{Entry, List};
 use index_format::log::{Header, Kind};
+use index_format::mailbox::Parts;
 use index_format::snapshot::Snapshot;
 use index_format::{Guid, mailbox};
 use runtime_smol::fs::{self, Open};
@@ -334,12 +335,13 @@ impl Check<'_> {
         let log = ("log", Kind::Mailbox, entry.guid);
         self.log(live, LogName::Mailbox(entry.guid), log, newest)?;
         self.other_files(&dir)?;
-        let state = account.lock()?;
+        let mut state = account.lock()?;
+        let state = &mut *state;
         // Deleted meanwhile.
         let Some(entry) = state.list.by_guid(entry.guid).cloned() else { return Ok(()) };
-        let loaded;
-        let mbox = match state.mailboxes.get(&entry.guid) {
-            Some(mbox) => &mbox.mailbox,
+        let mut loaded;
+        let mbox = match state.mailboxes.get_mut(&entry.guid) {
+            Some(mbox) => &mut **mbox,
             None => match Mbox::load(&self.store.files, &self.dir, &entry) {
                 Ok((mbox, _)) => {
                     loaded = mbox;
@@ -353,17 +355,27 @@ impl Check<'_> {
                         );
                         self.found(&self.dir.join("list.log"), None, Harm::Speed, what);
                     }
-                    &loaded.mailbox
+                    &mut loaded
                 }
-                Err(StoreError::Damaged { path, why }) => {
-                    references.partial = true;
-                    self.found(&path, None, Harm::Mail, why);
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
+                Err(error) => return self.unreadable(error, references),
             },
         };
-        self.rows(&entry, mbox, &state.map, references);
+        if let Err(error) = mbox.need(&self.store.files, &self.dir, Parts::ALL) {
+            return self.unreadable(error, references);
+        }
+        self.rows(&entry, &mbox.mailbox, &state.map, references);
+        Ok(())
+    }
+
+    /// A mailbox whose rows can't be had.
+    fn unreadable(
+        &mut self,
+        error: StoreError,
+        references: &mut References,
+    ) -> Result<(), StoreError> {
+        let StoreError::Damaged { path, why } = error else { return Err(error) };
+        references.partial = true;
+        self.found(&path, None, Harm::Mail, why);
         Ok(())
     }
 
@@ -394,7 +406,9 @@ impl Check<'_> {
     /// Files of a mailbox that are made of its log: what they are, they say themselves.
     fn other_files(&mut self, dir: &Path) -> Result<(), StoreError> {
         for name in names(self.store.files.fs(), dir)? {
-            if !(name.starts_with("log") || name == "index" || name == "index.prev") {
+            if !(name.starts_with("log")
+                || ["index", "index.prev", "index.delta"].contains(&&*name))
+            {
                 self.derived(&dir.join(name))?;
             }
         }

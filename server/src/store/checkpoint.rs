@@ -1,20 +1,18 @@
 //! Keeping house: checkpoints, snapshots, the journal's next segment, room on the disk.
 //!
 //! A checkpoint makes durable what the journal covers, then takes away the journal and whatever else the covered
-//! changes made garbage; it bounds recovery. A snapshot is written only of a log that is durable as far as the
-//! snapshot says; the one before it stays, with every log file since.
+//! changes made garbage; it bounds recovery.
 
-use super::account::{Account, Logs, State};
+use super::account::{Logs, State};
 use super::change::{Change, LogName};
 use super::commit::Outcome;
 use super::error::StoreError;
-use super::logfile::{LogFile, LogPosition};
+use super::logfile::LogFile;
 use super::planted::{Planted, planted};
 use super::recovery;
 use super::store::Store;
-use dbox_format::map;
+use index_format::Guid;
 use index_format::list::Record;
-use index_format::{Guid, snapshot};
 use runtime_smol::Clock;
 use runtime_smol::fs;
 use std::collections::BTreeSet;
@@ -340,119 +338,6 @@ impl Store {
         Ok(())
     }
 
-    fn write_snapshots(&self, after: u64, time: &dyn Fn() -> bool) -> Result<(), StoreError> {
-        for account in self.loaded_accounts() {
-            let names: Vec<LogName> = {
-                let logs = account.logs();
-                let long = |log: &LogFile| log.since_snapshot() > after.max(log.snapshot_len() / 4);
-                let mailboxes = logs
-                    .mailboxes
-                    .iter()
-                    .filter(|(_, log)| long(log))
-                    .map(|(guid, _)| LogName::Mailbox(*guid));
-                let mut names: Vec<LogName> = mailboxes.collect();
-                names.extend(long(&logs.list).then_some(LogName::List));
-                names.extend(long(&logs.map).then_some(LogName::Map));
-                names
-            };
-            for name in names {
-                if !time() {
-                    return Ok(());
-                }
-                self.write_snapshot(&account, name)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes a snapshot of one log's state, unless a change is under way; whether it did.
-    pub(crate) fn write_snapshot(
-        &self,
-        account: &Arc<Account>,
-        name: LogName,
-    ) -> Result<bool, StoreError> {
-        let Some((dir, base, bytes, position)) = self.snapshot_of(account, name)? else {
-            return Ok(false);
-        };
-        let fs = self.files.fs();
-        let path = dir.join(base);
-        let error = |error| StoreError::io("write", &path, error);
-        // A snapshot names only what is durable.
-        if !planted(Planted::SnapshotAhead)
-            && let Some(log) = self.current_log(account, name)
-        {
-            fs.open(&log, fs::Open::Append).and_then(|file| file.sync_data()).map_err(error)?;
-            fs.sync_dir(&dir).map_err(error)?;
-        }
-        if planted(Planted::RenameBeforeSync) {
-            let temporary = dir.join("index.planted");
-            let file = fs.open(&temporary, fs::Open::Write).map_err(error)?;
-            file.write_at(&[std::io::IoSlice::new(&bytes)], 0).map_err(error)?;
-            fs.rename(&temporary, &path).map_err(error)?;
-            fs.sync_dir(&dir).map_err(error)?;
-        } else {
-            if fs.metadata(&path).map_err(error)?.is_some() && !planted(Planted::OneGeneration) {
-                fs.rename(&path, &dir.join(format!("{base}.prev"))).map_err(error)?;
-            }
-            fs::replace_verified(fs, &path, &bytes).map_err(error)?;
-        }
-        let mut logs = account.logs();
-        let Some(log) = logs.get(name) else { return Ok(true) };
-        let before = log.note_snapshot(position, bytes.len() as u64);
-        if position.offset > self.config.log_size {
-            log.rotate();
-        }
-        if let Some(before) = before {
-            let needed = if planted(Planted::OneGeneration) { position } else { before };
-            for file in log.files_before(&self.files, needed)? {
-                // The snapshot that made these files unneeded is durable, and so is the one before it.
-                self.garbage(0, file);
-            }
-        }
-        Ok(true)
-    }
-
-    /// The snapshot's bytes and where it stands; `None` while something is on its way to the log.
-    #[allow(clippy::type_complexity, reason = "taken apart at once")]
-    fn snapshot_of(
-        &self,
-        account: &Arc<Account>,
-        name: LogName,
-    ) -> Result<Option<(PathBuf, &'static str, Vec<u8>, LogPosition)>, StoreError> {
-        let Ok(state) = account.lock() else { return Ok(None) };
-        let mut logs = account.logs();
-        let Some(position) = logs.get(name).and_then(|log| log.end()) else { return Ok(None) };
-        if state.transactions(name) != Some(position.transactions) {
-            return Ok(None);
-        }
-        let ahead = if planted(Planted::SnapshotAhead) { 4096 } else { 0 };
-        let offset = position.offset + ahead;
-        let (dir, base, bytes) = match name {
-            LogName::List => (
-                account.dir().to_owned(),
-                "list.index",
-                state.list.write(account.store(), position.file, offset),
-            ),
-            LogName::Map => {
-                let mut bytes = Vec::new();
-                state
-                    .map
-                    .write_snapshot(map::LogPosition { file: position.file, offset }, &mut bytes);
-                (account.dir().to_owned(), "map.index", bytes)
-            }
-            LogName::Mailbox(guid) => {
-                let Some(mbox) = state.mailboxes.get(&guid) else { return Ok(None) };
-                let bytes = snapshot::write(&mbox.mailbox, guid, position.file, offset);
-                (super::mailbox::directory(account.dir(), guid), "index", bytes)
-            }
-        };
-        Ok(Some((dir, base, bytes, position)))
-    }
-
-    fn current_log(&self, account: &Account, name: LogName) -> Option<PathBuf> {
-        account.logs().get(name)?.current_path()
-    }
-
     /// Removes what the checkpoint of `covered` allows to.
     fn remove_garbage(&self, covered: u64) -> Result<(), StoreError> {
         let garbage: Vec<PathBuf> = {
@@ -506,7 +391,7 @@ impl Logs {
 }
 
 impl State {
-    fn transactions(&self, name: LogName) -> Option<u64> {
+    pub(super) fn transactions(&self, name: LogName) -> Option<u64> {
         match name {
             LogName::List => Some(self.list.transactions()),
             LogName::Map => Some(self.map.transactions()),

@@ -23,8 +23,10 @@ pub struct StoreConfig {
     /// Bytes after which an account begins its next container.
     pub container_size: u64,
     /// Log bytes since the last snapshot after which a snapshot is written at the next checkpoint, unless
-    /// the snapshot itself is larger than four times that.
+    /// the snapshot itself is larger than four times that. Of a mailbox, since its last snapshot or overlay.
     pub snapshot_after: u64,
+    /// How long an overlay may be, in percent of its mailbox's snapshot, before the snapshot is written anew.
+    pub overlay_percent: u64,
     /// Bytes after which a log goes on in its next file, at a checkpoint.
     pub log_size: u64,
     /// Bytes a second that compaction writes at most, unasked; 0 leaves it to those who ask.
@@ -80,6 +82,7 @@ impl Default for StoreConfig {
             gather_max: 128 << 10,
             container_size: 64 << 20,
             snapshot_after: 256 << 10,
+            overlay_percent: 12,
             log_size: 1 << 20,
             compaction_rate: 32 << 20,
             message_max: 512 << 20,

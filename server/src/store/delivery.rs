@@ -17,7 +17,7 @@ use dbox_format::container::{
 };
 use dbox_format::map::{Added, Draft, Extra};
 use dbox_format::{Content, Seed};
-use index_format::mailbox::{NewMessage, TransactionBuilder};
+use index_format::mailbox::{NewMessage, Parts, TransactionBuilder};
 use index_format::{Flags, Guid, MapId};
 use runtime_smol::fs::{self, File, Open};
 use std::io::IoSlice;
@@ -394,7 +394,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Some(first) = mails.first() else { return Ok(()) };
         let guid = state.list.by_name(first.mailbox).ok_or(StoreError::NoMailbox)?.guid;
-        let mbox = account.mailbox(&self.files, state, guid)?;
+        let mbox = account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
         let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
         for mail in mails {
             let message = NewMessage {
@@ -478,7 +478,7 @@ impl Store {
         if gathered.is_none() {
             draft.container_seal(place.container);
         }
-        let mbox = mail.account.mailbox(&self.files, state, mailbox)?;
+        let mbox = mail.account.mailbox_with(&self.files, state, mailbox, Parts::NONE)?;
         let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
         builder.epoch(self.epoch());
         let message = NewMessage {

@@ -1,4 +1,5 @@
-//! What nobody uses leaves memory: mailboxes that nobody has selected, and accounts that nobody is logged in to.
+//! What nobody uses leaves memory: mailboxes that nobody has selected, columns of those that only idle, and accounts that
+//! nobody is logged in to.
 //!
 //! Invariants:
 //! - Only what can be loaded again just as it is goes: its changes are in its files and those were synced, and the
@@ -7,6 +8,7 @@
 //! - An account is in memory once at most: one goes only when nobody has it, and nobody is about to get it.
 
 use super::account::Account;
+use super::files::Files;
 use super::store::Store;
 use index_format::Guid;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ impl Store {
     pub(crate) fn let_go(&self) -> Gone {
         let mut gone = Gone::default();
         for account in self.loaded_accounts() {
-            gone.mailboxes += account.let_go();
+            gone.mailboxes += account.let_go(&self.files);
             let name = account.name().to_owned();
             drop(account);
             gone.accounts += usize::from(self.let_account_go(&name));
@@ -50,8 +52,9 @@ impl Store {
 }
 
 impl Account {
-    /// Lets go of mailboxes that nobody has selected and that were not used since the last call; how many went.
-    fn let_go(&self) -> usize {
+    /// Lets go of mailboxes that nobody has selected and that were not used since the last call; how many went. Of those
+    /// that are selected and only idle, the columns go.
+    fn let_go(&self, files: &Files) -> usize {
         let Ok(mut state) = self.lock() else { return 0 };
         let state = &mut *state;
         // Under the lock nothing is queued, so what is settled stays so.
@@ -64,10 +67,28 @@ impl Account {
         let kept = |guid: &Guid| {
             dirty.contains(guid) || logs.mailboxes.get(guid).is_some_and(|log| !log.is_durable())
         };
+        let has_snapshot =
+            |guid: &Guid| logs.mailboxes.get(guid).is_some_and(|log| log.has_snapshot());
+        let (list, mut damaged) = (&state.list, Vec::new());
         state.mailboxes.retain(|guid, mbox| {
             let used = std::mem::take(&mut mbox.used);
-            used || mbox.feed.is_followed() || kept(guid)
+            mbox.shed &= !used;
+            if used || kept(guid) {
+                return true;
+            }
+            let followed = mbox.feed.is_followed();
+            if followed
+                && has_snapshot(guid)
+                && let Some(entry) = list.by_guid(*guid)
+                && mbox.shed(files, self.dir(), entry)
+            {
+                damaged.push(*guid);
+            }
+            followed
         });
+        for guid in damaged {
+            logs.mailboxes.get_mut(&guid).into_iter().for_each(|log| log.note_damaged());
+        }
         let mailboxes = &state.mailboxes;
         logs.mailboxes.retain(|guid, log| mailboxes.contains_key(guid) || !log.is_durable());
         before - mailboxes.len()

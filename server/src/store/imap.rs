@@ -28,7 +28,7 @@ use imap_proto::{
     UidValidity,
 };
 use index_format::list::{self, Entry};
-use index_format::mailbox::Row;
+use index_format::mailbox::{Parts, Row};
 use index_format::{Guid, Keywords};
 use std::borrow::Cow;
 use std::io;
@@ -318,7 +318,7 @@ impl ImapUser {
             other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('/'))
         };
         let has_children = state.list.iter().any(|entry| below(&entry.name));
-        let mbox = self.account.mailbox(&self.store.files, state, guid)?;
+        let mbox = self.account.mailbox_with(&self.store.files, state, guid, Parts::NONE)?;
         let last = mbox.uids.last().unwrap_or_default();
         let recent = mbox.uids.intersect(&UidSet::range(Uid(mbox.recent.0), last));
         let claims = !examine && !recent.is_empty();
@@ -389,6 +389,9 @@ impl ImapUser {
             return Ok(Answer::Changes(Box::new(vanished)));
         };
         let (change, cursor) = mbox.feed.since(self.session, cursor, may_shrink);
+        if !change.flags.is_empty() {
+            self.account.need(&self.store.files, mbox, Parts::FLAGGED)?;
+        }
         let added = change.added.intersect(&mbox.uids);
         let fresh = match added.last() {
             Some(last) => added.intersect(&UidSet::range(Uid(mbox.recent.0), last)),
@@ -472,9 +475,9 @@ pub(crate) fn refusal(error: &StoreError, create: bool) -> Answer {
     Answer::No { code: Some(code), text }
 }
 
-/// The flags of those messages of `uids` that are here.
+/// The flags of those messages of `uids` that are here ([`Parts::FLAGGED`]).
 pub(super) fn flag_rows(mbox: &Mbox, uids: &UidSet) -> Vec<FlagRow> {
-    let rows = mbox.indexes(uids).into_iter().filter_map(|index| mbox.mailbox.row(index));
+    let rows = mbox.indexes(uids).into_iter().filter_map(|index| mbox.mailbox.flagged(index));
     rows.map(|row| FlagRow {
         uid: Uid(row.uid.0),
         flags: Flags {

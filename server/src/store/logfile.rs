@@ -11,7 +11,7 @@ use super::planted::{Planted, planted};
 use index_format::log::{self, EndKind, Frames, Header, Kind, Previous, Survey};
 use index_format::{Guid, ModSeq, Uid};
 use runtime_smol::fs::{self, Open};
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
 /// Where a log has been read to.
@@ -66,6 +66,10 @@ pub(crate) struct LogFile {
     current: Option<Current>,
     /// The last snapshot's position and bytes.
     snapshot: Option<(LogPosition, u64)>,
+    /// That snapshot is damaged: its next one is due, and takes the place of this one alone.
+    damaged: bool,
+    /// Transactions up to that snapshot, or to the overlay over it.
+    folded: u64,
     /// Bytes of frames since then.
     tail: u64,
     /// Where the log ended when its files were last known to be durable, and the header of that file.
@@ -82,6 +86,9 @@ struct Current {
     open: bool,
 }
 
+/// Transactions after which a mailbox's log is folded, however short they are: a start reads no more of them.
+const FOLDED: u64 = 4096;
+
 impl LogFile {
     /// A log of which no file exists yet.
     pub(crate) fn new(dir: PathBuf, base: &'static str, kind: Kind, owner: Guid) -> Self {
@@ -93,6 +100,8 @@ impl LogFile {
             highest: 0,
             current: None,
             snapshot: None,
+            damaged: false,
+            folded: 0,
             tail: 0,
             durable: None,
             marked: None,
@@ -103,14 +112,14 @@ impl LogFile {
     ///
     /// # Errors
     /// What `visit` returns; a chain that begins after `from`; I/O.
-    pub(crate) fn open(
+    pub(crate) fn open<E: From<StoreError>>(
         files: &Files,
         dir: PathBuf,
         base: &'static str,
         (kind, owner): (Kind, Guid),
         from: Begin,
-        mut visit: impl FnMut(Item<'_>) -> Result<(), StoreError>,
-    ) -> Result<Self, StoreError> {
+        mut visit: impl FnMut(Item<'_>) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let mut log = Self::new(dir, base, kind, owner);
         let position = if let Begin::Position(position) = from { Some(position) } else { None };
         let mut headers = log.headers(files, position.map_or(0, |position| position.file))?;
@@ -120,6 +129,7 @@ impl LogFile {
         };
         log.check_start(from, chain.first())?;
         log.snapshot = position.map(|position| (position, 0));
+        log.folded = position.map_or(0, |position| position.transactions);
         let mut nexts = chain.iter().skip(1);
         for header in &chain {
             let next = nexts.next();
@@ -203,32 +213,30 @@ impl LogFile {
 
     /// Reads one file. Where frames are missing in it, what stands behind them does not follow from what stands before: to
     /// whom it has a `bearing` that is an error. (Who only appends goes on behind it, in the next file.)
-    fn read_file(
+    fn read_file<E: From<StoreError>>(
         &self,
         files: &Files,
         header: &Header,
         (start, bearing): (LogPosition, bool),
         next: Option<&Header>,
-        visit: &mut impl FnMut(Item<'_>) -> Result<(), StoreError>,
-    ) -> Result<(LogPosition, bool), StoreError> {
+        visit: &mut impl FnMut(Item<'_>) -> Result<(), E>,
+    ) -> Result<(LogPosition, bool), E> {
         let path = self.path(header.file);
-        let bytes = fs::read_all(files.fs(), &path)
-            .map_err(|error| StoreError::io("read", &path, error))?;
+        let io = |error| StoreError::io("read", &path, error);
+        let file = files.fs().open(&path, Open::Read).map_err(io)?;
+        let len = file.len().map_err(io)?;
         let limit = next.and_then(|next| next.previous).map(|previous| previous.end);
-        let counted =
-            limit.and_then(|limit| bytes.get(..usize::try_from(limit).ok()?)).unwrap_or(&bytes);
-        if start.offset > counted.len() as u64 {
-            return Err(StoreError::damaged(
-                &path,
-                format_args!(
-                    "a snapshot covers {} bytes of it, it has {}",
-                    start.offset,
-                    counted.len()
-                ),
-            ));
-        }
+        let counted = limit.map_or(len, |limit| limit.min(len));
+        let Some(rest) = counted.checked_sub(start.offset) else {
+            let why =
+                format_args!("a snapshot covers {} bytes of it, it has {counted}", start.offset);
+            return Err(StoreError::damaged(&path, why).into());
+        };
+        let mut bytes =
+            vec![0; usize::try_from(rest).map_err(|_| io(io::ErrorKind::FileTooLarge.into()))?];
+        fs::read_exact_at(&*file, &mut bytes, start.offset).map_err(io)?;
         let mut end = start;
-        let mut frames = Frames::new(counted, start.offset, header.seed);
+        let mut frames = Frames::tail(&bytes, start.offset, header.seed);
         for frame in frames.by_ref() {
             visit(Item::Transaction(frame.payload))?;
             end.offset = frame.end;
@@ -237,9 +245,10 @@ impl LogFile {
         let kind = frames.end().kind;
         let whole = limit.is_none_or(|limit| limit == end.offset) && kind == EndKind::Clean;
         if bearing && !whole && kind != EndKind::Sealed {
-            let survey = Survey::new(&bytes, (header, end.offset, end.transactions), next);
+            let all = fs::read_all(files.fs(), &path).map_err(io)?;
+            let survey = Survey::new(&all, (header, end.offset, end.transactions), next);
             if !survey.gaps.is_empty() {
-                return Err(StoreError::damaged(&path, missing(&survey, end)));
+                return Err(StoreError::damaged(&path, missing(&survey, end)).into());
             }
         }
         Ok((end, kind == EndKind::Clean && limit.is_none()))
@@ -409,20 +418,56 @@ impl LogFile {
         Ok(())
     }
 
-    /// Bytes of frames since the last snapshot.
-    pub(crate) fn since_snapshot(&self) -> u64 {
-        self.tail
+    /// Whether there is so much behind the last snapshot that the next one is due, which is never for less than `least`
+    /// bytes of frames.
+    pub(crate) fn wants_snapshot(&self, least: u64) -> bool {
+        let len = self.snapshot.map_or(0, |(_, len)| len);
+        self.damaged || self.tail > least.max(len / 4)
     }
 
-    /// Bytes of the last snapshot, as far as it was written by this process.
-    pub(crate) fn snapshot_len(&self) -> u64 {
-        self.snapshot.map_or(0, |(_, len)| len)
+    /// Whether an overlay is due, or, where there can be none, a snapshot: behind more than `least` bytes of frames, or
+    /// [`FOLDED`] of them.
+    pub(crate) fn wants_overlay(&self, least: u64) -> bool {
+        self.damaged || self.tail > least || self.transactions() > self.folded + FOLDED
     }
 
-    /// A snapshot of `len` bytes stands at `position`; gives the position of the one before.
+    /// Whether an overlay of `len` bytes is worth it: at most so many percent of the snapshot, and that one whole.
+    pub(crate) fn takes_overlay(&self, len: u64, percent: u64) -> bool {
+        let whole = self.snapshot.map_or(0, |(_, len)| len);
+        !self.damaged && len.saturating_mul(100) <= whole.saturating_mul(percent)
+    }
+
+    /// Whether there is a snapshot.
+    pub(crate) fn has_snapshot(&self) -> bool {
+        self.snapshot.is_some()
+    }
+
+    /// The log was read from a snapshot of `len` bytes that stands at `position`, or from an overlay over that.
+    pub(crate) fn note_base(&mut self, position: LogPosition, len: u64) {
+        self.snapshot = Some((position, len));
+    }
+
+    /// The newest snapshot is damaged.
+    pub(crate) fn note_damaged(&mut self) {
+        self.damaged = true;
+    }
+
+    /// Whether the newest snapshot is damaged, so that the one before it must stay where it is.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// A snapshot of `len` bytes stands at `position`; gives the position of the one before, if that one is of use.
     pub(crate) fn note_snapshot(&mut self, position: LogPosition, len: u64) -> Option<LogPosition> {
-        self.tail = 0;
-        self.snapshot.replace((position, len)).map(|(position, _)| position)
+        (self.tail, self.folded) = (0, position.transactions);
+        let before = self.snapshot.replace((position, len)).map(|(position, _)| position);
+        before.filter(|_| !std::mem::take(&mut self.damaged))
+    }
+
+    /// An overlay stands at `position`; all files are still needed.
+    pub(crate) fn note_overlay(&mut self, position: LogPosition) -> Option<LogPosition> {
+        (self.tail, self.folded) = (0, position.transactions);
+        None
     }
 
     /// The files that hold nothing `from` on, and so are not needed to read the log from there.

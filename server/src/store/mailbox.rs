@@ -1,17 +1,16 @@
 //! One mailbox in memory, with those who follow it.
 
-use super::account::{SERVER, load_generation, log_position};
+mod load;
+
+use super::account::SERVER;
 use super::error::StoreError;
 use super::feed::Feed;
-use super::files::Files;
-use super::logfile::{Begin, Item, LogFile, State};
-use super::salvage;
+use super::logfile::{LogFile, State};
 use imap_proto::{Keyword, UidSet};
 use index_format::list::{Counters, Entry};
 use index_format::log::Kind;
 use index_format::mailbox::Mailbox;
-use index_format::record::{Names, Transaction};
-use index_format::snapshot::Snapshot;
+use index_format::record::Names;
 use index_format::{Guid, Uid};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +31,10 @@ pub(crate) struct Mbox {
     pub(crate) keywords: Arc<[Keyword]>,
     /// Somebody has used it lately: it is not to leave memory yet.
     pub(crate) used: bool,
+    /// It has let go of what its snapshot can give again, and was not used since.
+    pub(crate) shed: bool,
+    /// The file that parts are read from which are not in memory, if there is one.
+    pub(crate) snapshot: Option<&'static str>,
 }
 
 impl Mbox {
@@ -47,61 +50,9 @@ impl Mbox {
             uids: UidSet::new(),
             keywords: Arc::new([]),
             used: true,
+            shed: false,
+            snapshot: None,
         }
-    }
-
-    /// Loads the mailbox of `entry`.
-    ///
-    /// # Errors
-    /// I/O; damage, with what is known of what it covered.
-    pub(crate) fn load(
-        files: &Files,
-        account: &Path,
-        entry: &Entry,
-    ) -> Result<(Self, LogFile), StoreError> {
-        Self::read(files, account, entry)
-            .map_err(|error| salvage::explained(files, account, entry, error))
-    }
-
-    fn read(files: &Files, account: &Path, entry: &Entry) -> Result<(Self, LogFile), StoreError> {
-        let dir = directory(account, entry.guid);
-        let parse = |bytes: &[u8]| {
-            let snapshot = Snapshot::parse(bytes).map_err(|error| error.to_string())?;
-            let position = log_position(snapshot.header().position);
-            Ok((snapshot.to_mailbox().map_err(|error| error.to_string())?, position))
-        };
-        let (mut mailbox, from) = match load_generation(files, &dir, "index", parse)? {
-            Some((mailbox, position)) => (mailbox, Begin::Position(position)),
-            None => (Mailbox::new(entry.uidvalidity, SERVER), Begin::Start),
-        };
-        let path = dir.join("log");
-        let mut names = Names::default();
-        let log =
-            LogFile::open(files, dir.clone(), "log", (Kind::Mailbox, entry.guid), from, |item| {
-                match item {
-                    Item::File(header) => {
-                        names = Names::default();
-                        mailbox
-                            .begin_file(header)
-                            .map_err(|error| StoreError::damaged(&path, error))
-                    }
-                    Item::Transaction(payload) => {
-                        let transaction = Transaction::decode(payload, 0)
-                            .map_err(|error| StoreError::damaged(&path, error))?;
-                        names.note(&transaction);
-                        mailbox
-                            .apply(&transaction)
-                            .map_err(|error| StoreError::damaged(&path, error))?;
-                        Ok(())
-                    }
-                }
-            })?;
-        check_against(entry, &mailbox, &dir)?;
-        mailbox.raise_uidvalidity(entry.uidvalidity);
-        let mut this =
-            Self { mailbox, names, recent: entry.recent.max(Uid(1)), ..Self::new(entry.guid, 0) };
-        this.refresh();
-        Ok((this, log))
     }
 
     /// The log of a mailbox that was just created; its file comes with its first message.

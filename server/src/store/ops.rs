@@ -13,7 +13,7 @@ use super::store::Store;
 use dbox_format::map::{Draft, MapId};
 use imap_proto::{MailboxName, ModSeq, Position, StoreAction, Stored, StoredRows, UidSet};
 use index_format::list::{self, Outcome, SpecialUse};
-use index_format::mailbox::{KeywordError, NewMessage, TransactionBuilder};
+use index_format::mailbox::{KeywordError, NewMessage, Parts, TransactionBuilder};
 use index_format::{Flags, Guid};
 use std::sync::Arc;
 
@@ -100,8 +100,8 @@ impl Store {
         let mut state = account.lock()?;
         let state = &mut *state;
         let guid = state.list.by_name(name).ok_or(StoreError::NoMailbox)?.guid;
-        let mbox = account.mailbox(&self.files, state, guid)?;
-        let ids: Vec<MapId> = mbox.mailbox.map_ids().iter().map(|id| MapId(id.0)).collect();
+        let mbox = account.mailbox_with(&self.files, state, guid, Parts::MAP_IDS)?;
+        let ids: Vec<MapId> = mbox.mailbox.map_ids().map(|id| MapId(id.0)).collect();
         let mut draft = Draft::new(&state.map);
         draft.refs_remove(ids);
         let mut change = Change::default();
@@ -215,13 +215,13 @@ impl Store {
         self.writable()?;
         let mut state = account.lock()?;
         let state = &mut *state;
-        let mbox = account.mailbox(&self.files, state, guid)?;
+        let mbox = account.mailbox_with(&self.files, state, guid, Parts::FLAGGED)?;
         let (changed, modified) = mbox.select_changed(storing);
         let mut keywords = false;
         if !changed.is_empty() {
             keywords = self.change_flags(account, state, (guid, session), &changed, storing)?;
         }
-        let mbox = account.mailbox(&self.files, state, guid)?;
+        let mbox = account.mailbox_with(&self.files, state, guid, Parts::FLAGGED)?;
         let rows = match storing.rows {
             StoredRows::None => Vec::new(),
             StoredRows::Changed => flag_rows(mbox, &changed),
@@ -247,7 +247,7 @@ impl Store {
         changed: &UidSet,
         Storing { action, named, .. }: Storing<'_>,
     ) -> Result<bool, StoreError> {
-        let mbox = account.mailbox(&self.files, state, guid)?;
+        let mbox = account.mailbox_with(&self.files, state, guid, Parts::FLAGGED)?;
         let set = to_index(changed);
         let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
         builder.epoch(self.epoch());
@@ -278,14 +278,15 @@ impl Store {
         self.writable()?;
         let mut state = account.lock()?;
         let state = &mut *state;
-        let mbox = account.mailbox(&self.files, state, guid)?;
+        let mbox = account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
         if mbox.mailbox.counters().deleted == 0 {
             return Ok(mbox.position);
         }
+        account.need(&self.files, mbox, Parts::FLAGS)?;
         let all = mbox.uids.clone();
         let rows = mbox.indexes(uids.unwrap_or(&all));
         let deleted = rows.into_iter().filter(|&index| {
-            mbox.mailbox.flags().get(index).is_some_and(|flags| flags.contains(Flags::DELETED))
+            mbox.mailbox.flags_of(index).is_some_and(|flags| flags.contains(Flags::DELETED))
         });
         let gone: index_format::UidSet =
             deleted.filter_map(|index| mbox.mailbox.uid(index)).collect();
@@ -309,11 +310,15 @@ impl Store {
         gone: &index_format::UidSet,
         session: u64,
     ) -> Result<(), StoreError> {
-        let mbox = account.mailbox(&self.files, state, guid)?;
+        let mbox = account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
         let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
         builder.epoch(self.epoch());
         builder.expunge(gone);
         let transaction = builder.finish();
+        // Those who follow it still see the rows.
+        let shown = if mbox.feed.is_followed() { Parts::ROW } else { Parts::NONE };
+        let needs = mbox.mailbox.needs(&transaction) | shown;
+        account.need(&self.files, mbox, needs)?;
         let applied = change.mailbox(account, mbox, &transaction, session)?;
         let mut draft = Draft::new(&state.map);
         draft.refs_remove(applied.expunged.iter().map(|row| MapId(row.map_id.0)));
@@ -334,17 +339,19 @@ impl Store {
         let mut state = account.lock()?;
         let state = &mut *state;
         let target = state.list.by_name(target).ok_or(StoreError::NoMailbox)?.guid;
-        let source = account.mailbox(&self.files, state, guid)?;
+        let source = account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
         if exact && !uids.subtract(&source.uids).is_empty() {
             return Err(StoreError::Gone);
         }
         let mut change = Change::default();
         let (from, to) =
             self.transfer(&mut change, account, state, (guid, target), uids, moving, session)?;
-        let uidvalidity = account.mailbox(&self.files, state, target)?.mailbox.uidvalidity();
+        let destination = account.mailbox_with(&self.files, state, target, Parts::NONE)?;
+        let uidvalidity = destination.mailbox.uidvalidity();
         if change.is_empty() {
             // That all of them are gone may not be durable yet.
-            let position = account.mailbox(&self.files, state, guid)?.position;
+            let source = account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
+            let position = source.position;
             return Ok(Copied { position, uidvalidity, from, to });
         }
         let position = self.submit(change);
@@ -374,7 +381,7 @@ impl Store {
         let mut draft = Draft::new(&state.map);
         draft.refs_add(rows.iter().map(|row| MapId(row.map_id.0)));
         let save_date = self.now();
-        let destination = account.mailbox(&self.files, state, target)?;
+        let destination = account.mailbox_with(&self.files, state, target, Parts::NONE)?;
         if u64::from(destination.mailbox.uidnext().0) + rows.len() as u64 >= u64::from(u32::MAX) {
             return Err(StoreError::Limit { what: "UIDs", max: u64::from(u32::MAX) });
         }
@@ -462,7 +469,7 @@ impl Mbox {
         let all_known = numbers.clone().all(|number| number.is_some());
         let (mut changed, mut modified) = (UidSet::new(), UidSet::new());
         for index in self.indexes(uids) {
-            let Some(row) = self.mailbox.row(index) else { continue };
+            let Some(row) = self.mailbox.flagged(index) else { continue };
             let uid = imap_proto::Uid(row.uid.0);
             if unchanged_since.is_some_and(|since| row.modseq.0 > since.0) {
                 modified.push(uid);

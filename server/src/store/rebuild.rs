@@ -26,6 +26,7 @@ use super::store::Store;
 use dbox_format::container::Head;
 use dbox_format::map::{Draft, MapId};
 use index_format::list::{self, Entry};
+use index_format::mailbox::Parts;
 use index_format::mailbox::{Lost, NewMessage, Salvaged, TransactionBuilder, UNKNOWN_KEYWORD};
 use index_format::{Flags, Guid, Uid, cache};
 use runtime_smol::fs;
@@ -129,7 +130,7 @@ impl Store {
             match account.mailbox(&self.files, state, guid) {
                 Ok(mbox) => {
                     let ids: BTreeSet<u32> =
-                        mbox.mailbox.map_ids().iter().map(|id| id.0 / cache::SPAN).collect();
+                        mbox.mailbox.map_ids().map(|id| id.0 / cache::SPAN).collect();
                     let rebuilt = Rebuilt {
                         user: account.name().to_owned(),
                         mailbox: name.to_owned(),
@@ -176,6 +177,11 @@ impl Store {
             let keeping = self.keeping();
             // A mailbox without a log has no messages, and needs no snapshot.
             let nothing = account.logs().get(name).is_none_or(|log| log.end().is_none());
+            if let LogName::Mailbox(guid) = name {
+                // Whole ones, not what became of the one that is there.
+                let mut state = account.lock()?;
+                account.mailbox(&self.files, &mut state, guid)?.mailbox.forget_base();
+            }
             if nothing || self.write_snapshot(account, name)? {
                 return Ok(());
             }
@@ -268,19 +274,15 @@ impl Store {
     fn elsewhere(
         &self,
         account: &Arc<Account>,
-        state: &State,
+        state: &mut State,
         but: Guid,
     ) -> Result<Elsewhere, StoreError> {
         let mut elsewhere = Elsewhere::default();
         for entry in state.list.iter().filter(|entry| entry.guid != but) {
-            let loaded;
-            let mbox = match state.mailboxes.get(&entry.guid) {
-                Some(mbox) => &**mbox,
-                None => match Mbox::load(&self.files, account.dir(), entry) {
-                    Ok((mbox, _)) => {
-                        loaded = mbox;
-                        &loaded
-                    }
+            let mut loaded = match state.mailboxes.contains_key(&entry.guid) {
+                true => None,
+                false => match Mbox::load(&self.files, account.dir(), entry) {
+                    Ok((mbox, _)) => Some(mbox),
                     Err(StoreError::Damaged { .. }) => {
                         elsewhere.partial = true;
                         continue;
@@ -288,6 +290,16 @@ impl Store {
                     Err(error) => return Err(error),
                 },
             };
+            let known = state.mailboxes.get_mut(&entry.guid).map(|mbox| &mut **mbox);
+            let Some(mbox) = known.or(loaded.as_mut()) else { continue };
+            match mbox.need(&self.files, account.dir(), Parts::ALL) {
+                Ok(_) => {}
+                Err(StoreError::Damaged { .. }) => {
+                    elsewhere.partial = true;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             for id in mbox.mailbox.map_ids() {
                 *elsewhere.counts.entry(id.0).or_default() += 1;
             }

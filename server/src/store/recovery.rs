@@ -266,7 +266,9 @@ fn open_end(
             (super::mailbox::directory(dir, guid), "log", (Kind::Mailbox, guid))
         }
     };
-    let log = LogFile::open(files, dir.clone(), base, kind, Begin::NewestFile, |_| Ok(()))?;
+    let log = LogFile::open(files, dir.clone(), base, kind, Begin::NewestFile, |_| {
+        Ok::<_, StoreError>(())
+    })?;
     let gone = matches!(name, LogName::Mailbox(_)) && log.end().is_none() && transaction > 0;
     Ok((!gone).then_some(log))
 }

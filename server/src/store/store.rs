@@ -22,6 +22,7 @@ use super::recovery;
 use crate::signal::{self, Signal};
 use index_format::Guid;
 use index_format::list::SpecialUse;
+use index_format::mailbox::Parts;
 use runtime_smol::fs::{Fs, Lock, LockError, create_dirs_synced};
 use runtime_smol::{Clock, Time};
 use std::collections::{BTreeSet, HashMap};
@@ -260,7 +261,7 @@ impl Store {
         let state = &mut *state;
         for guid in touched {
             if state.list.by_guid(guid).is_some() {
-                account.mailbox(&self.files, state, guid)?;
+                account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
                 state.dirty.insert(guid);
             }
         }

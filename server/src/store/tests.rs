@@ -6,6 +6,7 @@
 
 mod cache;
 mod compaction;
+mod counted;
 mod crashes;
 mod damage;
 mod deferred;
@@ -16,6 +17,7 @@ mod modseq;
 mod reads;
 mod refusals;
 mod repair;
+mod snapshots;
 mod sorting;
 mod uidvalidity;
 mod world;

@@ -18,7 +18,7 @@ use imap_proto::mime::Parser;
 use imap_proto::search::{Columns, Look, Program};
 use imap_proto::{Answer, FoundModSeqs, Keyword, ModSeq, Uid, UidSet};
 use index_format::Guid;
-use index_format::mailbox::Row;
+use index_format::mailbox::{Parts, Row};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -72,15 +72,13 @@ impl ImapUser {
     ) -> Result<Answer, StoreError> {
         let guid = self.view()?.guid;
         let mut state = self.account.lock()?;
-        let mbox = self.account.mailbox(&self.store.files, &mut state, guid)?;
+        let mbox =
+            self.account.mailbox_with(&self.store.files, &mut state, guid, Parts::MODSEQS)?;
         let (mut found, mut hits) = (UidSet::new(), Hits::default());
         if mbox.mailbox.highest_modseq().0 > modseq.0 {
-            let (all, modseqs) = (mbox.mailbox.uids(), mbox.mailbox.modseqs());
             for (first, last) in uids.ranges() {
                 let (first, last) = (index_format::Uid(first.0), index_format::Uid(last.0));
-                let rows = mbox.mailbox.find_range(first..=last);
-                let uids = all.get(rows.clone()).unwrap_or_default();
-                let rows = uids.iter().zip(modseqs.get(rows).unwrap_or_default());
+                let rows = mbox.mailbox.modseqs_at(mbox.mailbox.find_range(first..=last));
                 for (uid, of) in rows.filter(|(_, of)| of.0 > modseq.0) {
                     found.push(Uid(uid.0));
                     hits.note(Uid(uid.0), ModSeq(of.0));
@@ -192,8 +190,8 @@ impl Search {
         let needs_guid = self.program.reads_email_id();
         let most = (TESTS / self.program.len().max(1)).max(64);
         let mut last = after;
-        for index in rows.by_ref().take(most) {
-            let Some(row) = mbox.mailbox.row(index) else { continue };
+        for row in mbox.mailbox.rows(rows.clone()).take(most) {
+            rows.next();
             last = row.uid.0;
             let bits = [row.keywords.0];
             let uid = Uid(row.uid.0);

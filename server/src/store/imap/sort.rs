@@ -310,8 +310,9 @@ fn answer(search: &Search, arranged: Arranged, mut modseqs: FoundModSeqs) -> Ans
         Arranged::Sorted(uids) => uids,
         Arranged::Threads(threads) => return Answer::Threaded(threads),
     };
-    if let Ok(state) = search.account.lock()
-        && let Some(mbox) = state.mailboxes.get(&search.guid)
+    let Search { store, account, guid, .. } = search;
+    if let Ok(mut state) = account.lock()
+        && let Ok(mbox) = account.mailbox(&store.files, &mut state, *guid)
     {
         // One that has changed since it was found is told as it was.
         let modseq = |uid: Option<&Uid>| {

@@ -31,7 +31,17 @@ pub(super) fn history(ops: &[Op], config: StoreConfig) -> (World, Vec<Point>) {
 
 /// Crashes everywhere, `variants` times each; the first violation, and how many crashes there were.
 pub(super) fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<String>) {
-    let (world, points) = history(ops, config());
+    let (crashes, violation, _) = crash_everywhere_with(&config(), ops, variants);
+    (crashes, violation)
+}
+
+/// The same with these settings; and what the disk had at the end.
+fn crash_everywhere_with(
+    config: &StoreConfig,
+    ops: &[Op],
+    variants: usize,
+) -> (u64, Option<String>, SimFs) {
+    let (world, points) = history(ops, config.clone());
     let start = points[0].acknowledged.unwrap();
     let mut crashes = 0;
     for at in world.fs.crash_points().into_iter().filter(|&at| at >= start).chain([world.fs.ops()])
@@ -47,15 +57,13 @@ pub(super) fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<Stri
             let acknowledged =
                 points.iter().rposition(|point| point.acknowledged.is_some_and(|done| done <= at));
             let allowed = &points[acknowledged.unwrap_or(0)..];
-            if let Err(why) = check(image, config(), allowed, &allowed[0].view) {
-                return (
-                    crashes,
-                    Some(format!("{ops:?}, crash at operation {at}, {variant:?}: {why}")),
-                );
+            if let Err(why) = check(image, config.clone(), allowed, &allowed[0].view) {
+                let what = format!("{ops:?}, crash at operation {at}, {variant:?}: {why}");
+                return (crashes, Some(what), world.fs);
             }
         }
     }
-    (crashes, None)
+    (crashes, None, world.fs)
 }
 
 /// Recovers and compares with the states that are allowed. What was told is `told`, which may be a later state where the
@@ -145,6 +153,29 @@ fn a_crash_anywhere_in_two_operations() {
         }
     }
     println!("{crashes} crashes, no violation");
+}
+
+/// Overlays that are written, replaced by the next, and passed over for a whole snapshot; and what follows them.
+#[test]
+fn a_crash_anywhere_around_overlays() {
+    use Op::{Append, Copy, Deliver, Expunge, Move, Snapshot, Store};
+    let (mut crashes, mut replaced) = (0, 0);
+    for op in [Append, Copy, Deliver, Expunge, Move, Store] {
+        let long = [Snapshot, op, Snapshot, Append, Append, Deliver, Append, Append, Snapshot, op];
+        for (overlay_percent, ops) in
+            [(1000, &[Snapshot, op, Snapshot, Store, Snapshot, op][..]), (120, &long[..])]
+        {
+            let config = StoreConfig { overlay_percent, ..config() };
+            let (count, violation, fs) = crash_everywhere_with(&config, ops, 8);
+            crashes += count;
+            assert_eq!(violation, None);
+            let there = |name| fs.files().iter().any(|path| path.ends_with(name));
+            assert!(there("index.delta"), "no overlay after {ops:?}");
+            replaced += u32::from(there("index.prev"));
+        }
+    }
+    println!("{crashes} crashes, no violation");
+    assert!(replaced >= 3, "{replaced} times a whole snapshot came after an overlay");
 }
 
 /// Whether any short history shows the planted fault.

@@ -42,7 +42,7 @@ fn disk() -> World {
 
 fn is_snapshot(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    ["index", "list.index", "map.index"].contains(&name)
+    ["index", "index.delta", "list.index", "map.index"].contains(&name)
 }
 
 #[test]

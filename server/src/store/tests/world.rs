@@ -99,6 +99,7 @@ pub(super) fn config() -> StoreConfig {
         gather_max: 256,
         container_size: 900,
         snapshot_after: 1,
+        overlay_percent: 110,
         log_size: 200,
         reserve: 0,
         default_mailboxes: Vec::new(),
@@ -107,7 +108,7 @@ pub(super) fn config() -> StoreConfig {
 }
 
 /// The same bytes in the same order, whatever else happens.
-fn random(seed: u64) -> Random {
+pub(super) fn random(seed: u64) -> Random {
     let state = AtomicU64::new(seed);
     Arc::new(move |bytes: &mut [u8]| {
         for chunk in bytes.chunks_mut(8) {
