@@ -166,6 +166,7 @@ impl Runs {
         let Some(first) = gone.first() else { return };
         let behind = self.runs.split_off(self.run_of(first.start));
         self.rows = behind.first().map_or(self.rows, |run| run.before);
+        self.runs.reserve(behind.len() + gone.len());
         let mut gone = gone.iter().peekable();
         for run in behind {
             let Range { start: mut from, end } = run.indexes();
