@@ -163,9 +163,50 @@ impl Runs {
 
     /// Takes out the rows of ascending, disjoint index ranges; O(runs from the first on).
     pub(crate) fn remove(&mut self, gone: &[Range<usize>]) {
+        match gone.len() {
+            0..=FEW => self.remove_few(gone),
+            _ => self.remove_many(gone),
+        }
+    }
+
+    /// In place: what stands behind a range moves by at most one run.
+    fn remove_few(&mut self, gone: &[Range<usize>]) {
+        let Some(first) = gone.first() else { return };
+        // From the last to the first, so that the indexes of those still to come stay right.
+        for cut in gone.iter().rev() {
+            let (from, to) = (self.run_of(cut.start), self.run_of(cut.end - 1));
+            let piece = |run: &Run, indexes: Range<usize>| {
+                let (before, len) = (indexes.start as u32, indexes.len() as u32);
+                let offset = before - run.before;
+                (len > 0).then_some(Run {
+                    first: run.first + offset,
+                    len,
+                    before,
+                    slot: run.slot + offset,
+                })
+            };
+            let left = self.runs.get(from);
+            let left = left.and_then(|run| piece(run, run.indexes().start..cut.start));
+            let right = self.runs.get(to);
+            let right = right.and_then(|run| piece(run, cut.end..run.indexes().end));
+            self.runs.splice(from..=to, left.into_iter().chain(right));
+        }
+        let from = self.runs.partition_point(|run| run.indexes().end <= first.start);
+        let kept = self.runs.get(..from).and_then(<[Run]>::last);
+        let mut rows = kept.map_or(0, |run| run.before + run.len);
+        for run in self.runs.get_mut(from..).unwrap_or_default() {
+            run.before = rows;
+            rows += run.len;
+        }
+        self.rows = rows;
+    }
+
+    /// Anew from the first on.
+    fn remove_many(&mut self, gone: &[Range<usize>]) {
         let Some(first) = gone.first() else { return };
         let behind = self.runs.split_off(self.run_of(first.start));
         self.rows = behind.first().map_or(self.rows, |run| run.before);
+        self.runs.reserve(behind.len() + gone.len());
         let mut gone = gone.iter().peekable();
         for run in behind {
             let Range { start: mut from, end } = run.indexes();
@@ -229,3 +270,49 @@ impl Iterator for Live<'_> {
 }
 
 impl ExactSizeIterator for Live<'_> {}
+
+/// So many ranges are taken out in place.
+const FEW: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In place or anew, the runs are the same, and say of each UID where its row stood before.
+    #[test]
+    fn few_and_many_ranges_leave_the_same() {
+        let mut whole = Runs::default();
+        for (first, last) in [(1, 9), (11, 11), (13, 40), (42, 43), (50, 90)] {
+            whole.push_range(Uid(first), Uid(last));
+        }
+        let slots: Vec<(Uid, u32)> = whole.live().collect();
+        let mut noise = 7usize;
+        for _ in 0..2000 {
+            let mut gone: Vec<Range<usize>> = Vec::new();
+            let mut at = 0;
+            while at < whole.len() {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let (skip, len) = ((noise >> 40) % 30, (noise >> 50) % 12);
+                let start = (at + skip).min(whole.len());
+                let end = (start + len).min(whole.len());
+                if start < end {
+                    gone.push(start..end);
+                }
+                at = end + 1;
+            }
+            let (mut few, mut many) = (whole.clone(), whole.clone());
+            few.remove_few(&gone);
+            many.remove_many(&gone);
+            let left = slots.iter().enumerate();
+            let left = left.filter(|(at, _)| !gone.iter().any(|range| range.contains(at)));
+            let left: Vec<(Uid, u32)> = left.map(|(_, place)| *place).collect();
+            for runs in [few, many] {
+                assert_eq!(runs.live().collect::<Vec<_>>(), left, "{gone:?}");
+                assert_eq!((runs.len(), runs.slots()), (left.len(), slots.len()));
+                let places = (0..left.len()).map(|index| runs.place(index).unwrap());
+                assert!(places.eq(left.iter().copied()), "{gone:?}");
+                assert_eq!(runs.find_range(0, u32::MAX), 0..left.len());
+            }
+        }
+    }
+}
