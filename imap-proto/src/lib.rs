@@ -14,7 +14,7 @@ pub mod capabilities;
 mod frame;
 mod limits;
 pub mod model;
-mod mutf7;
+pub mod mutf7;
 mod object_id;
 mod out;
 mod parse;

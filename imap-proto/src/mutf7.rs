@@ -7,7 +7,7 @@
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
 /// The name in UTF-8; `None` when it isn't canonical modified UTF-7.
-pub(crate) fn decode(name: &[u8]) -> Option<String> {
+pub fn decode(name: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(name).ok().filter(|text| text.is_ascii())?;
     if !text.contains('&') {
         return text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)).then(|| text.to_owned());
@@ -31,7 +31,7 @@ pub(crate) fn decode(name: &[u8]) -> Option<String> {
 }
 
 /// Appends `name` in modified UTF-7.
-pub(crate) fn encode(name: &str, out: &mut Vec<u8>) {
+pub fn encode(name: &str, out: &mut Vec<u8>) {
     let mut rest = name;
     while let Some(first) = rest.chars().next() {
         let direct = |c: char| matches!(c, ' '..='~');

@@ -242,6 +242,17 @@ impl Session {
     /// A connection that was just accepted (with `peer.tls`: whose handshake is done); the greeting is due.
     #[must_use]
     pub fn new(config: Arc<Config>, peer: Peer, now: Time) -> Self {
+        Self::begin(config, peer, Phase::Guest, now)
+    }
+
+    /// A connection whose user is known by other means: it is greeted with PREAUTH (RFC 9051 §7.1.4) and needs no
+    /// log-in, nor could it have one.
+    #[must_use]
+    pub fn preauthenticated(config: Arc<Config>, peer: Peer, now: Time) -> Self {
+        Self::begin(config, peer, Phase::User, now)
+    }
+
+    fn begin(config: Arc<Config>, peer: Peer, phase: Phase, now: Time) -> Self {
         let mut session = Self {
             config,
             peer,
@@ -249,7 +260,7 @@ impl Session {
             out: Out::default(),
             told: VecDeque::new(),
             wishes: VecDeque::new(),
-            phase: Phase::Guest,
+            phase,
             work: Work::Nothing,
             tag: Tag::default(),
             may_shrink: true,

@@ -13,7 +13,7 @@ use crate::hash_pool::HashPool;
 use crate::logging::Logging;
 use crate::login_delay::Delays;
 use crate::service::{Pools, Settings, Shared};
-use crate::store::{Store, StoreConfig, StoreError};
+use crate::store::{Store, StoreConfig, StoreError, Threads};
 use crate::systemd::Notify;
 use runtime_smol::fs::RealFs;
 use runtime_smol::{
@@ -135,7 +135,44 @@ pub(crate) fn run(
         }
         Err(error) => warn!(%error, "the limit of open files stays as it is"),
     }
-    let doors = Doors::new(&plan.limits, &plan.settings, files.unwrap_or(FILES));
+    let data = plan.data;
+    let running = begin(plan, files.unwrap_or(FILES))?;
+    notify.keep_watchdog(&running.runtime);
+
+    ready(&running.bound);
+    announce(&running.bound, data);
+    notify.ready("serving");
+    wait_for_stop(&requests, || {
+        notify.reloading(running.clock);
+        reload(&running.shared);
+        notify.ready("serving");
+    });
+
+    info!("stopping");
+    notify.stopping();
+    running.stop();
+    info!("stopped");
+    Ok(())
+}
+
+/// A server that serves.
+pub(crate) struct Running {
+    runtime: Runtime,
+    server: Server,
+    shared: Arc<Shared>,
+    threads: Threads,
+    clock: Clock,
+    bound: Vec<Bound>,
+    stop_time: Duration,
+}
+
+/// Has a server serve, with `files` open files at most. Without sockets it has its control socket alone, and needs no
+/// certificate.
+///
+/// # Errors
+/// When it can't start; nothing runs then.
+pub(crate) fn begin(plan: Plan<'_>, files: u64) -> Result<Running, Error> {
+    let doors = Doors::new(&plan.limits, &plan.settings, files);
     let clock = Clock::new();
     let wall = Box::new(move || i64::try_from(clock.wall()).unwrap_or(i64::MAX));
     let store = Store::open(Arc::new(RealFs), plan.data, plan.store, Arc::new(random), wall)
@@ -144,7 +181,10 @@ pub(crate) fn run(
         Some(current) => Ok(current.server(alpn)?),
         None => certificate::server(&RealFs, plan.data, plan.hostname, alpn),
     };
-    let (imap_tls, lmtp_tls) = (tls(&[b"imap"])?, tls(&[])?);
+    let tls = match plan.sockets.is_empty() {
+        true => None,
+        false => Some((tls(&[b"imap"])?, tls(&[])?)),
+    };
     let listeners = listen_all(plan.sockets)?;
     let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect();
 
@@ -159,31 +199,27 @@ pub(crate) fn run(
     let shared =
         Shared::new(store, plan.accounts, pools, delays, clock, plan.hostname, plan.settings);
     let server = Server::new(&runtime, plan.limits.tls_handshakes);
-    for (listener, socket) in listeners {
-        serve(&server, &shared, &doors, listener, socket, &imap_tls, &lmtp_tls);
+    if let Some((imap_tls, lmtp_tls)) = &tls {
+        for (listener, socket) in listeners {
+            serve(&server, &shared, &doors, listener, socket, imap_tls, lmtp_tls);
+        }
     }
     control::listen(&server, &shared);
-    notify.keep_watchdog(&runtime);
+    let stop_time = Duration::from_millis(plan.limits.stop_time);
+    Ok(Running { runtime, server, shared, threads, clock, bound, stop_time })
+}
 
-    ready(&bound);
-    announce(&bound, plan.data);
-    notify.ready("serving");
-    wait_for_stop(&requests, || {
-        notify.reloading(clock);
-        reload(&shared);
-        notify.ready("serving");
-    });
-
-    info!("stopping");
-    notify.stopping();
-    let left = runtime.shut_down(Duration::from_millis(plan.limits.stop_time));
-    if left > 0 {
-        warn!(left, "connections were cut off");
+impl Running {
+    /// Ends all sessions, each at a command boundary, and puts everything on disk.
+    pub(crate) fn stop(self) {
+        let left = self.runtime.shut_down(self.stop_time);
+        if left > 0 {
+            warn!(left, "connections were cut off");
+        }
+        let Self { runtime, server, shared, threads, .. } = self;
+        drop((server, runtime, shared));
+        threads.stop();
     }
-    drop((server, runtime, shared));
-    threads.stop();
-    info!("stopped");
-    Ok(())
 }
 
 fn serve(

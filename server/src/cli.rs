@@ -4,6 +4,7 @@ pub mod config;
 pub mod dump;
 pub mod mailbox;
 pub mod operate;
+pub mod transfer;
 pub mod user;
 
 use clap::{Args, Parser, Subcommand};
@@ -63,6 +64,12 @@ pub enum Command {
     /// List the sessions of a running server, and end them.
     #[command(subcommand, after_help = operate::SESSION)]
     Session(operate::Command),
+    /// Write a user's mail as maildir or mbox.
+    #[command(after_help = transfer::EXPORT)]
+    Export(transfer::ExportArgs),
+    /// Take mail of others into a user's mailboxes: maildir, mbox, single messages.
+    #[command(after_help = transfer::IMPORT)]
+    Import(transfer::ImportArgs),
     /// Add, change, list and remove accounts.
     #[command(subcommand, after_help = user::EXAMPLE)]
     User(user::Command),
@@ -146,6 +153,8 @@ pub fn main() -> ExitCode {
         Command::User(command) => ended(command.run()),
         Command::Mailbox(command) => ended(command.run()),
         Command::Dump(dump) => ended(dump.run()),
+        Command::Export(export) => ended(export.run()),
+        Command::Import(import) => ended(import.run()),
     }
 }
 
@@ -278,7 +287,9 @@ mod tests {
                 "{help}"
             );
         }
-        for command in ["serve", "config", "user", "status", "session", "mailbox", "dump"] {
+        for command in
+            ["serve", "config", "user", "status", "session", "mailbox", "dump", "export", "import"]
+        {
             let help = Cli::try_parse_from(["loft", command, "--help"]).unwrap_err().to_string();
             assert!(help.contains("Example:\n  loft "), "{help}");
         }

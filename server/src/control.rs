@@ -2,7 +2,7 @@
 //!
 //! It is `control` in the data directory, for the server's user and root alone. A connection sends one line, a
 //! [`protocol::Request`] in JSON, and gets lines of JSON, the last of which is [`protocol::Reply::Done`] or
-//! [`protocol::Reply::Error`]; then it is closed.
+//! [`protocol::Reply::Error`]; then it is closed. Or it becomes an IMAP session: [`protocol::Command::Imap`].
 //! Invariants:
 //! - A request is at most [`REQUEST_MAX`] bytes and comes within [`REQUEST_TIME`]; there are at most [`CONNECTIONS`].
 //! - What is asked is looked up on a thread of its own: who serves mail is not held up by who looks.
@@ -13,13 +13,14 @@ pub mod client;
 pub(crate) mod mailboxes;
 pub mod protocol;
 
-use crate::service::Shared;
-use protocol::Reply;
+use crate::service::{Job, Shared};
+use protocol::{Command, Reply};
 use runtime_smol::{Listener, Machine, Options, Output, Peer, Server, Time, Tls};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use tracing::warn;
 
 /// The longest request, in bytes.
@@ -47,8 +48,9 @@ pub(crate) fn listen(server: &Server, shared: &Arc<Shared>) {
         Ok(listener) => {
             let (shared, open) = (shared.clone(), Arc::new(AtomicUsize::new(0)));
             let options = Options::new("control", Tls::Never);
-            server
-                .listen(listener, options, move |now, _: &Peer| Control::new(&shared, &open, now));
+            server.listen(listener, options, move |now, peer: &Peer| {
+                Control::new(&shared, &open, peer, now)
+            });
         }
         Err(error) => {
             warn!(socket = %path.display(), %error, "nobody can ask this server how it is: its control socket can't be made");
@@ -60,8 +62,11 @@ pub(crate) fn listen(server: &Server, shared: &Arc<Shared>) {
 struct Control {
     shared: Arc<Shared>,
     open: Arc<AtomicUsize>,
+    peer: Peer,
     step: Step,
     deadline: Time,
+    /// Wakes the connection to begin what was just asked.
+    waker: Option<Waker>,
 }
 
 enum Step {
@@ -71,6 +76,10 @@ enum Step {
     Answering(Arc<Lines>, Vec<u8>, usize),
     /// The end of the answer, and how much of it has left.
     Telling(Vec<u8>, usize),
+    /// It is about to be another protocol's.
+    Opening(Job<Result<Box<dyn Machine + Send>, String>>),
+    /// It is another protocol's.
+    Session(Box<dyn Machine + Send>),
     Over,
 }
 
@@ -146,17 +155,18 @@ impl Drop for Ending {
 }
 
 impl Control {
-    fn new(shared: &Arc<Shared>, open: &Arc<AtomicUsize>, now: Time) -> Self {
+    fn new(shared: &Arc<Shared>, open: &Arc<AtomicUsize>, peer: &Peer, now: Time) -> Self {
         let step = if open.fetch_add(1, Ordering::Relaxed) < CONNECTIONS {
             Step::Asking(Vec::new())
         } else {
             tell(&Reply::Error("too many are asking at once; try again".to_owned()))
         };
         let deadline = Time(now.0.saturating_add(REQUEST_TIME));
-        Self { shared: shared.clone(), open: open.clone(), step, deadline }
+        let (shared, open, peer) = (shared.clone(), open.clone(), peer.clone());
+        Self { shared, open, peer, step, deadline, waker: None }
     }
 
-    fn ask(&mut self, line: &[u8]) {
+    fn ask(&mut self, line: &[u8], now: Time) {
         let command = match answer::command(line) {
             Ok(command) => command,
             Err(refusal) => {
@@ -164,6 +174,14 @@ impl Control {
                 return;
             }
         };
+        if let Command::Imap { user } = command {
+            let (shared, peer) = (self.shared.clone(), self.peer.clone());
+            let job = self.shared.run(move || shared.imap_in(&user, &peer, now));
+            self.step = Step::Opening(job);
+            // Jobs begin when they are polled.
+            self.waker.take().into_iter().for_each(Waker::wake);
+            return;
+        }
         let (shared, lines) = (self.shared.clone(), Arc::<Lines>::default());
         let ending = Ending(lines.clone());
         let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
@@ -181,13 +199,19 @@ fn tell(reply: &Reply) -> Step {
 }
 
 impl Machine for Control {
-    fn handle_input(&mut self, _now: Time, input: &[u8]) -> usize {
-        let Step::Asking(asked) = &mut self.step else { return input.len() };
+    fn handle_input(&mut self, now: Time, input: &[u8]) -> usize {
+        let asked = match &mut self.step {
+            Step::Asking(asked) => asked,
+            Step::Session(machine) => return machine.handle_input(now, input),
+            Step::Opening(_) => return 0,
+            Step::Answering(..) | Step::Telling(..) | Step::Over => return input.len(),
+        };
         match input.iter().position(|&byte| byte == b'\n') {
             Some(end) if asked.len() + end <= REQUEST_MAX => {
                 asked.extend_from_slice(input.get(..end).unwrap_or_default());
                 let line = std::mem::take(asked);
-                self.ask(&line);
+                self.ask(&line, now);
+                return end + 1;
             }
             None if asked.len() + input.len() <= REQUEST_MAX => asked.extend_from_slice(input),
             Some(_) | None => {
@@ -198,23 +222,39 @@ impl Machine for Control {
         input.len()
     }
 
-    fn handle_eof(&mut self, _now: Time) {
-        if matches!(self.step, Step::Asking(_)) {
-            self.step = Step::Over;
+    fn read_most(&self) -> usize {
+        if let Step::Session(machine) = &self.step { machine.read_most() } else { REQUEST_MAX }
+    }
+
+    fn handle_eof(&mut self, now: Time) {
+        match &mut self.step {
+            Step::Asking(_) => self.step = Step::Over,
+            Step::Session(machine) => machine.handle_eof(now),
+            Step::Answering(..) | Step::Telling(..) | Step::Opening(_) | Step::Over => {}
         }
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        if now >= self.deadline && matches!(self.step, Step::Asking(_)) {
-            self.step = Step::Over;
+        match &mut self.step {
+            Step::Asking(_) if now >= self.deadline => self.step = Step::Over,
+            Step::Session(machine) => machine.handle_timeout(now),
+            Step::Asking(_)
+            | Step::Answering(..)
+            | Step::Telling(..)
+            | Step::Opening(_)
+            | Step::Over => {}
         }
     }
 
     fn handle_upgraded(&mut self, _now: Time, _peer: &Peer) {}
 
-    fn handle_shutdown(&mut self, _now: Time) {
-        if matches!(self.step, Step::Asking(_)) {
-            self.step = tell(&Reply::Error("the server is stopping".to_owned()));
+    fn handle_shutdown(&mut self, now: Time) {
+        match &mut self.step {
+            Step::Asking(_) => {
+                self.step = tell(&Reply::Error("the server is stopping".to_owned()));
+            }
+            Step::Session(machine) => machine.handle_shutdown(now),
+            Step::Answering(..) | Step::Telling(..) | Step::Opening(_) | Step::Over => {}
         }
     }
 
@@ -226,11 +266,26 @@ impl Machine for Control {
     fn held(&self) -> usize {
         match &self.step {
             Step::Telling(answer, sent) | Step::Answering(_, answer, sent) => answer.len() - sent,
-            Step::Asking(_) | Step::Over => 0,
+            Step::Session(machine) => machine.held(),
+            Step::Asking(_) | Step::Opening(_) | Step::Over => 0,
         }
     }
 
-    fn poll_events(&mut self, _now: Time, cx: &mut Context<'_>) -> bool {
+    fn poll_events(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
+        if let Step::Session(machine) = &mut self.step {
+            return machine.poll_events(now, cx);
+        }
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+        if let Step::Opening(job) = &mut self.step {
+            let Poll::Ready(opened) = Pin::new(job).poll(cx) else { return false };
+            self.step = match opened {
+                Ok(machine) => Step::Session(machine),
+                Err(why) => tell(&Reply::Error(why)),
+            };
+            return true;
+        }
         // Before the output is looked at, so that nothing is missed that comes behind it.
         if let Step::Answering(lines, ..) = &self.step {
             lines.register(cx);
@@ -238,7 +293,7 @@ impl Machine for Control {
         false
     }
 
-    fn poll_output(&mut self, _now: Time) -> Output<'_> {
+    fn poll_output(&mut self, now: Time) -> Output<'_> {
         if let Step::Answering(lines, answer, sent) = &mut self.step
             && *sent >= answer.len()
         {
@@ -249,7 +304,9 @@ impl Machine for Control {
                 (*answer, *sent) = (bytes, 0);
             }
         }
-        match &self.step {
+        match &mut self.step {
+            Step::Session(machine) => machine.poll_output(now),
+            Step::Opening(_) => Output::Wait { wants_input: false, deadline: None },
             Step::Asking(_) => Output::Wait { wants_input: true, deadline: Some(self.deadline) },
             Step::Answering(_, answer, sent) => match answer.get(*sent..) {
                 None | Some([]) => Output::Wait { wants_input: false, deadline: None },
@@ -264,8 +321,10 @@ impl Machine for Control {
     }
 
     fn transmitted(&mut self, n: usize) {
-        if let Step::Telling(_, sent) | Step::Answering(_, _, sent) = &mut self.step {
-            *sent += n;
+        match &mut self.step {
+            Step::Telling(_, sent) | Step::Answering(_, _, sent) => *sent += n,
+            Step::Session(machine) => machine.transmitted(n),
+            Step::Asking(_) | Step::Opening(_) | Step::Over => {}
         }
     }
 }

@@ -22,3 +22,4 @@ pub mod signal;
 pub mod slices;
 pub mod store;
 mod systemd;
+pub mod transfer;

@@ -10,6 +10,7 @@ use crate::logging;
 use crate::service::{Settings, Shared};
 use crate::store::StoreConfig;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tracing::{error, info, warn};
@@ -35,6 +36,12 @@ pub enum Error {
     /// The certificate can't be used.
     #[error(transparent)]
     Certificate(#[from] certificate::Error),
+    /// The mail is somebody else's.
+    #[error("no server runs, and the mail in {} belongs to another user: run this as that user", data.display())]
+    Owner {
+        /// The data directory.
+        data: PathBuf,
+    },
     /// Something else.
     #[error(transparent)]
     Start(#[from] assembly::Error),
@@ -47,7 +54,9 @@ impl Error {
         match self {
             Self::Wrong(report) => report.to_string(),
             Self::Accounts(errors) => errors.iter().map(|error| format!("{error}\n")).collect(),
-            Self::Read { .. } | Self::Certificate(_) | Self::Start(_) => String::new(),
+            Self::Read { .. } | Self::Certificate(_) | Self::Owner { .. } | Self::Start(_) => {
+                String::new()
+            }
         }
     }
 }
@@ -106,18 +115,42 @@ pub fn run(path: &Path) -> Result<(), Error> {
         config: config.clone(),
     };
     let plan = Plan {
-        data: &config.data_dir,
-        data_named: "data_dir",
-        hostname: &config.hostname,
         sockets: config.listen.iter().map(|listen| socket(path, listen)).collect(),
         certificate: running.certificate.clone(),
-        accounts,
-        settings: settings(&config),
-        store: store(&config),
-        limits: config.limits.clone(),
+        ..plan(&config, accounts)
     };
     assembly::run(plan, &logging, |_| (), |shared| running.reload(shared))?;
     Ok(())
+}
+
+/// Serves the control socket alone, for a tool that needs the mail while no server runs.
+///
+/// # Errors
+/// When it can't start; nothing runs then. Who is not the owner of the mail would leave files that the server can't use.
+pub(crate) fn alone(path: &Path) -> Result<assembly::Running, Error> {
+    let config = read(path)?.config;
+    let owner = std::fs::metadata(&config.data_dir).map(|meta| meta.uid());
+    if owner.is_ok_and(|owner| owner != rustix::process::geteuid().as_raw()) {
+        return Err(Error::Owner { data: config.data_dir });
+    }
+    let accounts = Directory::open(&config.sources, config.remember).map_err(Error::Accounts)?;
+    let files = runtime_smol::raise_open_files().unwrap_or(1024);
+    Ok(assembly::begin(plan(&config, Arc::new(accounts)), files)?)
+}
+
+/// What a configuration says, but for where to listen.
+fn plan(config: &Config, accounts: Arc<Directory>) -> Plan<'_> {
+    Plan {
+        data: &config.data_dir,
+        data_named: "data_dir",
+        hostname: &config.hostname,
+        sockets: Vec::new(),
+        certificate: None,
+        accounts,
+        settings: settings(config),
+        store: store(config),
+        limits: config.limits.clone(),
+    }
 }
 
 fn socket(path: &Path, listen: &Listen) -> Socket {

@@ -24,7 +24,7 @@ use runtime_smol::{Clock, Machine, Peer, Pool, Time};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use tracing::{Span, debug, info_span};
+use tracing::{Span, debug, error, info, info_span};
 
 use id::Ids;
 use imap::Imap;
@@ -162,6 +162,32 @@ impl Shared {
         Logged::new(info_span!("imap", session = %id), || {
             Imap::new(self.clone(), &id, peer, now, visitor)
         })
+    }
+
+    /// An IMAP session in the account `name` for who runs the server. Opens the account: for the file pool.
+    ///
+    /// # Errors
+    /// When there is no such account, or it can't be opened; the text says which.
+    pub(crate) fn imap_in(
+        self: &Arc<Self>,
+        name: &str,
+        peer: &Peer,
+        now: Time,
+    ) -> Result<Box<dyn Machine + Send>, String> {
+        let id = self.ids.session();
+        let span = info_span!("imap", session = %id);
+        let account = span.in_scope(|| {
+            let known = self.accounts.named(name.as_bytes());
+            let known = known.ok_or_else(|| {
+                format!("there is no account {name:?}; `loft user list` shows those there are")
+            })?;
+            info!(account = known.as_str(), "opened over the control socket");
+            self.store.account(known.as_str()).map_err(|error| {
+                error!(%error, "can't open the account");
+                format!("the account {name:?} can't be opened: {error}")
+            })
+        })?;
+        Ok(Box::new(Logged::new(span, || Imap::of(self.clone(), &id, peer, now, account))))
     }
 
     /// An LMTP connection that was just accepted. Unless it is `welcome` it is told so and closed.

@@ -32,7 +32,8 @@ impl Sasl {
 
 impl Session {
     pub(super) fn greet(&mut self) {
-        self.out.put(b"* OK [CAPABILITY");
+        let guest = matches!(self.phase, Phase::Guest);
+        self.out.put(if guest { b"* OK [CAPABILITY" } else { b"* PREAUTH [CAPABILITY" });
         self.write_capabilities();
         self.out.put(b"] Loft ready\r\n");
     }

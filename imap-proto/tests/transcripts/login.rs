@@ -1,6 +1,6 @@
 //! Greeting, log-in, and what every state has.
 
-use imap_proto::{Config, Peer};
+use imap_proto::{Config, Output, Peer, Session, Stage as Phase, Time};
 
 use crate::play::{Stage, play_guest, play_user};
 
@@ -18,6 +18,34 @@ fn rfc3501_6_1_1_greeting_and_capabilities() {
     S: c OK Goodbye
     X: close
     "#);
+}
+
+#[test]
+fn rfc9051_7_1_4_preauth_needs_no_log_in_and_takes_none() {
+    let config = std::sync::Arc::new(Config { imap4rev2: true, ..Config::default() });
+    let peer = Peer { tls: false, loopback: true };
+    let mut session = Session::preauthenticated(config, peer, Time(0));
+    assert_eq!(session.stage(), Phase::Authenticated);
+    let mut said = String::new();
+    for line in ["", "a LOGIN u pw\r\n", "b STARTTLS\r\n", "c LOGOUT\r\n"] {
+        assert_eq!(session.handle_input(Time(0), line.as_bytes()), line.len());
+        while let Output::Transmit(bytes) = session.poll_output(Time(0)) {
+            said += std::str::from_utf8(bytes).unwrap();
+            let n = bytes.len();
+            session.transmitted(Time(0), n);
+        }
+    }
+    let (greeting, said) = said.split_once("\r\n").unwrap();
+    assert!(
+        greeting.starts_with("* PREAUTH [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+"),
+        "{greeting}"
+    );
+    insta::assert_snapshot!(said.replace("\r\n", "\n"), @r"
+    a BAD Already logged in
+    b BAD Already logged in
+    * BYE Logging out
+    c OK Goodbye
+    ");
 }
 
 #[test]

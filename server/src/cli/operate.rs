@@ -112,7 +112,13 @@ impl Place {
         }
     }
 
-    fn data(&self) -> Result<PathBuf, Error> {
+    /// The configuration of the server, unless its directory is named instead.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.data.is_none().then_some(&*self.config)
+    }
+
+    /// Where its mail is.
+    pub(super) fn data(&self) -> Result<PathBuf, Error> {
         match &self.data {
             Some(data) => Ok(data.clone()),
             None => Ok(serve::read(&self.config).inspect_err(super::details)?.config.data_dir),
@@ -177,7 +183,7 @@ fn sessions(data: &Path, ask: Ask) -> Result<Vec<Session>, AskError> {
     Ok(sessions)
 }
 
-fn print(text: &[u8]) -> Result<(), Error> {
+pub(super) fn print(text: &[u8]) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     Ok(out.write_all(text).and_then(|()| out.flush())?)
 }

@@ -35,7 +35,8 @@ pub(super) fn answer(shared: &Shared, command: Command, each: &mut dyn FnMut(Vec
         quick @ (Command::Status
         | Command::Sessions
         | Command::Kick { .. }
-        | Command::KickUser { .. }) => return each(at_once(shared, quick)),
+        | Command::KickUser { .. }
+        | Command::Imap { .. }) => return each(at_once(shared, quick)),
     };
     let task = Task { rebuild, user, mailbox };
     info!(?task, "an administrator asks for this");
@@ -79,7 +80,10 @@ fn at_once(shared: &Shared, command: Command) -> Vec<u8> {
             }
             Err(why) => error(why.to_string()),
         },
-        Command::CheckMailboxes { .. } | Command::RebuildMailboxes { .. } => Vec::new(),
+        // These are answered elsewhere.
+        Command::CheckMailboxes { .. }
+        | Command::RebuildMailboxes { .. }
+        | Command::Imap { .. } => Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::protocol::{Command, Reply, Request, VERSION};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,6 +46,28 @@ pub enum Error {
 /// # Errors
 /// See [`Error`].
 pub fn ask(data: &Path, command: Command, mut each: impl FnMut(Reply)) -> Result<u64, Error> {
+    let stream = connect(data, command)?;
+    let silent = |source| Error::Silent { data: data.to_owned(), source };
+    let mut lines = BufReader::new((&stream).take(ANSWER_MAX));
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match lines.read_until(b'\n', &mut line) {
+            Ok(0) => return Err(silent(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => {}
+            Err(error) => return Err(silent(error)),
+        }
+        match serde_json::from_slice(&line) {
+            Ok(Reply::Done(count)) => return Ok(count),
+            Ok(Reply::Error(why)) => return Err(Error::Refused(why)),
+            Ok(reply) => each(reply),
+            Err(error) => return Err(silent(error.into())),
+        }
+    }
+}
+
+/// Connects to the server that has its mail in `data`, and asks.
+pub(crate) fn connect(data: &Path, command: Command) -> Result<UnixStream, Error> {
     let stream = runtime_smol::connect_unix(&super::path(data)).map_err(|source| {
         let data = data.to_owned();
         let kind = source.kind();
@@ -62,25 +85,15 @@ pub fn ask(data: &Path, command: Command, mut each: impl FnMut(Reply)) -> Result
     let mut line = serde_json::to_vec(&Request { version: VERSION, command })
         .map_err(|error| silent(error.into()))?;
     line.push(b'\n');
-    // It may have answered, and closed, without hearing this out.
-    let sent = (&stream).write_all(&line);
-    let mut lines = BufReader::new((&stream).take(ANSWER_MAX));
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match lines.read_until(b'\n', &mut line) {
-            Ok(0) => {
-                sent.map_err(silent)?;
-                return Err(silent(io::ErrorKind::UnexpectedEof.into()));
-            }
-            Ok(_) => {}
-            Err(error) => return Err(silent(error)),
-        }
-        match serde_json::from_slice(&line) {
-            Ok(Reply::Done(count)) => return Ok(count),
-            Ok(Reply::Error(why)) => return Err(Error::Refused(why)),
-            Ok(reply) => each(reply),
-            Err(error) => return Err(silent(error.into())),
-        }
+    // It may have answered, and closed, without hearing this out: what it says, or that it is gone, is read.
+    let _refused = (&stream).write_all(&line);
+    Ok(stream)
+}
+
+/// Why it refuses, if that is what the line says.
+pub(crate) fn refusal(line: &[u8]) -> Option<String> {
+    match serde_json::from_slice(line) {
+        Ok(Reply::Error(why)) => Some(why),
+        _ => None,
     }
 }

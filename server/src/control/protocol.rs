@@ -51,6 +51,12 @@ pub enum Command {
         /// Which; all of them when none is named.
         mailbox: Option<String>,
     },
+    /// The connection goes on as an IMAP session in this account, beginning with the greeting `* PREAUTH`. Only a
+    /// [`Reply::Error`] comes as JSON.
+    Imap {
+        /// The account's name.
+        user: String,
+    },
 }
 
 /// A line of the answer.
@@ -227,6 +233,7 @@ mod tests {
             request(Command::KickUser { user: "alice".into() }),
             request(Command::CheckMailboxes { user: Some("alice".into()), mailbox: None }),
             request(Command::RebuildMailboxes { user: None, mailbox: Some("INBOX".into()) }),
+            request(Command::Imap { user: "alice".into() }),
             String::from_utf8(Reply::Done(2).line()).unwrap().trim_end().to_owned(),
             String::from_utf8(Reply::Error("no\n".into()).line()).unwrap().trim_end().to_owned(),
         ];
@@ -237,6 +244,7 @@ mod tests {
         {"version":1,"command":"kick_user","user":"alice"}
         {"version":1,"command":"check_mailboxes","user":"alice","mailbox":null}
         {"version":1,"command":"rebuild_mailboxes","user":null,"mailbox":"INBOX"}
+        {"version":1,"command":"imap","user":"alice"}
         {"done":2}
         {"error":"no\n"}
         "#);

@@ -45,7 +45,8 @@ pub(super) struct Imap {
     signal: Arc<Signal>,
     entry: Registered,
     peer: Peer,
-    visitor: Arc<Visitor>,
+    /// `None` where there is no door: whoever may use the control socket.
+    visitor: Option<Arc<Visitor>>,
     user: Option<ImapUser>,
     work: Option<Work>,
     /// Positions the output waits for, ascending.
@@ -116,6 +117,34 @@ impl Imap {
         let settings = shared.settings();
         let about = to_proto_peer(peer, &settings);
         let session = Session::new(settings.imap.clone(), about, to_proto(now));
+        Self::start(shared, settings, session, id, peer, now, Some(visitor))
+    }
+
+    /// A session of whoever may use the control socket, in this account.
+    pub(super) fn of(
+        shared: Arc<Shared>,
+        id: &SessionId,
+        peer: &Peer,
+        now: Time,
+        account: Arc<Account>,
+    ) -> Self {
+        let settings = shared.settings();
+        let about = to_proto_peer(peer, &settings);
+        let session = Session::preauthenticated(settings.imap.clone(), about, to_proto(now));
+        let mut imap = Self::start(shared, settings, session, id, peer, now, None);
+        imap.enter(account);
+        imap
+    }
+
+    fn start(
+        shared: Arc<Shared>,
+        settings: Arc<Settings>,
+        session: Session,
+        id: &SessionId,
+        peer: &Peer,
+        now: Time,
+        visitor: Option<Arc<Visitor>>,
+    ) -> Self {
         let signal = Arc::default();
         let protocol = if peer.tls { Protocol::Imaps } else { Protocol::Imap };
         let entry = shared.sessions.begin(id.number(), protocol, peer, now, &signal);
@@ -308,12 +337,18 @@ impl Imap {
             }
         };
         info!(peer = shown(&self.peer), tls = self.peer.tls, account = account.name(), "logged in");
-        self.visitor.logged_in();
+        if let Some(visitor) = &self.visitor {
+            visitor.logged_in();
+        }
         self.shared.counters.logins.count();
+        self.enter(account);
+        Answer::LoggedIn
+    }
+
+    fn enter(&mut self, account: Arc<Account>) {
         self.entry.set_account(&account);
         let store = self.shared.store.clone();
         self.user = Some(ImapUser::new(store, account, self.signal.clone()));
-        Answer::LoggedIn
     }
 
     /// Hands an answer on, and waits for what it depends on.

@@ -37,6 +37,7 @@ mod serve;
 mod stop;
 mod swaks;
 mod tls;
+mod transfer;
 mod unix;
 mod users;
 mod wire;
