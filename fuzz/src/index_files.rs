@@ -3,6 +3,7 @@
 use crate::index_log::transaction;
 use crate::pieces::Pieces;
 use index_format::cache::{self, CacheFile, Field, Fields, Row};
+use index_format::explain::explain;
 use index_format::journal::{self, Record};
 use index_format::list::{self, List};
 use index_format::mailbox::Mailbox;
@@ -15,6 +16,7 @@ const OWNER: Guid = Guid([3; 16]);
 pub fn index_snapshot(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     if kind & 1 == 0 {
+        explained(rest);
         let Ok(snapshot) = Snapshot::parse(rest) else { return };
         look_through(&snapshot);
         if let Ok(mailbox) = snapshot.to_mailbox() {
@@ -34,6 +36,13 @@ pub fn index_snapshot(data: &[u8]) {
         snapshot.verify()
     });
     assert!(found.is_err(), "a changed bit at {at} of {} is not noticed", file.len());
+}
+
+/// Every file can be explained, whatever is in it.
+pub(crate) fn explained(file: &[u8]) {
+    let mut words = String::new();
+    explain(file, &mut words).expect("a string takes all that is written");
+    assert!(!words.is_empty() && !words.contains('\u{1b}'));
 }
 
 fn look_through(snapshot: &Snapshot<'_>) {
@@ -65,6 +74,7 @@ fn write_again(mailbox: &Mailbox) -> Vec<u8> {
 pub fn index_list(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     if kind & 1 == 0 {
+        explained(rest);
         if let Ok((_, list, _)) = List::parse(rest) {
             list_again(&list);
         }
@@ -98,6 +108,7 @@ fn list_again(list: &List) {
 pub fn index_cache(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     if kind & 1 == 0 {
+        explained(rest);
         if let Some(file) = CacheFile::parse(rest) {
             cache_rows(&file);
         }
@@ -152,6 +163,7 @@ fn cache_rows(file: &CacheFile<'_>) {
 pub fn index_journal(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     if kind & 1 == 0 {
+        explained(rest);
         let Ok(header) = journal::Header::parse(rest) else { return };
         let mut again = Vec::new();
         header.write(&mut again);

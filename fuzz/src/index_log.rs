@@ -14,6 +14,7 @@ pub fn index_log(data: &[u8]) {
 
 /// A file as it was found.
 fn file(file: &[u8]) {
+    crate::index_files::explained(file);
     let Ok(header) = Header::parse(file) else { return };
     let mut again = Vec::new();
     header.write(&mut again);

@@ -2,7 +2,10 @@
 
 use super::text;
 use crate::record::{Append, Prefix, Record, Transaction};
-use crate::{Error, Flags};
+use crate::{Error, Flags, UidSet};
+
+/// Ranges of UIDs that are written out.
+const RANGES_MAX: usize = 1000;
 
 /// The payload of a frame of a mailbox's log: its prefix and its records, a line each.
 ///
@@ -27,17 +30,21 @@ pub(super) fn prefix(prefix: &Prefix) -> Vec<String> {
 pub fn mailbox_record(record: &Record) -> String {
     match record {
         Record::Append(append) => append_words(append),
-        Record::FlagsAdd { uids, flags } => format!("add {} to {uids}", flag_names(*flags)),
-        Record::FlagsRemove { uids, flags } => format!("remove {} from {uids}", flag_names(*flags)),
+        Record::FlagsAdd { uids, flags } => format!("add {} to {}", flag_names(*flags), set(uids)),
+        Record::FlagsRemove { uids, flags } => {
+            format!("remove {} from {}", flag_names(*flags), set(uids))
+        }
         Record::FlagsReplace { uids, flags, keywords } => {
             let keywords: Vec<u8> = keywords.iter().collect();
-            format!("set {} and keywords {keywords:?} on {uids}", flag_names(*flags))
+            format!("set {} and keywords {keywords:?} on {}", flag_names(*flags), set(uids))
         }
         Record::KeywordDefine { number, name } => format!("keyword {number} is {name:?}"),
-        Record::KeywordAdd { uids, number } => format!("add keyword {number} to {uids}"),
-        Record::KeywordRemove { uids, number } => format!("remove keyword {number} from {uids}"),
-        Record::Expunge(uids) => format!("expunge {uids}"),
-        Record::SaveDate { uids, date } => format!("{uids} saved at {date}"),
+        Record::KeywordAdd { uids, number } => format!("add keyword {number} to {}", set(uids)),
+        Record::KeywordRemove { uids, number } => {
+            format!("remove keyword {number} from {}", set(uids))
+        }
+        Record::Expunge(uids) => format!("expunge {}", set(uids)),
+        Record::SaveDate { uids, date } => format!("{} saved at {date}", set(uids)),
         Record::UidValidity(least) => format!("UIDVALIDITY at least {least}"),
         Record::UidNext(least) => format!("UIDNEXT at least {least}"),
         Record::Metadata { key, value: Some(value) } => {
@@ -46,12 +53,25 @@ pub fn mailbox_record(record: &Record) -> String {
         Record::Metadata { key, value: None } => format!("metadata {} goes", text(key)),
         Record::PrivateFlags { user, uids, add, remove } => {
             let (user, add, remove) = (text(user), flag_names(*add), flag_names(*remove));
-            format!("for {user} alone remove {remove}, add {add} on {uids}")
+            format!("for {user} alone remove {remove}, add {add} on {}", set(uids))
         }
-        Record::Void(uids) => format!("void {uids}"),
+        Record::Void(uids) => format!("void {}", set(uids)),
         Record::Tombstone(gone) => {
             format!("was expunged: UID {}, map id {}", gone.uid, gone.map_id.0)
         }
+    }
+}
+
+/// UIDs as IMAP writes them, up to [`RANGES_MAX`] ranges: a few bytes can name millions.
+fn set(uids: &UidSet) -> String {
+    let ranges = uids.ranges().take(RANGES_MAX).map(|range| match (range.start(), range.end()) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first}:{last}"),
+    });
+    let words = ranges.collect::<Vec<_>>().join(",");
+    match uids.ranges().len() {
+        0..=RANGES_MAX => words,
+        count => format!("{words}… ({count} ranges, {} UIDs)", uids.len()),
     }
 }
 

@@ -22,13 +22,22 @@ pub(crate) struct Task {
 /// # Errors
 /// In words: what can't be done, and why.
 pub(crate) fn run(store: &Store, task: &Task, each: &mut dyn FnMut(Reply)) -> Result<u64, String> {
-    static BUSY: AtomicBool = AtomicBool::new(false);
     if BUSY.swap(true, Ordering::AcqRel) {
         return Err("another check or rebuild is under way; wait for it to end".to_owned());
     }
-    let result = all(store, task, each);
-    BUSY.store(false, Ordering::Release);
-    result
+    let _busy = Busy;
+    all(store, task, each)
+}
+
+/// Whether one is under way: they read all there is, and one at a time is enough of that.
+static BUSY: AtomicBool = AtomicBool::new(false);
+
+struct Busy;
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        BUSY.store(false, Ordering::Release);
+    }
 }
 
 fn all(store: &Store, task: &Task, each: &mut dyn FnMut(Reply)) -> Result<u64, String> {
