@@ -39,14 +39,14 @@ impl Decoder {
     /// # Errors
     /// [`Error::Decode`] if zstd can't load it, which a dictionary whose checksum is right doesn't give.
     pub fn with_dictionary(dictionary: &Dictionary) -> Result<Self, Error> {
-        let mut decoder = Self::default();
         #[cfg(feature = "zstd")]
-        decoder
-            .context
-            .set_dictionary(&dictionary.content)
+        let context = zstd::bulk::Decompressor::with_dictionary(&dictionary.content)
             .map_err(|_| Error::Decode { what: "dictionary", at: 0 })?;
-        decoder.dictionary = dictionary.number;
-        Ok(decoder)
+        Ok(Self {
+            dictionary: dictionary.number,
+            #[cfg(feature = "zstd")]
+            context,
+        })
     }
 
     /// The number of its dictionary; 0 if it has none.
