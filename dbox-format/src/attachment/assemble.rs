@@ -73,10 +73,10 @@ impl Assembly {
     /// # Errors
     /// [`AssemblyError::Offset`], [`AssemblyError::TooLong`]
     pub fn new(list: &[CutOut], message_len: u64) -> Result<Self, AssemblyError> {
-        let parts = list.iter().fold(0_u64, |sum, part| sum.saturating_add(part.text_len()));
-        let skeleton_len = message_len
-            .checked_sub(parts)
-            .ok_or(AssemblyError::TooLong { parts, message: message_len })?;
+        let parts = list.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.text_len()));
+        let skeleton_len = parts.and_then(|parts| message_len.checked_sub(parts)).ok_or(
+            AssemblyError::TooLong { parts: parts.unwrap_or(u64::MAX), message: message_len },
+        )?;
         let (mut starts, mut before, mut min) = (Vec::with_capacity(list.len()), 0, 0);
         for (index, part) in list.iter().enumerate() {
             let (offset, max) = (part.offset, skeleton_len);
@@ -148,7 +148,7 @@ impl Assembly {
         {
             let text_end = start + part.text_len();
             if at < text_end {
-                let stop = end.min(text_end).min(at + STEP);
+                let stop = end.min(text_end).min(at.saturating_add(STEP));
                 let text = at - start..stop - start;
                 let content = part.lines.content_range(&text, part.len);
                 return (Source::Attachment { index, content, text }, stop);

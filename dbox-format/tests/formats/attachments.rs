@@ -242,7 +242,10 @@ fn lists_that_make_no_message() {
     let error = AssemblyError::TooLong { parts: 8, message: 7 };
     assert_eq!(Assembly::new(&[part(0), part(0)], 7), Err(error));
     let endless = CutOut { len: u64::MAX, ..part(0) };
-    assert!(Assembly::new(&[endless, endless], u64::MAX - 1).is_err());
+    assert!(Assembly::new(&[endless, endless], u64::MAX).is_err());
+    let half = CutOut { len: u64::MAX / 8 * 3 / 4 * 3, ..part(0) };
+    let long = Assembly::new(&[half], u64::MAX).unwrap();
+    assert_eq!(long.sources(u64::MAX - 5..u64::MAX).count(), 1);
     assert!(Assembly::of_skeleton(&[endless], 1).is_err());
     let whole = Assembly::new(&[part(0)], 4).unwrap();
     let source = whole.sources(0..9).next().unwrap();

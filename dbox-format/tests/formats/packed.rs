@@ -289,6 +289,21 @@ fn what_does_not_fit_is_refused() {
     assert!(matches!(frame, Err(Error::TooLong { .. })));
 }
 
+#[test]
+fn too_many_chunks_are_refused() {
+    // 512 MiB in chunks of 4 KiB: what a writer holds of the table has a bound.
+    let (piece, mut out) = (vec![b'x'; 1 << 20], Vec::new());
+    let encoder = &mut Encoder::new(1).unwrap();
+    let mut writer = PackWriter::new(RecordHead::default(), &[], SEED, encoder, CHUNK_MIN).unwrap();
+    for _ in 0..512 {
+        writer.push(&piece, &mut out).unwrap();
+        out.clear();
+    }
+    let refused = writer.push(&piece[..4097], &mut out);
+    let error = Error::TooLong { field: "number of chunks", found: 131_073, max: 131_072 };
+    assert_eq!(refused, Err(error));
+}
+
 /// A record of several compressed chunks, small enough to try every bit of it.
 fn sample() -> (Vec<u8>, Vec<u8>) {
     let text = prose(2 * CHUNK_MIN as usize + 100, 8);
@@ -380,6 +395,22 @@ proptest! {
             let (found, _) = part(&record, len, from..from + count, &mut decoder).unwrap();
             let range = from.min(len) as usize..(from + count).min(len) as usize;
             prop_assert!(found == text[range]);
+        }
+    }
+
+    #[test]
+    fn any_lengths_are_safe(text_len: u64, near in 0_u64..3, record_len: u64, from: u64, len in 0_u64..1 << 20, small: bool) {
+        let record = if small { packed(&mut Encoder::new(1).unwrap(), &prose(900, 1), 900, CHUNK_MIN) } else { sample().0 };
+        for text_len in [text_len, text_len % 20_000] {
+            for record_len in [record_len, record_len % 20_000, (record.len() as u64 + near).saturating_sub(1)] {
+                let Ok(layout) = head_of(&record).packed_layout(text_len, record_len) else { continue };
+                let Some(table) = layout.table() else { continue };
+                prop_assert!(table.end + 24 == record_len);
+                let bytes = record.get(table.start as usize..table.end as usize).unwrap_or_default();
+                if let Ok(chunks) = layout.chunks(bytes) {
+                    chunks.parts(from..from.saturating_add(len)).for_each(drop);
+                }
+            }
         }
     }
 
