@@ -260,7 +260,7 @@ impl Scan {
                 Phase::NextLine if is_base64(byte) => {
                     (self.column, self.several, self.phase) = (0, true, Phase::Line);
                 }
-                Phase::NextLine => self.end(),
+                Phase::NextLine => self.phase = Phase::Ended,
                 Phase::Cr => {
                     self.phase = Phase::Line;
                     if byte == b'\n' {
@@ -304,7 +304,7 @@ impl Scan {
         self.column += len as u32;
         self.quad = ((usize::from(self.quad) + len) % 4) as u8;
         if self.padding && self.quad == 0 {
-            self.end();
+            self.phase = Phase::Ended;
         } else if self.chars.len() == BLOCK {
             self.decode(give);
         }
@@ -315,7 +315,7 @@ impl Scan {
         let lines = *self.lines.get_or_insert(Lines { len: self.column, ending });
         if self.column < lines.len {
             // The short line is the last one, whatever follows.
-            self.end();
+            self.phase = Phase::Ended;
         } else if ending != lines.ending {
             self.phase = Phase::Refused;
         } else {
@@ -323,16 +323,11 @@ impl Scan {
         }
     }
 
-    fn end(&mut self) {
-        self.phase = if self.quad == 0 { Phase::Ended } else { Phase::Refused };
-    }
-
     /// Layout and hash of the base64, if it can be cut out.
     fn finish(&mut self, give: &mut dyn FnMut(&[u8])) -> Option<(Lines, Hasher)> {
         match self.phase {
-            Phase::Line | Phase::NextLine => self.end(),
-            // A CR alone at the very end: it stays in the skeleton, as line ends there do.
-            Phase::Cr => self.end(),
+            // A CR alone at the very end stays in the skeleton, as line ends there do.
+            Phase::Line | Phase::NextLine | Phase::Cr => self.phase = Phase::Ended,
             Phase::Blank => self.phase = Phase::Refused,
             Phase::Ended | Phase::Refused => {}
         }
@@ -345,7 +340,7 @@ impl Scan {
         Some((lines, std::mem::take(&mut self.hasher)))
     }
 
-    /// Decodes what is gathered; refuses what isn't canonical (RFC 4648 §3.5).
+    /// Decodes what is gathered; refuses what isn't whole groups, or not canonical (RFC 4648 §3.5).
     fn decode(&mut self, give: &mut dyn FnMut(&[u8])) {
         if self.chars.is_empty() || self.phase == Phase::Refused {
             return;

@@ -16,7 +16,7 @@ use crate::map::{Map, Op, Transaction};
 pub struct Holdings {
     needed: BTreeMap<Hash, u64>,
     pinned: BTreeMap<Hash, u64>,
-    leaving: BTreeMap<Hash, Leaving>,
+    leaving: BTreeMap<Hash, Leaving>, // none of them is needed
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -124,7 +124,6 @@ impl Holdings {
         let due = move |hash: &Hash, leaving: &Leaving| {
             leaving.transactions <= checkpointed
                 && now.saturating_sub(leaving.since) >= grace
-                && self.needs(hash) == 0
                 && !self.pinned.contains_key(hash)
         };
         self.leaving.iter().filter(move |(hash, leaving)| due(hash, leaving)).map(|(hash, _)| *hash)

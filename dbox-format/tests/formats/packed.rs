@@ -363,6 +363,94 @@ fn a_damaged_compressed_record_is_one_error_of_the_walk() {
     assert_eq!(whole, 2);
 }
 
+/// A record of these chunks whose checksums are all right, whatever it says.
+fn forged(chunk_size: u32, chunks: &[Vec<u8>], text_len: u64) -> Vec<u8> {
+    let seal = |bytes: &[u8]| (Content::of(bytes).crc() ^ SEED.0).to_le_bytes();
+    let stored = Stored { compression: Compression::Zstd { dictionary: 0 }, apart: &[] };
+    let mut out = Vec::new();
+    RecordHead::default().write_stored(&stored, SEED, chunk_size, &mut out).unwrap();
+    for (n, chunk) in chunks.iter().enumerate() {
+        let last = u32::from(n + 1 == chunks.len()) << 31;
+        out.extend_from_slice(&(chunk.len() as u32 | last).to_le_bytes());
+        out.extend_from_slice(chunk);
+    }
+    let mut trailer = text_len.to_le_bytes().to_vec();
+    trailer.extend_from_slice(&(out.len() as u64 + 24).to_le_bytes());
+    trailer.extend_from_slice(&Content::of(&chunks.concat()).crc().to_le_bytes());
+    trailer.extend_from_slice(&seal(&trailer));
+    [out, trailer].concat()
+}
+
+fn table(lengths: &[usize]) -> Vec<u8> {
+    let entries: Vec<u8> = lengths.iter().flat_map(|len| (*len as u32).to_le_bytes()).collect();
+    let crc = Content::of(&entries).crc().to_le_bytes();
+    [entries, crc.to_vec()].concat()
+}
+
+#[test]
+fn records_that_contradict_themselves_give_no_text() {
+    let frame = |len: usize| {
+        let mut out = Vec::new();
+        Encoder::new(3).unwrap().frame(&prose(len, 1), &mut out).unwrap();
+        out
+    };
+    let (full, short) = (frame(4096), frame(100));
+    let (long, bare) = (frame(4097), Vec::new());
+    let lengths = [full.len(), short.len()];
+    let right = forged(4096, &[full.clone(), short.clone(), table(&lengths)], 4196);
+    assert_eq!(unpack(&right, 99, &mut Decoder::new()).unwrap().len(), 4196);
+    let cases = [
+        (
+            "a table of other lengths",
+            4096,
+            vec![full.clone(), short.clone(), table(&[lengths[0] + 1, lengths[1] - 1])],
+            4196,
+        ),
+        (
+            "a table of other sums",
+            4096,
+            vec![full.clone(), short.clone(), table(&[lengths[0], lengths[1] + 1])],
+            4196,
+        ),
+        ("a table of too few", 4096, vec![full.clone(), short.clone(), table(&lengths[..1])], 4196),
+        ("no chunk but the table", 4096, vec![table(&[])], 0),
+        (
+            "a short chunk before another",
+            4096,
+            vec![short.clone(), short.clone(), table(&[short.len(); 2])],
+            200,
+        ),
+        (
+            "a chunk without text",
+            4096,
+            vec![full.clone(), bare.clone(), table(&[full.len(), 0])],
+            4096,
+        ),
+        (
+            "a chunk with too much text",
+            4096,
+            vec![long.clone(), short.clone(), table(&[long.len(), short.len()])],
+            4197,
+        ),
+        ("more text than it says", 4096, vec![full.clone(), short.clone(), table(&lengths)], 4195),
+        ("less text than it says", 4096, vec![full.clone(), short.clone(), table(&lengths)], 4197),
+        ("more text than it says, in one chunk", 0, vec![full.clone()], 4095),
+        ("less text than it says, in one chunk", 0, vec![full.clone()], 4097),
+        ("a text too long for one chunk", 0, vec![full.clone()], u64::MAX),
+    ];
+    for (what, chunk_size, chunks, text_len) in cases {
+        let record = forged(chunk_size, &chunks, text_len);
+        let parsed = Record::parse(&record, SEED).unwrap();
+        assert!(Decoder::new().text(&parsed).is_err(), "{what}");
+        assert!(unpack(&record, 50, &mut Decoder::new()).is_err(), "{what}");
+    }
+    // A lie that the table's own checksum does not show is found before anything is read.
+    let layout = head_of(&right).packed_layout(4196, right.len() as u64).unwrap();
+    let found = layout.chunks(&table(&[lengths[0] + 1, lengths[1]]));
+    assert!(matches!(found, Err(Error::Range { field: "chunks of the table", .. })), "{found:?}");
+    assert!(layout.chunks(&table(&lengths[..1])).is_err());
+}
+
 proptest! {
     #[test]
     fn pieces_do_not_matter(
@@ -451,6 +539,13 @@ fn a_dictionary_comes_back_the_same_and_every_bit_counts() {
     assert!(matches!(Dictionary::parse(&file), Err(Error::Trailing { count: 1, .. })));
     let zero = Dictionary { number: 0, ..dictionary_of(b"") };
     assert!(matches!(zero.write(&mut file), Err(Error::Range { field: "number", .. })));
+    let mut unnumbered = file.clone();
+    unnumbered.pop();
+    unnumbered[12] = 0;
+    let crc = Content::of(&unnumbered[..60]).crc().to_le_bytes();
+    unnumbered[60..64].copy_from_slice(&crc);
+    let refused = Dictionary::parse(&unnumbered);
+    assert!(matches!(refused, Err(Error::Range { field: "number", found: 0, .. })), "{refused:?}");
     let error = Error::Version { what: "dictionary", found: 2, supported: 1 };
     file[8] = 2;
     assert_eq!(Dictionary::parse(&file), Err(error));
