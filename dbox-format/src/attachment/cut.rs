@@ -290,9 +290,9 @@ impl Scan {
         let line = rest.get(..room).unwrap_or_default();
         let mut len = if self.padding { 0 } else { plain_prefix(line) };
         if len == 0 {
-            // A character that is none or padding, or one too many in this line.
-            let pads = line.first() == Some(&b'=') && self.quad >= 2;
-            if !pads {
+            // A character that is none or padding, or one too many in this line. Whether padding belongs here, who decodes
+            // it says.
+            if line.first() != Some(&b'=') {
                 self.phase = Phase::Refused;
                 return &[];
             }
