@@ -8,7 +8,7 @@ use crate::{Content, Dictionary, Error};
 
 /// Makes zstd frames; one for many records.
 ///
-/// Holds 0.3 to 1.3 MiB, by its level ([`held`](Self::held)), and twice as much for a dictionary's tables.
+/// Holds 0.5 MiB at level 1, 0.9 at 3, 1.1 at 9 ([`held`](Self::held)); with a dictionary of 64 KiB 0.6, 1.3 and 1.8.
 pub struct Encoder {
     dictionary: u32,
     context: Compressor<'static>,

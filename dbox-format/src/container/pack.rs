@@ -13,8 +13,9 @@ use crate::{Error, Seed};
 /// Writes one record while its text arrives, compressed if that pays for the first chunk; the length need not be
 /// known.
 ///
-/// Holds one chunk, four bytes for each chunk so far, and what the encoder holds: below 2 MiB whatever the size, up to
-/// level 9 and the usual chunk size. What a call appends to `out` belongs at the end of the file, in order.
+/// Holds one chunk, four bytes for each chunk so far, and what the encoder holds: below 2 MiB whatever the size, at the
+/// usual chunk size and level 3 or below (at level 9 without a dictionary). What a call appends to `out` belongs at the
+/// end of the file, in order.
 #[derive(Debug)]
 pub struct PackWriter<'a, 'e> {
     head: RecordHead<'a>,

@@ -507,6 +507,11 @@ fn a_refused_transaction_changes_nothing() {
     let mut payload = Vec::new();
     transaction.encode(&mut payload);
     assert!(matches!(Transaction::decode(&payload), Err(Error::Truncated { .. })));
+    // One line has no line ends that could differ: one layout has one encoding.
+    let mut extra = Extra::new();
+    extra.push(Extra::ATTACHMENTS, &[[0, 3, 1].as_slice(), &[9; 32]].concat());
+    let error = Error::Range { field: "lines of a part", at: 2, found: 1, min: 0, max: 0 };
+    assert_eq!(extra.attachments(), Err(error));
 }
 
 #[test]
