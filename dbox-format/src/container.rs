@@ -1,5 +1,8 @@
 //! A container: a file header, then records, one message each, appended and never changed.
 //!
+//! The *text* of a record is what it holds once decompressed: the message or, if parts of it are stored apart, its
+//! skeleton.
+//!
 //! ```text
 //! file   = header (64) record*
 //! record = fixed head (64) names (0…65535) chunk+ trailer (24)
@@ -9,8 +12,11 @@
 //! How to use which part:
 //! - a small message: [`RecordHead::frame`] gives the bytes before and behind the message, for one vectored write;
 //! - a large message: [`RecordWriter`] takes pieces of any size and holds one chunk at most;
-//! - reading a whole record: [`Record::parse`]; a part of a large one: [`parse_head`], then [`Layout::ranges`];
-//! - checking a large one: [`Verifier`]; a file of which nothing is known: [`walk`].
+//! - compressed: `Encoder::frame` and [`RecordHead::frame_stored`], or `PackWriter`, which takes pieces;
+//! - reading a whole record: [`Record::parse`] and [`Decoder::text`](crate::compress::Decoder::text); a part of a large
+//!   one: [`parse_head`], then [`Layout::ranges`] or, if it is compressed, [`PackedLayout`];
+//! - reading a large one as it streams by: [`Unpacker`]; only checking it: [`Verifier`];
+//! - a file of which nothing is known: [`walk`].
 //!
 //! Invariants:
 //! - A byte of a container is only ever written with one value: writing a record again, from the same journal
@@ -18,22 +24,32 @@
 //! - Head, names, message and trailer have a checksum each; [`Record::parse`] gives no record unless all match.
 //! - The message's own checksum depends on nothing but the message, so one body for many accounts is summed once.
 
+mod codec;
 mod file_header;
 mod head;
 mod layout;
+#[cfg(feature = "zstd")]
+mod pack;
+mod packed;
 mod record;
 mod reseed;
 mod trailer;
+mod unpack;
 mod verify;
 mod walk;
 mod write;
 
+pub use codec::{Codec, Compression, Stored};
 pub use file_header::FileHeader;
-pub use head::{Codec, Head, HeadPrefix, RecordHead, SavedFlags, parse_head};
+pub use head::{Head, HeadPrefix, RecordHead, SavedFlags, parse_head};
 pub use layout::{Layout, Ranges};
+#[cfg(feature = "zstd")]
+pub use pack::PackWriter;
+pub use packed::{ChunkTable, PackedLayout, Part};
 pub use record::{Chunks, Record};
 pub use reseed::reseed;
 pub use trailer::Trailer;
+pub use unpack::Unpacker;
 pub use verify::{Verified, Verifier};
 pub use walk::{Found, Walk, walk, walk_with_seed};
 pub use write::{Frame, RecordWriter, Written};
@@ -58,6 +74,12 @@ pub const STREAM_CHUNK: u32 = 64 * 1024;
 pub const CHUNK_MIN: u32 = 4096;
 /// The greatest chunk size of a record with several chunks: bounds what a writer holds.
 pub const CHUNK_MAX: u32 = 16 * 1024 * 1024;
+/// The chunk size to use for compressed texts that stream: enough for zstd to learn from, little enough to read a part.
+pub const PACKED_CHUNK: u32 = 128 * 1024;
+/// The greatest chunk size of a compressed text, and its greatest length in a single chunk: bounds what a reader holds.
+pub const PACKED_CHUNK_MAX: u32 = 1024 * 1024;
+/// The most chunks of a compressed text: bounds the table that a writer holds. 16 GiB in chunks of the usual size.
+pub const PACKED_CHUNKS_MAX: u64 = 1 << 17;
 /// The longest message that fits into a single chunk.
 pub const SINGLE_CHUNK_MAX: u64 = (LAST_CHUNK - 1) as u64;
 

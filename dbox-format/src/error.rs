@@ -80,12 +80,31 @@ pub enum Error {
         /// Where it starts.
         at: u64,
     },
-    /// A codec this version does not have.
-    #[error("the message is stored with codec {codec}, this Loft has only 0 (as is)")]
+    /// A codec that this version, or this function, does not decode.
+    #[error("the message is stored with codec {codec:#04x}, which is not read here")]
     Codec {
         /// The codec byte.
         codec: u8,
     },
+    /// Another dictionary is needed.
+    #[error("the message was compressed with dictionary {wanted}, given was {given} (0: none)")]
+    Dictionary {
+        /// The number that the record names.
+        wanted: u32,
+        /// The number of the decoder's.
+        given: u32,
+    },
+    /// Compressed bytes that don't decode: damaged, or compressed with another dictionary of the same number.
+    #[error("{what} at byte {at} cannot be decompressed")]
+    Decode {
+        /// What doesn't decode.
+        what: &'static str,
+        /// Where it starts.
+        at: u64,
+    },
+    /// The compressor refused its level or dictionary, or found no memory.
+    #[error("the compressor refused its level or dictionary, or found no memory")]
+    Encode,
     /// A kind of record or section this version does not have.
     #[error("{what} at byte {at} has the unknown kind {kind}")]
     Kind {
@@ -119,4 +138,28 @@ pub enum Error {
     /// A map that contradicts itself although its checksums are right.
     #[error("the map contradicts itself: {0}")]
     Map(#[from] crate::map::ApplyError),
+}
+
+impl Error {
+    /// Where the bytes are wrong, counted from the start of the slice that was given; `None` where no place can be named.
+    #[must_use]
+    pub fn at(&self) -> Option<u64> {
+        match *self {
+            Self::Truncated { at, .. }
+            | Self::Magic { at, .. }
+            | Self::Checksum { at, .. }
+            | Self::Range { at, .. }
+            | Self::Varint { at, .. }
+            | Self::Text { at, .. }
+            | Self::Decode { at, .. }
+            | Self::Kind { at, .. }
+            | Self::Trailing { at, .. } => Some(at),
+            Self::Version { .. }
+            | Self::Codec { .. }
+            | Self::Dictionary { .. }
+            | Self::Encode
+            | Self::TooLong { .. }
+            | Self::Map(_) => None,
+        }
+    }
 }

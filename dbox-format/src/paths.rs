@@ -7,6 +7,7 @@
 
 use std::fmt::Write;
 
+use crate::attachment::Hash;
 use crate::checksum::crc32c;
 
 /// Longest file name in bytes: what all common file systems take.
@@ -81,6 +82,69 @@ pub fn parse_account(path: &str) -> Result<String, PathError> {
     let (_, encoded) = path.rsplit_once('/').ok_or_else(foreign)?;
     let name = decode_account(encoded).ok_or_else(foreign)?;
     if account(&name).as_deref() == Ok(path) { Ok(name) } else { Err(foreign()) }
+}
+
+/// The path of a dictionary below the account's or the store's directory: `dictionaries/d.00000001`. It is kept twice, in
+/// two files of the same bytes; `second` gives the other one's path, `dictionaries/second/d.00000001`.
+#[must_use]
+pub fn dictionary(number: u32, second: bool) -> String {
+    let folder = if second { "dictionaries/second" } else { "dictionaries" };
+    format!("{folder}/d.{number:08x}")
+}
+
+/// The path of an attachment below the store: `attachments/ab/cd/abcd…`, its hash in 64 digits.
+///
+/// When no more links can be made to a copy (EMLINK), another is begun: `copy` is 0 for the first, whose name is the
+/// hash alone; the others end in `.1`, `.2` and so on.
+#[must_use]
+pub fn attachment(hash: &Hash, copy: u32) -> String {
+    let name = hash.to_string();
+    let (first, second) = (name.get(..2).unwrap_or_default(), name.get(2..4).unwrap_or_default());
+    let end = if copy == 0 { String::new() } else { format!(".{copy}") };
+    format!("attachments/{first}/{second}/{name}{end}")
+}
+
+/// Hash and copy of the attachment with this path; the inverse of [`attachment`].
+///
+/// # Errors
+/// [`PathError::Foreign`] for anything that [`attachment`] doesn't give.
+pub fn parse_attachment(path: &str) -> Result<(Hash, u32), PathError> {
+    let foreign = || PathError::Foreign { what: "an attachment", path: path.to_owned() };
+    let (_, name) = path.rsplit_once('/').ok_or_else(foreign)?;
+    let (name, copy) = name.split_once('.').unwrap_or((name, "0"));
+    let hash = parse_hash(name).ok_or_else(foreign)?;
+    let copy = copy.parse().map_err(|_| foreign())?;
+    if attachment(&hash, copy) == path { Ok((hash, copy)) } else { Err(foreign()) }
+}
+
+/// The path of an account's own link to an attachment, below the account's directory: `att/ab/abcd…`.
+#[must_use]
+pub fn attachment_link(hash: &Hash) -> String {
+    let name = hash.to_string();
+    format!("att/{}/{name}", name.get(..2).unwrap_or_default())
+}
+
+/// The hash of the attachment that a link with this path leads to; the inverse of [`attachment_link`].
+///
+/// # Errors
+/// [`PathError::Foreign`] for anything that [`attachment_link`] doesn't give.
+pub fn parse_attachment_link(path: &str) -> Result<Hash, PathError> {
+    let hash = path.rsplit_once('/').and_then(|(_, name)| parse_hash(name));
+    hash.filter(|hash| attachment_link(hash) == path).ok_or_else(|| PathError::Foreign {
+        what: "an account's link to an attachment",
+        path: path.to_owned(),
+    })
+}
+
+fn parse_hash(digits: &str) -> Option<Hash> {
+    let mut hash = Hash::default();
+    if !digits.is_ascii() || digits.len() != 2 * hash.0.len() {
+        return None;
+    }
+    for (place, byte) in hash.0.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * place..2 * place + 2)?, 16).ok()?;
+    }
+    Some(hash)
 }
 
 fn directory_of(number: u32) -> u8 {
@@ -175,6 +239,27 @@ mod tests {
         assert!(parse_account("users/00/A").is_err());
     }
 
+    #[test]
+    fn attachments_lie_where_the_design_says() {
+        let hash = Hash::of(b"");
+        let name = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+        assert_eq!(attachment(&hash, 0), format!("attachments/af/13/{name}"));
+        assert_eq!(attachment(&hash, 2), format!("attachments/af/13/{name}.2"));
+        assert_eq!(attachment_link(&hash), format!("att/af/{name}"));
+        assert_eq!(dictionary(31, false), "dictionaries/d.0000001f");
+        assert_eq!(dictionary(31, true), "dictionaries/second/d.0000001f");
+        for bad in [
+            format!("attachments/af/14/{name}"),
+            format!("attachments/af/13/{name}.0"),
+            format!("attachments/af/13/{name}.01"),
+            format!("attachments/af/13/{}", name.to_uppercase()),
+            format!("att/af/{name}"),
+        ] {
+            assert!(parse_attachment(&bad).is_err(), "{bad}");
+        }
+        assert!(parse_attachment_link(&format!("att/13/{name}")).is_err());
+    }
+
     proptest! {
         #[test]
         fn account_paths_are_inverse(name in "\\PC{1,40}") {
@@ -192,12 +277,25 @@ mod tests {
         }
 
         #[test]
-        fn foreign_paths_never_panic(path in "\\PC{0,60}|users/[0-9a-f]{2}/[%a-z0-9]{0,20}|storage/[0-9a-f]{2}/c.[0-9a-f]{8}") {
+        fn attachment_paths_are_inverse(hash: [u8; 32], copy: u32) {
+            let hash = Hash(hash);
+            prop_assert_eq!(parse_attachment(&attachment(&hash, copy)), Ok((hash, copy)));
+            prop_assert_eq!(parse_attachment_link(&attachment_link(&hash)), Ok(hash));
+        }
+
+        #[test]
+        fn foreign_paths_never_panic(path in "\\PC{0,60}|a[a-z]{2,10}(/[0-9a-f]{2}){1,2}/[0-9a-f]{62,64}(\\.[0-9]{0,11})?|users/[0-9a-f]{2}/[%a-z0-9]{0,20}|storage/[0-9a-f]{2}/c.[0-9a-f]{8}") {
             if let Ok(name) = parse_account(&path) {
                 prop_assert_eq!(account(&name), Ok(path.clone()));
             }
             if let Ok(number) = parse_container(&path) {
-                prop_assert_eq!(container(number), path);
+                prop_assert_eq!(container(number), path.clone());
+            }
+            if let Ok((hash, copy)) = parse_attachment(&path) {
+                prop_assert_eq!(attachment(&hash, copy), path.clone());
+            }
+            if let Ok(hash) = parse_attachment_link(&path) {
+                prop_assert_eq!(attachment_link(&hash), path);
             }
         }
     }

@@ -1,20 +1,27 @@
 //! `dbox_container` and `dbox_map`.
 
 use crate::pieces::Pieces;
+use dbox_format::compress::{Decoder, Encoder};
 use dbox_format::container::{
-    CHUNK_MIN, FileHeader, Found, Record, RecordHead, RecordWriter, Verifier, walk,
+    CHUNK_MIN, FileHeader, Found, PackWriter, Record, RecordHead, RecordWriter, Unpacker, Verifier,
+    walk,
 };
 use dbox_format::map::{LogPosition, Map, Snapshot, Transaction};
-use dbox_format::{Content, Guid, Seed};
+use dbox_format::{Content, Dictionary, Guid, Seed, explain, explain_transaction};
 
 const SEED: Seed = Seed(0x1234_5678);
 
-/// Input: a container, or (if the first byte is odd) a number and messages to make one of.
+/// Input: a container or dictionary, or (if the first byte is odd) a number and messages to make a container of.
 pub fn dbox_container(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     if kind & 1 == 0 {
         cover(rest);
         stream(rest, SEED);
+        if let Ok(dictionary) = Dictionary::parse(rest) {
+            let mut again = Vec::new();
+            dictionary.write(&mut again).expect("what was read can be written");
+            assert_eq!(again, rest);
+        }
         return;
     }
     let mut pieces = Pieces(rest);
@@ -23,8 +30,9 @@ pub fn dbox_container(data: &[u8]) {
     let mut file = Vec::new();
     FileHeader { number: 1, seed: SEED, ..FileHeader::default() }.write(&mut file);
     let mut ends = Vec::new();
+    let encoder = &mut Encoder::new(1).expect("zstd has this level");
     for (number, message) in messages.iter().enumerate() {
-        write_record(number, message, &mut file);
+        write_record(number, message, encoder, &mut file);
         ends.push(file.len());
     }
     let found = cover(&file);
@@ -43,8 +51,8 @@ pub fn dbox_container(data: &[u8]) {
     }
 }
 
-/// Each other message is streamed.
-fn write_record(number: usize, message: &[u8], file: &mut Vec<u8>) {
+/// One message is written whole, the next one streamed, the third compressed.
+fn write_record(number: usize, message: &[u8], encoder: &mut Encoder, file: &mut Vec<u8>) {
     // No two alike: which record is missing is told by it.
     let head = RecordHead {
         guid: Guid((number as u128).to_le_bytes()),
@@ -52,12 +60,20 @@ fn write_record(number: usize, message: &[u8], file: &mut Vec<u8>) {
         keywords: &["$Forwarded"],
         ..RecordHead::default()
     };
-    if number.is_multiple_of(2) {
+    if number.is_multiple_of(3) {
         let frame =
             head.frame(SEED, Content::of(message)).expect("a message of this size is allowed");
         file.extend_from_slice(&frame.head);
         file.extend_from_slice(message);
         file.extend_from_slice(&frame.tail);
+    } else if number % 3 == 1 {
+        let mut writer =
+            PackWriter::new(head, &[], SEED, encoder, CHUNK_MIN).expect("an allowed chunk size");
+        for piece in message.chunks(100) {
+            writer.push(piece, file).expect("a message of this size is allowed");
+        }
+        let written = writer.finish(file).expect("a message of this size is allowed");
+        assert_eq!(written.content, Content::of(message));
     } else {
         let mut writer =
             RecordWriter::new(&head, SEED, CHUNK_MIN, file).expect("an allowed chunk size");
@@ -66,18 +82,19 @@ fn write_record(number: usize, message: &[u8], file: &mut Vec<u8>) {
     }
 }
 
-/// Goes through a container: what is found covers it. Gives the records' GUIDs and messages.
+/// Goes through a container: what is found covers it. Gives the GUIDs and texts of the records that decode.
 fn cover(file: &[u8]) -> Vec<(Guid, Vec<u8>)> {
     let mut at = 0;
     let mut records = Vec::new();
     let walk = walk(file);
     let seed = walk.seed();
+    let mut decoder = Decoder::new();
     for found in walk {
         let range = match found {
             Found::Header(_) => 0..FileHeader::LEN as u64,
             Found::Record { at, record } => {
-                if let Ok(message) = record.message() {
-                    records.push((record.head().guid(), message.into_owned()));
+                if let Ok(text) = decoder.text(&record) {
+                    records.push((record.head().guid(), text.into_owned()));
                 }
                 stream(&file[at as usize..(at + record.len()) as usize], seed);
                 at..at + record.len()
@@ -88,6 +105,7 @@ fn cover(file: &[u8]) -> Vec<(Guid, Vec<u8>)> {
         at = range.end;
     }
     assert_eq!(at, file.len() as u64);
+    explain(file, &mut String::new()).expect("a string takes all");
     records
 }
 
@@ -106,6 +124,21 @@ fn stream(bytes: &[u8], seed: Seed) {
         }
         (whole, streamed) => assert_eq!(whole.is_ok(), streamed.is_ok()),
     }
+    unpack(bytes, seed);
+}
+
+/// A record's text is the same, read whole and piece by piece.
+fn unpack(bytes: &[u8], seed: Seed) {
+    let decoder = &mut Decoder::new();
+    let record = Record::parse(bytes, seed);
+    let whole = record.and_then(|record| decoder.text(&record).map(|text| text.into_owned()));
+    let mut unpacker = Unpacker::new(seed, decoder);
+    let mut text = Vec::new();
+    let pushed = bytes.chunks(13).try_for_each(|piece| unpacker.push(piece, &mut text));
+    match (whole, pushed.and_then(|()| unpacker.finish())) {
+        (Ok(whole), Ok(_)) => assert_eq!(whole, text),
+        (whole, streamed) => assert_eq!(whole.is_ok(), streamed.is_ok(), "{whole:?}, {streamed:?}"),
+    }
 }
 
 /// Input: a snapshot of a map, or (if the first byte is odd) transactions that lead to one.
@@ -119,6 +152,7 @@ pub fn dbox_map(data: &[u8]) {
     }
     let mut map = Map::new();
     for payload in Pieces(rest) {
+        explain_transaction(payload, &mut String::new()).expect("a string takes all");
         let Ok(transaction) = Transaction::decode(payload) else { continue };
         let mut again = Vec::new();
         transaction.encode(&mut again);

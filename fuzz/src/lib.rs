@@ -18,6 +18,7 @@
 
 mod body_grammar;
 mod dbox;
+mod dbox_apart;
 mod generate;
 #[path = "../../imap-proto/tests/grammar/mod.rs"]
 mod grammar;
@@ -35,6 +36,7 @@ mod seeds;
 mod uidset;
 
 pub use dbox::{dbox_container, dbox_map};
+pub use dbox_apart::dbox_attachments;
 pub use generate::Generator;
 pub use imap::{imap_command, imap_session};
 pub use index_files::{index_cache, index_journal, index_list, index_snapshot};
@@ -59,6 +61,7 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    Target { name: "dbox_attachments", run: dbox_attachments, seeds: seeds::dbox_attachments },
     Target { name: "dbox_container", run: dbox_container, seeds: seeds::dbox_container },
     Target { name: "dbox_map", run: dbox_map, seeds: seeds::dbox_map },
     Target { name: "imap_command", run: imap_command, seeds: seeds::imap_command },

@@ -2,6 +2,7 @@
 
 use crate::pieces::join;
 use dbox_format::Seed;
+use dbox_format::attachment::CutOut;
 use dbox_format::container::FileHeader;
 use dbox_format::map::{Added, Draft, IdSet, LogPosition, Map, Transaction as MapTransaction};
 use index_format::journal::{Part, Record as JournalRecord, Target};
@@ -248,6 +249,30 @@ pub(crate) fn dbox_container() -> Vec<Vec<u8>> {
         tagged(0, &header),
         tagged(1, &join(&[3_000], messages)),
         tagged(1, &join(&[70], messages)),
+        tagged(0, include_bytes!("../../dbox-format/tests/fixtures/c.00000020")),
+        tagged(0, include_bytes!("../../dbox-format/tests/fixtures/d.0000012c")),
+    ]
+}
+
+pub(crate) fn dbox_attachments() -> Vec<Vec<u8>> {
+    let mut extra = dbox_format::map::Extra::new();
+    let part = |offset, len| CutOut { offset, len, ..CutOut::default() };
+    extra.push_attachments(&[part(3, 9), part(3, 0), part(40, 100_000)]);
+    let list = extra.fields().next().map(|(_, value)| value.to_vec()).unwrap_or_default();
+    // A body is: how it is laid out, what follows it, its content; or the bytes as they are.
+    let bodies: [&[u8]; 7] = [
+        b"\x01\x4c\x02\r\nabcdefgh",
+        b"\x03\x03\x03\n\n\nabcdefghi",
+        &[[1, 76, 0].as_slice(), &[b'a'; 600]].concat(),
+        &[[3, 7, 4].as_slice(), b"--x\n", &[0; 70]].concat(),
+        b"\0QUJD\r\nQUJD\r\nQQ==\r\n",
+        b"\0\r\nQUJD\nQUJD\nQUJ\n-- \n",
+        b"\0QUJDQR==",
+    ];
+    vec![
+        tagged(0, &join(&[100_200], [list.as_slice()])),
+        tagged(1, &join(&[5], bodies)),
+        tagged(1, &join(&[0x1000_0003], bodies)),
     ]
 }
 
@@ -299,6 +324,13 @@ pub(crate) fn dbox_map() -> Vec<Vec<u8>> {
         tagged(0, &file),
         tagged(0, include_bytes!("../../dbox-format/tests/fixtures/map.index")),
         tagged(1, &join(&[], slices(&payloads))),
+        tagged(
+            1,
+            &join(
+                &[],
+                [include_bytes!("../../dbox-format/tests/fixtures/map.attachments").as_slice()],
+            ),
+        ),
     ]
 }
 

@@ -56,6 +56,7 @@ macro_rules! replays {
 }
 
 replays!(
+    dbox_attachments,
     dbox_container,
     dbox_map,
     imap_command,

@@ -1,6 +1,10 @@
 //! The head of a record: everything a rebuild from the message files alone needs to know.
 
-use super::{CHUNK_MAX, CHUNK_MIN, FIXED_HEAD_LEN, Layout, RECORD_MAGIC};
+use super::codec::{APART, DICTIONARY, chunk_max};
+use super::{
+    CHUNK_MIN, Codec, Compression, FIXED_HEAD_LEN, Layout, PackedLayout, RECORD_MAGIC, Stored,
+};
+use crate::attachment::{CutOut, read_cut_outs};
 use crate::checksum::{Summer, crc32c};
 use crate::reader::Reader;
 use crate::{Error, Guid, Seed};
@@ -9,17 +13,6 @@ use crate::{Error, Guid, Seed};
 const KEYWORD: u8 = 1;
 /// Where in the fixed head its own checksum stands, and so how many bytes it covers.
 const SEALED_LEN: usize = FIXED_HEAD_LEN - 4;
-
-/// How the message's bytes are stored.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Codec(pub u8);
-
-impl Codec {
-    /// As is.
-    pub const PLAIN: Self = Self(0);
-    /// One zstd frame. Reserved: this version writes none and does not decode it.
-    pub const ZSTD: Self = Self(1);
-}
 
 /// The system flags a message had when it was saved; other bits are kept.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -65,12 +58,29 @@ impl RecordHead<'_> {
     /// [`Error::Range`] for a chunk size that is neither 0 nor within
     /// [`CHUNK_MIN`](super::CHUNK_MIN)..=[`CHUNK_MAX`](super::CHUNK_MAX). Nothing is appended then.
     pub fn write(&self, seed: Seed, chunk_size: u32, out: &mut Vec<u8>) -> Result<(), Error> {
-        check_chunk_size(chunk_size)?;
-        let names_len = self.names_len()?;
+        self.write_stored(&Stored::default(), seed, chunk_size, out)
+    }
+
+    /// [`write`](Self::write) for a text that is compressed or lacks parts; the chunk size is that of the text then.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), where what [`Stored`] needs counts among the names (an attachment about 40 bytes);
+    /// a chunk of compressed text has at most [`PACKED_CHUNK_MAX`](super::PACKED_CHUNK_MAX) bytes.
+    pub fn write_stored(
+        &self,
+        stored: &Stored<'_>,
+        seed: Seed,
+        chunk_size: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let codec = stored.codec();
+        check_chunk_size(chunk_size, codec)?;
+        let fields = stored.fields()?;
+        let names_len = self.names_len(fields.len())?;
         let start = out.len();
         out.reserve(FIXED_HEAD_LEN + usize::from(names_len));
         out.extend_from_slice(&RECORD_MAGIC);
-        out.push(Codec::PLAIN.0);
+        out.push(codec.0);
         out.push(0);
         out.extend_from_slice(&self.flags.0.to_le_bytes());
         out.extend_from_slice(&self.guid.0);
@@ -81,29 +91,30 @@ impl RecordHead<'_> {
         out.extend_from_slice(&(self.mailbox_name.len() as u16).to_le_bytes());
         out.extend_from_slice(&names_len.to_le_bytes());
         let mut names = Summer::new();
-        self.each_name(|bytes| names.update(bytes));
+        self.each_name(&fields, |bytes| names.update(bytes));
         out.extend_from_slice(&names.content().crc().to_le_bytes());
         let crc = seed.seal(out.get(start..).unwrap_or_default());
         out.extend_from_slice(&crc.to_le_bytes());
         debug_assert_eq!(out.len() - start, FIXED_HEAD_LEN);
-        self.each_name(|bytes| out.extend_from_slice(bytes));
+        self.each_name(&fields, |bytes| out.extend_from_slice(bytes));
         Ok(())
     }
 
     /// Gives the bytes of the names, piece by piece; [`names_len`](Self::names_len) has checked their lengths.
-    fn each_name(&self, mut give: impl FnMut(&[u8])) {
+    fn each_name(&self, fields: &[u8], mut give: impl FnMut(&[u8])) {
         give(self.mailbox_name.as_bytes());
         for keyword in self.keywords {
             let [low, high] = (keyword.len() as u16).to_le_bytes();
             give(&[KEYWORD, low, high]);
             give(keyword.as_bytes());
         }
+        give(fields);
     }
 
-    fn names_len(&self) -> Result<u16, Error> {
+    fn names_len(&self, fields: usize) -> Result<u16, Error> {
         let max = u64::from(u16::MAX);
         let too_long = |field, found| Error::TooLong { field, found, max };
-        let mut sum = self.mailbox_name.len() as u64;
+        let mut sum = self.mailbox_name.len() as u64 + fields as u64;
         for keyword in self.keywords {
             let len = keyword.len() as u64;
             if len > max {
@@ -171,13 +182,36 @@ impl<'a> Head<'a> {
         of_kind.filter_map(|(_, value)| std::str::from_utf8(value).ok())
     }
 
-    /// All fields behind the mailbox name, as kind and value: keywords are kind 1, others are a later version's.
+    /// How its text is compressed, and with which dictionary; the one to decode it with.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] for a codec of a later version.
+    pub fn compression(&self) -> Result<Compression, Error> {
+        self.codec.compression(|| self.first(DICTIONARY).and_then(dictionary).unwrap_or(0))
+    }
+
+    /// The parts that are stored apart, in order; none if the text is the whole message.
+    ///
+    /// With any, what the record holds is the message's skeleton; [`Assembly`](crate::attachment::Assembly) makes it
+    /// whole.
+    #[must_use]
+    pub fn apart(&self) -> Vec<CutOut> {
+        let value = if self.codec.is_apart() { self.first(APART) } else { None };
+        value.and_then(|value| read_cut_outs(value).ok()).unwrap_or_default()
+    }
+
+    fn first(&self, wanted: u8) -> Option<&'a [u8]> {
+        self.fields().find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
+    }
+
+    /// All fields behind the mailbox name, as kind and value: 1 is a keyword, 2 the number of a dictionary, 3 what
+    /// stands apart; others are a later version's.
     pub fn fields(&self) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
         let mut reader = Reader::new(self.fields);
         std::iter::from_fn(move || if reader.is_empty() { None } else { field(&mut reader).ok() })
     }
 
-    /// Bytes of every chunk but the last, 0 for a single chunk.
+    /// Bytes of text in every chunk but the last, 0 for a single chunk.
     #[must_use]
     pub fn chunk_size(&self) -> u32 {
         self.chunk_size
@@ -198,12 +232,36 @@ impl<'a> Head<'a> {
     /// Where the bytes of a message of `message_len` bytes lie in this record.
     ///
     /// # Errors
-    /// [`Error::Codec`] unless the message is stored as is; [`Error::Range`] if no single chunk holds that many.
+    /// [`Error::Codec`] unless the message is stored as is and whole; [`Error::Range`] if no single chunk holds that
+    /// many.
     pub fn layout(&self, message_len: u64) -> Result<Layout, Error> {
         if self.codec != Codec::PLAIN {
             return Err(Error::Codec { codec: self.codec.0 });
         }
-        Layout::new(self.len() as u64, self.chunk_size, message_len)
+        self.text_layout(message_len)
+    }
+
+    /// Where the bytes of an uncompressed text lie in this record: [`layout`](Self::layout), also for a skeleton.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] for a compressed text; [`Error::Range`] if no single chunk holds that many.
+    pub fn text_layout(&self, text_len: u64) -> Result<Layout, Error> {
+        if self.compression()? != Compression::None {
+            return Err(Error::Codec { codec: self.codec.0 });
+        }
+        Layout::new(self.len() as u64, self.chunk_size, text_len)
+    }
+
+    /// Where the chunks of a compressed text lie in this record of `record_len` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] for a text that isn't compressed by a codec of this version; [`Error::Range`] if the record
+    /// has no room for its chunks.
+    pub fn packed_layout(&self, text_len: u64, record_len: u64) -> Result<PackedLayout, Error> {
+        if self.compression()? == Compression::None {
+            return Err(Error::Codec { codec: self.codec.0 });
+        }
+        PackedLayout::new(self.len() as u64, self.chunk_size, text_len, record_len)
     }
 
     pub(super) fn parse(bytes: &'a [u8], seed: Seed) -> Result<Self, Error> {
@@ -230,8 +288,18 @@ impl<'a> Head<'a> {
         while !reader.is_empty() {
             let here = at + reader.at();
             let (kind, value) = field(&mut reader).map_err(|error| shift(error, at))?;
-            if kind == KEYWORD && std::str::from_utf8(value).is_err() {
-                return Err(Error::Text { field: "keyword", at: here });
+            match kind {
+                KEYWORD if std::str::from_utf8(value).is_err() => {
+                    return Err(Error::Text { field: "keyword", at: here });
+                }
+                DICTIONARY if dictionary(value).is_none() => {
+                    return Err(Error::Varint { field: "number of the dictionary", at: here });
+                }
+                // A later codec may say it in another way.
+                APART if head.codec.is_apart() => {
+                    read_cut_outs(value).map_err(|error| shift(error, here + 3))?;
+                }
+                _ => {}
             }
         }
         Ok(Self { name, fields, ..head })
@@ -295,7 +363,7 @@ fn parse_fixed(
     let mailbox = Guid(*reader.array("mailbox GUID")?);
     let received = reader.i64("received date")?;
     let chunk_size = reader.u32("chunk size")?;
-    check_chunk_size(chunk_size)?;
+    check_chunk_size(chunk_size, codec)?;
     let at = reader.at();
     let name_len = reader.u16("mailbox name length")?;
     let names_len = reader.u16("names length")?;
@@ -320,18 +388,26 @@ fn field<'a>(reader: &mut Reader<'a>) -> Result<(u8, &'a [u8]), Error> {
     Ok((kind, reader.bytes("field", u64::from(len))?))
 }
 
-fn check_chunk_size(chunk_size: u32) -> Result<(), Error> {
-    if chunk_size == 0 || (CHUNK_MIN..=CHUNK_MAX).contains(&chunk_size) {
+fn dictionary(value: &[u8]) -> Option<u32> {
+    let mut reader = Reader::new(value);
+    reader.varint32("number of the dictionary").ok().filter(|_| reader.is_empty())
+}
+
+fn check_chunk_size(chunk_size: u32, codec: Codec) -> Result<(), Error> {
+    let greatest = chunk_max(codec);
+    if chunk_size == 0 || (CHUNK_MIN..=greatest).contains(&chunk_size) {
         return Ok(());
     }
-    let (min, max) = (u64::from(CHUNK_MIN), u64::from(CHUNK_MAX));
+    let (min, max) = (u64::from(CHUNK_MIN), u64::from(greatest));
     Err(Error::Range { field: "chunk size", at: 48, found: u64::from(chunk_size), min, max })
 }
 
 /// Moves an error of an inner reader to where it stands in the record.
-fn shift(error: Error, by: u64) -> Error {
-    if let Error::Truncated { field, at, need, have } = error {
-        return Error::Truncated { field, at: at + by, need, have };
+fn shift(mut error: Error, by: u64) -> Error {
+    if let Error::Truncated { at, .. } | Error::Varint { at, .. } | Error::Range { at, .. } =
+        &mut error
+    {
+        *at += by;
     }
     error
 }

@@ -48,7 +48,7 @@ impl<'a> Record<'a> {
         let start = head.len() as u64;
         let mut reader = Reader::new(bytes);
         reader.bytes("record head", start)?;
-        let mut sizes = ChunkSizes::new(head.chunk_size());
+        let mut sizes = ChunkSizes::new(head.chunk_size(), head.codec());
         loop {
             let at = reader.at();
             let word = reader.u32("chunk length")?;
@@ -99,7 +99,7 @@ impl<'a> Record<'a> {
         false
     }
 
-    /// Bytes of the message.
+    /// Bytes of the message (of its skeleton if parts stand apart), decompressed.
     #[must_use]
     pub fn message_len(&self) -> u64 {
         self.trailer.message_len
@@ -120,20 +120,26 @@ impl<'a> Record<'a> {
     /// The whole message: borrowed if it is a single chunk, else gathered.
     ///
     /// # Errors
-    /// [`Error::Codec`] unless it is stored as is.
+    /// [`Error::Codec`] unless it is stored as is and whole; [`Decoder::text`](crate::compress::Decoder::text) gives
+    /// others.
     pub fn message(&self) -> Result<Cow<'a, [u8]>, Error> {
         if self.head.codec() != Codec::PLAIN {
             return Err(Error::Codec { codec: self.head.codec().0 });
         }
+        Ok(self.stored_text())
+    }
+
+    /// The stored bytes of all chunks.
+    pub(crate) fn stored_text(&self) -> Cow<'a, [u8]> {
         let mut chunks = self.chunks;
         let first = chunks.next().unwrap_or_default();
         if chunks.rest.is_empty() {
-            return Ok(Cow::Borrowed(first));
+            return Cow::Borrowed(first);
         }
-        Ok(Cow::Owned(self.chunks.collect::<Vec<_>>().concat()))
+        Cow::Owned(self.chunks.collect::<Vec<_>>().concat())
     }
 
-    /// Length and checksum of a message stored as is.
+    /// Length and checksum of the message as stored.
     #[must_use]
     pub fn content(&self) -> Content {
         let mut summer = Summer::new();
@@ -160,23 +166,27 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
-/// Holds the lengths of chunks against the chunk size: only so can a reader compute where a byte lies.
+/// Holds the lengths of chunks against the chunk size: only so can a reader compute where a byte of uncompressed text
+/// lies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChunkSizes {
     size: u32,
+    free: bool, // chunks of a compressed text have any length; a table says which
     pub(super) total: u64,
     first: bool,
 }
 
 impl ChunkSizes {
-    pub(super) fn new(size: u32) -> Self {
-        Self { size, total: 0, first: true }
+    pub(super) fn new(size: u32, codec: Codec) -> Self {
+        let free = size > 0 && !codec.is_uncompressed();
+        Self { size, free, total: 0, first: true }
     }
 
     /// The number of bytes behind this length word.
     pub(super) fn next(&mut self, word: u32, at: u64) -> Result<u64, Error> {
         let (last, len) = (word & LAST_CHUNK != 0, word & !LAST_CHUNK);
         let (min, max) = match (self.size, last, self.first) {
+            _ if self.free => (0, LAST_CHUNK - 1),
             (0, true, _) => (0, LAST_CHUNK - 1),
             // A single chunk without the mark of the last: no length is right.
             (0, false, _) => (LAST_CHUNK, LAST_CHUNK),
@@ -209,7 +219,7 @@ pub(super) fn check_lengths(
         }
     };
     expect("record length", at + 8, trailer.record_len, record)?;
-    if codec == Codec::PLAIN {
+    if codec.is_uncompressed() {
         expect("message length", at, trailer.message_len, stored)
     } else {
         Ok(())

@@ -2,7 +2,8 @@
 
 use super::record::{ChunkSizes, at, check_lengths};
 use super::{
-    CHUNK_WORD_LEN, Codec, FIXED_HEAD_LEN, HeadPrefix, LAST_CHUNK, TRAILER_LEN, Trailer, parse_head,
+    CHUNK_WORD_LEN, Codec, FIXED_HEAD_LEN, Head, HeadPrefix, LAST_CHUNK, TRAILER_LEN, Trailer,
+    parse_head,
 };
 use crate::checksum::Summer;
 use crate::{Error, Guid, Seed};
@@ -31,6 +32,19 @@ pub struct Verified {
     pub trailer: Trailer,
 }
 
+/// Takes what a verifier sees.
+pub(super) type Sink<'s> = dyn FnMut(Step<'_>) -> Result<(), Error> + 's;
+
+/// What a verifier sees of a record, in order.
+pub(super) enum Step<'a> {
+    /// The head, checked.
+    Head(&'a Head<'a>),
+    /// Some of the bytes of a chunk.
+    Bytes(&'a [u8]),
+    /// A chunk has ended, at this byte of the record.
+    ChunkEnd { last: bool, at: u64 },
+}
+
 #[derive(Clone, Copy, Debug)]
 enum State {
     Head { need: usize },
@@ -45,7 +59,8 @@ impl Verifier {
     #[must_use]
     pub fn new(seed: Seed) -> Self {
         let state = State::Head { need: FIXED_HEAD_LEN };
-        let (gathered, sizes, summer) = (Vec::new(), ChunkSizes::new(0), Summer::new());
+        let (gathered, sizes, summer) =
+            (Vec::new(), ChunkSizes::new(0, Codec::PLAIN), Summer::new());
         Self { seed, state, gathered, sizes, summer, at: 0, about: None, failed: None }
     }
 
@@ -54,10 +69,15 @@ impl Verifier {
     /// # Errors
     /// As [`Record::parse`](super::Record::parse), as soon as it is known; the same error again for later calls.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.push_to(bytes, &mut |_| Ok(()))
+    }
+
+    /// [`push`](Self::push) for one who wants to see what is looked at; what `sink` refuses is an error that stays.
+    pub(super) fn push_to(&mut self, bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let done = self.take(bytes);
+        let done = self.take(bytes, sink);
         self.failed = done.clone().err();
         done
     }
@@ -81,7 +101,7 @@ impl Verifier {
         Err(Error::Truncated { field: "record", at: self.at - have, need, have })
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn take(&mut self, bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), Error> {
         let mut rest = bytes;
         loop {
             match self.state {
@@ -89,7 +109,7 @@ impl Verifier {
                     if !self.gather(need, &mut rest) {
                         return Ok(());
                     }
-                    self.on_head()?;
+                    self.on_head(sink)?;
                 }
                 State::Word => {
                     if !self.gather(CHUNK_WORD_LEN, &mut rest) {
@@ -102,6 +122,7 @@ impl Verifier {
                     self.state = State::Chunk { left, last: word & LAST_CHUNK != 0 };
                 }
                 State::Chunk { left: 0, last } => {
+                    sink(Step::ChunkEnd { last, at: self.at })?;
                     self.state = if last { State::Trailer } else { State::Word };
                 }
                 State::Chunk { left, last } => {
@@ -111,6 +132,7 @@ impl Verifier {
                     let now = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                     let (chunk, later) = rest.split_at(now);
                     self.summer.update(chunk);
+                    sink(Step::Bytes(chunk))?;
                     self.at += now as u64;
                     rest = later;
                     self.state = State::Chunk { left: left - now as u64, last };
@@ -140,12 +162,13 @@ impl Verifier {
         self.gathered.len() >= need
     }
 
-    fn on_head(&mut self) -> Result<(), Error> {
+    fn on_head(&mut self, sink: &mut Sink<'_>) -> Result<(), Error> {
         match parse_head(&self.gathered, self.seed)? {
             HeadPrefix::Need(need) => self.state = State::Head { need },
             HeadPrefix::Head(head) => {
-                self.sizes = ChunkSizes::new(head.chunk_size());
+                self.sizes = ChunkSizes::new(head.chunk_size(), head.codec());
                 self.about = Some((head.guid(), head.codec()));
+                sink(Step::Head(&head))?;
                 self.state = State::Word;
                 self.gathered = Vec::new();
             }

@@ -1,6 +1,9 @@
 //! Writing records: around a message that is in memory, or chunk by chunk while it arrives.
 
-use super::{CHUNK_WORD_LEN, LAST_CHUNK, RecordHead, SINGLE_CHUNK_MAX, TRAILER_LEN, Trailer};
+use super::{
+    CHUNK_WORD_LEN, Compression, LAST_CHUNK, PACKED_CHUNK_MAX, RecordHead, SINGLE_CHUNK_MAX,
+    Stored, TRAILER_LEN, Trailer,
+};
 use crate::checksum::Summer;
 use crate::{Content, Error, Seed};
 
@@ -24,18 +27,36 @@ impl RecordHead<'_> {
     /// # Errors
     /// [`Error::TooLong`] as [`write`](Self::write), or for a message above [`SINGLE_CHUNK_MAX`].
     pub fn frame(&self, seed: Seed, content: Content) -> Result<Frame, Error> {
-        let too_long =
-            Error::TooLong { field: "message", found: content.len(), max: SINGLE_CHUNK_MAX };
+        self.frame_stored(&Stored::default(), seed, content.len(), content)
+    }
+
+    /// The bytes around `content`, the stored form of a text of `text_len` bytes, as a record with a single chunk.
+    ///
+    /// # Errors
+    /// As [`frame`](Self::frame); [`Error::TooLong`] for a compressed text above
+    /// [`PACKED_CHUNK_MAX`](super::PACKED_CHUNK_MAX).
+    pub fn frame_stored(
+        &self,
+        stored: &Stored<'_>,
+        seed: Seed,
+        text_len: u64,
+        content: Content,
+    ) -> Result<Frame, Error> {
+        let max = if stored.compression == Compression::None {
+            SINGLE_CHUNK_MAX
+        } else {
+            u64::from(PACKED_CHUNK_MAX)
+        };
+        let found = text_len;
         let word = match u32::try_from(content.len()) {
-            Ok(len) if len < LAST_CHUNK => len | LAST_CHUNK,
-            _ => return Err(too_long),
+            Ok(len) if len < LAST_CHUNK && text_len <= max => len | LAST_CHUNK,
+            _ => return Err(Error::TooLong { field: "message", found, max }),
         };
         let mut head = Vec::with_capacity(128);
-        self.write(seed, 0, &mut head)?;
+        self.write_stored(stored, seed, 0, &mut head)?;
         head.extend_from_slice(&word.to_le_bytes());
         let record_len = head.len() as u64 + content.len() + TRAILER_LEN as u64;
-        let trailer =
-            Trailer { message_len: content.len(), record_len, content_crc: content.crc() };
+        let trailer = Trailer { message_len: text_len, record_len, content_crc: content.crc() };
         Ok(Frame { head, tail: trailer.write(seed), record_len })
     }
 }
@@ -72,12 +93,30 @@ impl RecordWriter {
         chunk_size: u32,
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
+        Self::new_stored(head, &Stored::default(), seed, chunk_size, out)
+    }
+
+    /// [`new`](Self::new) for an uncompressed text that may be a skeleton.
+    ///
+    /// # Errors
+    /// As [`RecordHead::write_stored`]; a chunk size of 0 is [`Error::Range`] too, and a compression is
+    /// [`Error::Codec`]: `PackWriter` compresses.
+    pub fn new_stored(
+        head: &RecordHead<'_>,
+        stored: &Stored<'_>,
+        seed: Seed,
+        chunk_size: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Error> {
+        if stored.compression != Compression::None {
+            return Err(Error::Codec { codec: stored.codec().0 });
+        }
         let (min, max) = (u64::from(super::CHUNK_MIN), u64::from(super::CHUNK_MAX));
         if chunk_size == 0 {
             return Err(Error::Range { field: "chunk size", at: 48, found: 0, min, max });
         }
         let start = out.len();
-        head.write(seed, chunk_size, out)?;
+        head.write_stored(stored, seed, chunk_size, out)?;
         let record_len = (out.len() - start) as u64;
         let chunk = vec![0; CHUNK_WORD_LEN];
         Ok(Self { seed, chunk_size: chunk_size as usize, chunk, summer: Summer::new(), record_len })

@@ -1,6 +1,7 @@
 //! The records a map transaction consists of.
 
 use super::{IdSet, MapId};
+use crate::attachment::{CutOut, read_cut_outs, write_cut_outs};
 use crate::reader::{Reader, put_varint};
 use crate::{Error, Guid, Seed};
 
@@ -74,14 +75,14 @@ pub struct Moved {
     pub record_len: u64,
 }
 
-/// Fields of a message that this version keeps and does not use: type, length and value of each.
+/// Further fields of a message: type, length and value of each; unknown ones are kept.
 ///
-/// Reserved types: [`ATTACHMENTS`](Self::ATTACHMENTS), [`ORIGIN`](Self::ORIGIN), [`RECEIVED`](Self::RECEIVED).
+/// Used: [`ATTACHMENTS`](Self::ATTACHMENTS). Reserved: [`ORIGIN`](Self::ORIGIN), [`RECEIVED`](Self::RECEIVED).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Extra(Vec<u8>);
 
 impl Extra {
-    /// Attachments stored apart: hashes, and how to encode them again.
+    /// Parts stored apart: see [`attachments`](Self::attachments).
     pub const ATTACHMENTS: u64 = 1;
     /// Where the message first came into being: server and sequence number.
     pub const ORIGIN: u64 = 2;
@@ -99,6 +100,28 @@ impl Extra {
         put_varint(&mut self.0, kind);
         put_varint(&mut self.0, value.len() as u64);
         self.0.extend_from_slice(value);
+    }
+
+    /// Appends the list of the parts that are stored apart, offsets ascending; nothing if there are none.
+    pub fn push_attachments(&mut self, list: &[CutOut]) {
+        if !list.is_empty() {
+            let mut value = Vec::new();
+            write_cut_outs(list, &mut value);
+            self.push(Self::ATTACHMENTS, &value);
+        }
+    }
+
+    /// The parts that are stored apart.
+    ///
+    /// # Errors
+    /// Only if [`push`](Self::push) was given a value of type [`ATTACHMENTS`](Self::ATTACHMENTS) that is none: what was
+    /// read has been checked.
+    pub fn attachments(&self) -> Result<Vec<CutOut>, Error> {
+        let mut list = Vec::new();
+        for (_, value) in self.fields().filter(|(kind, _)| *kind == Self::ATTACHMENTS) {
+            list.extend(read_cut_outs(value)?);
+        }
+        Ok(list)
     }
 
     /// The fields, as type and value.
@@ -124,7 +147,9 @@ impl Extra {
         let bytes = reader.bytes("extra fields", len)?;
         let mut fields = Reader::new(bytes);
         while !fields.is_empty() {
-            Self::field(&mut fields)?;
+            if let (Self::ATTACHMENTS, value) = Self::field(&mut fields)? {
+                read_cut_outs(value)?;
+            }
         }
         Ok(Self(bytes.to_vec()))
     }

@@ -1,10 +1,12 @@
 //! `tests/fixtures` holds what `make.py`, written from the documents alone, says the bytes are.
 
-use dbox_format::Error;
+use dbox_format::attachment::{Assembly, CutOut, Hash, LineEnding, Lines};
 use dbox_format::container::{
-    FileHeader, Found, Record, RecordHead, RecordWriter, SavedFlags, walk,
+    Codec, Compression, FileHeader, Found, Record, RecordHead, RecordWriter, SavedFlags, Stored,
+    walk,
 };
-use dbox_format::map::{Draft, LogPosition, Map, MapId, Op, Snapshot, Transaction};
+use dbox_format::map::{Draft, Extra, LogPosition, Map, MapId, Op, Snapshot, Transaction};
+use dbox_format::{Dictionary, Error};
 
 use crate::{SEED, guid, small};
 
@@ -132,4 +134,118 @@ fn newer_versions_are_refused_by_name() {
         Snapshot::parse(&file).unwrap_err(),
         Error::Version { what: "map snapshot", found: 9, supported: 1 }
     );
+}
+
+const OTHERS: &[u8] = include_bytes!("../fixtures/c.00000020");
+const ATTACHED: &[u8] = include_bytes!("../fixtures/map.attachments");
+const DICTIONARY: &[u8] = include_bytes!("../fixtures/d.0000012c");
+
+const SMALL: &[u8] = b"From: ada@example.org\r\nSubject: golden\r\n\r\nHello.\r\n";
+
+fn parts() -> Vec<CutOut> {
+    let part = |offset, hash, len, line, ending| CutOut {
+        offset,
+        hash: Hash([hash; 32]),
+        len,
+        lines: Lines { len: line, ending },
+    };
+    vec![
+        part(40, 0xa1, 70_000, 76, LineEnding::CrLf),
+        part(40, 0xb2, 65_536, 0, LineEnding::CrLf),
+        part(49, 0xa1, 300_001, 75, LineEnding::Lf),
+    ]
+}
+
+fn others() -> Vec<Record<'static>> {
+    let records = walk(OTHERS).skip(1);
+    records
+        .map(
+            |found| {
+                if let Found::Record { record, .. } = found { record } else { panic!("{found:?}") }
+            },
+        )
+        .collect()
+}
+
+#[test]
+fn records_stored_in_other_ways_are_read_the_same() {
+    let records = others();
+    let [dictionary, chunks, skeleton, both] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!(dictionary.head().compression(), Ok(Compression::Zstd { dictionary: 300 }));
+    assert_eq!(dictionary.message_len(), SMALL.len() as u64);
+    assert_eq!((chunks.head().chunk_size(), chunks.chunks().count()), (4096, 4));
+    assert_eq!((skeleton.head().codec(), skeleton.head().apart()), (Codec(0x80), parts()));
+    assert_eq!(skeleton.chunks().collect::<Vec<_>>(), [SMALL]);
+    assert_eq!((both.head().codec(), both.head().apart()), (Codec(0x81), parts()[..1].to_vec()));
+    assert!(both.head().keywords().eq(["work"]));
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn frames_of_another_writer_are_decoded() {
+    use dbox_format::compress::Decoder;
+    let records = others();
+    let mut decoder = Decoder::with_dictionary(&Dictionary::parse(DICTIONARY).unwrap()).unwrap();
+    let texts = records.iter().map(|record| decoder.text(record).unwrap().into_owned());
+    let long = vec![b'x'; 9000];
+    assert!(texts.eq([SMALL.to_vec(), long.clone(), SMALL.to_vec(), long[..100].to_vec()]));
+}
+
+#[test]
+fn heads_of_other_ways_are_written_the_same() {
+    let inbox = RecordHead { mailbox: guid(0x22), mailbox_name: "INBOX", ..RecordHead::default() };
+    let work = ["work"];
+    let (all, parts) = (parts(), &parts()[..1]);
+    let zstd = |dictionary| Compression::Zstd { dictionary };
+    let ways: [(&[&str], Stored<'_>, u32); 4] = [
+        (&[], Stored { compression: zstd(300), apart: &[] }, 0),
+        (&[], Stored { compression: zstd(0), apart: &[] }, 4096),
+        (&[], Stored { compression: Compression::None, apart: &all }, 0),
+        (&work, Stored { compression: zstd(0), apart: parts }, 0),
+    ];
+    let mut at = FileHeader::LEN;
+    for ((n, (keywords, stored, chunk_size)), record) in (4_u8..).zip(ways).zip(others()) {
+        let head =
+            RecordHead { guid: guid(n), received: 1_700_000_000 + i64::from(n), keywords, ..inbox };
+        let mut out = Vec::new();
+        head.write_stored(&stored, SEED, chunk_size, &mut out).unwrap();
+        assert!(OTHERS[at..].starts_with(&out), "record {n}");
+        if chunk_size == 0 {
+            let content = record.content();
+            let frame = head.frame_stored(&stored, SEED, record.message_len(), content).unwrap();
+            let whole =
+                [frame.head, record.chunks().collect::<Vec<_>>().concat(), frame.tail.to_vec()];
+            assert!(OTHERS[at..].starts_with(&whole.concat()), "record {n}");
+        }
+        at += record.len() as usize;
+    }
+    assert_eq!(at, OTHERS.len());
+}
+
+#[test]
+fn attachments_in_the_map_are_written_the_same() {
+    let transaction = Transaction::decode(ATTACHED).unwrap();
+    let mut map = Map::new();
+    map.apply(&transaction).unwrap();
+    assert_eq!(map.extra(MapId(1)).unwrap().attachments(), Ok(parts()));
+    // The map has the whole message's length, the record that of its skeleton.
+    let whole = Assembly::new(&parts(), map.get(MapId(1)).unwrap().size).unwrap();
+    assert_eq!(whole.skeleton_len(), SMALL.len() as u64);
+    let mut extra = Extra::new();
+    extra.push_attachments(&parts());
+    assert_eq!(map.extra(MapId(1)), Some(&extra));
+    let mut again = Vec::new();
+    transaction.encode(&mut again);
+    assert_eq!(again, ATTACHED);
+}
+
+#[test]
+fn the_dictionary_is_read_and_written_the_same() {
+    let dictionary = Dictionary::parse(DICTIONARY).unwrap();
+    let content = b"Content-Type: text/plain; charset=utf-8\r\n".to_vec();
+    let wanted = Dictionary { number: 300, owner: guid(0x11), created: 1_700_000_000, content };
+    assert_eq!(dictionary, wanted);
+    let mut file = Vec::new();
+    wanted.write(&mut file).unwrap();
+    assert_eq!(file, DICTIONARY);
 }

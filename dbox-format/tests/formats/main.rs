@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
+mod attachments;
 mod damage;
-mod dump;
+mod explain;
 mod golden;
 mod map_model;
+#[cfg(feature = "zstd")]
+mod packed;
 mod record;
 mod sizes;
 mod snapshot;

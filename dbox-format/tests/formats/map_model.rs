@@ -302,7 +302,7 @@ fn freed_ids_are_swept_and_never_given_again() {
             refs: 0,
             ..Added::default()
         };
-        message.extra.push(1, b"x");
+        message.extra.push(2, b"x");
         draft.add(message);
     }
     map.apply(&draft.finish()).unwrap();

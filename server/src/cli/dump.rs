@@ -3,9 +3,10 @@
 //! Reads the file alone: it needs no server, no configuration, and no other file of the store.
 
 use clap::Args;
+use dbox_format::DICTIONARY_MAGIC;
 use dbox_format::container::FILE_MAGIC;
-use dbox_format::map::{Op, Transaction};
-use index_format::explain::{KINDS, Kind, Note, notes};
+use dbox_format::map::{SNAPSHOT_MAGIC, Transaction};
+use index_format::explain::{KINDS, Kind, Note, Sort, notes};
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -49,21 +50,14 @@ pub enum Error {
         /// The file.
         file: PathBuf,
     },
-    /// It is explained by another program.
-    #[error("{} is a {kind}; `cargo run -p loft-dbox-format --example dump FILE` in Loft's source explains those", file.display())]
-    Container {
-        /// The file.
-        file: PathBuf,
-        /// What it is.
-        kind: &'static str,
-    },
     /// Standard output is closed.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
 }
 
 fn known() -> String {
-    KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")
+    let ours = KINDS.iter().map(|kind| kind.name);
+    ours.chain(["container", "map", "dictionary"]).collect::<Vec<_>>().join(", ")
 }
 
 impl Dump {
@@ -77,11 +71,12 @@ impl Dump {
             Ok(bytes) => bytes,
             Err(source) => return Err(Error::Read { file, source }),
         };
-        if bytes.starts_with(&FILE_MAGIC) {
-            return Err(Error::Container { file, kind: "container of messages" });
-        }
-        if bytes.starts_with(&MAP_MAGIC) {
-            return Err(Error::Container { file, kind: "map's snapshot" });
+        let of_messages = [FILE_MAGIC, SNAPSHOT_MAGIC, DICTIONARY_MAGIC];
+        if of_messages.iter().any(|magic| bytes.starts_with(magic)) {
+            return match messages(&bytes, json, &mut io::BufWriter::new(io::stdout().lock())) {
+                Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                told => told,
+            };
         }
         if Kind::of(&bytes).is_none() {
             return Err(Error::Unknown { file });
@@ -120,49 +115,22 @@ fn line(note: &Note, out: &mut impl Write) -> io::Result<()> {
 
 /// A transaction of the map, step by step.
 pub(crate) fn map_words(payload: &[u8]) -> Option<Vec<String>> {
-    let transaction = Transaction::decode(payload).ok()?;
-    Some(transaction.ops.iter().map(step).collect())
+    Transaction::decode(payload).ok()?;
+    let mut words = String::new();
+    dbox_format::explain_transaction(payload, &mut words).ok()?;
+    Some(words.lines().map(str::to_owned).collect())
 }
 
-fn step(op: &Op) -> String {
-    let ids = |ids: &dbox_format::map::IdSet| {
-        let ranges = ids.ranges().map(|range| match (range.start().0, range.end().0) {
-            (first, last) if first == last => first.to_string(),
-            (first, last) => format!("{first}:{last}"),
-        });
-        ranges.collect::<Vec<_>>().join(",")
-    };
-    match op {
-        Op::Add { anchor, message } => format!(
-            "add a message of {} bytes in container {} from byte {}, {} bytes there, {} references, GUID {}, id ends in {anchor:#04x}",
-            message.size,
-            message.container,
-            message.offset,
-            message.record_len,
-            message.refs,
-            index_format::Guid(message.guid.0)
-        ),
-        Op::RefsAdd(set) => format!("one reference more for map ids {}", ids(set)),
-        Op::RefsRemove(set) => format!("one reference less for map ids {}", ids(set)),
-        Op::Move(moved) => {
-            let words = moved.iter().map(|moved| {
-                format!(
-                    "map id {} lies in container {} from byte {}, {} bytes",
-                    moved.id.0, moved.container, moved.offset, moved.record_len
-                )
-            });
-            words.collect::<Vec<_>>().join("; ")
-        }
-        Op::Free(set) => format!("map ids {} go", ids(set)),
-        Op::ContainerOpen { number, .. } => format!("container {number} is new"),
-        Op::ContainerSeal { number } => format!("container {number} is full"),
-        Op::ContainerDrop { number } => format!("container {number} goes"),
-        other => format!("{other:?}"),
+/// Files of messages: their words are lines without a place of their own.
+fn messages(bytes: &[u8], json: bool, out: &mut impl Write) -> Result<(), Error> {
+    let mut text = String::new();
+    dbox_format::explain(bytes, &mut text).expect("a string takes everything");
+    for words in text.lines() {
+        let note = Note { sort: Sort::Part, at: None, len: None, text: words.to_owned() };
+        if json { line(&note, out)? } else { writeln!(out, "{words}")? }
     }
+    Ok(out.flush()?)
 }
-
-/// What `map.index` begins with (docs/formats/map.md).
-const MAP_MAGIC: [u8; 8] = *b"\x89LMap\r\n\x1a";
 
 #[cfg(test)]
 mod tests {
@@ -188,9 +156,9 @@ mod tests {
         let mut payload = Vec::new();
         draft.finish().encode(&mut payload);
         insta::assert_snapshot!(map_words(&payload).unwrap().join("\n"), @r"
-        container 1 is new
-        add a message of 100 bytes in container 1 from byte 64, 190 bytes there, 1 references, GUID abababababababababababababababab, id ends in 0x01
-        one reference more for map ids 1,4:5
+        open container 1
+        add abababababababababababababababab as the id that ends in 01: 100 bytes, 1 references, container 1 at 64, 190 bytes
+        one reference more: 1, 4 to 5
         ");
         assert_eq!(map_words(b"\xff"), None);
     }
