@@ -6,7 +6,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use index_format::cache::{CacheFile, Field, Fields};
+use index_format::cache::sent::SentFile;
+use index_format::cache::{CacheFile, Field, Fields, Group, Header};
 use index_format::journal::{self, Target};
 use index_format::list::{self, List};
 use index_format::log::{self, EndKind, Frames, Kind, scan_after};
@@ -343,16 +344,23 @@ fn dump_list(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
 
 fn dump_cache(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
     // The header first, for its words when it is damaged.
-    let header = index_format::cache::Header::parse(file)?;
+    let header = Header::parse(file)?;
     let Some(cache) = CacheFile::parse(file) else { return Err(Failure::Unknown) };
     let last = header.first.0.saturating_add(header.span.saturating_sub(1));
-    writeln!(
-        out,
-        "cache of {}, map ids {} to {last}, {} rows",
-        header.owner,
-        header.first.0,
-        cache.index().len()
-    )?;
+    writeln!(out, "cache of {}, map ids {} to {last}", header.owner, header.first.0)?;
+    let kinds =
+        ["envelope", "structure", "header", "addresses", "subject", "sent date"].into_iter();
+    let kept = Group::KINDS.into_iter().zip(kinds).filter(|(kind, _)| header.group.contains(*kind));
+    let kept: Vec<&str> = kept.map(|(_, name)| name).collect();
+    writeln!(out, "  kept together: {}", kept.join(", "))?;
+    if !header.names.is_empty() {
+        let names = String::from_utf8_lossy(&header.names);
+        writeln!(out, "  header fields: {}", names.trim_end().replace('\n', ", "))?;
+    }
+    if header.group == Group::SENT {
+        return dump_sent(file, out);
+    }
+    writeln!(out, "  {} rows", cache.index().len())?;
     for (map_id, guid, place) in cache.index().iter() {
         writeln!(out, "{:>10}  map id {}, GUID {}…", place.start, map_id.0, hex(&guid))?;
         for (field, value) in Fields::new(cache.bytes_of(place)) {
@@ -366,6 +374,24 @@ fn dump_cache(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
     }
     let rest = file.len() as u64 - cache.end();
     writeln!(out, "{:>10}  the end; {rest} bytes behind it do not count", cache.end())?;
+    Ok(())
+}
+
+fn dump_sent(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
+    // The maker is in each block; the first one's is as good as another's.
+    let maker = file.get(Header::parse(file)?.len() + 2..).and_then(<[u8]>::first_chunk);
+    let maker = maker.map_or(0, |bytes| u16::from_le_bytes(*bytes));
+    let Some(read) = SentFile::parse(file, maker) else { return Err(Failure::Unknown) };
+    writeln!(out, "  {} dates in {} blocks, by maker {maker}", read.rows.len(), read.blocks)?;
+    for row in &read.rows {
+        write!(out, "            map id {}, GUID {}…: ", row.map_id.0, hex(&row.guid))?;
+        match row.at {
+            Some(at) => writeln!(out, "{at} seconds since 1970")?,
+            None => writeln!(out, "no date")?,
+        }
+    }
+    let rest = file.len() as u64 - read.end;
+    writeln!(out, "{:>10}  the end; {rest} bytes behind it do not count", read.end)?;
     Ok(())
 }
 
