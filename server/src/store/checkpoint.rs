@@ -120,9 +120,11 @@ impl Store {
         }
     }
 
-    /// Writes what waits for the cache's files.
+    /// Writes what waits for the cache's files, if there is twice the room that mail is to have.
     fn write_cache(&self) {
-        self.cache.write(&self.files, &|| u64::from_le_bytes(self.random()));
+        let room = |free| free >= self.config.reserve.saturating_mul(2);
+        let room = self.files.fs().free_space(self.root()).is_ok_and(room);
+        self.cache.write(&self.files, room, &|| u64::from_le_bytes(self.random()));
     }
 
     /// Tries whether what failed works again.

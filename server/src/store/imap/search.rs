@@ -6,9 +6,11 @@
 
 use super::fetch::{email_id, meta};
 use super::source::Source;
+use super::wants::of_search;
 use super::{Handled, ImapUser, hold_refusal, refusal};
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::account::Account;
+use crate::store::cache::Wants;
 use crate::store::error::StoreError;
 use crate::store::message::{Message, ReadError};
 use crate::store::store::Store;
@@ -53,6 +55,7 @@ impl ImapUser {
             depends: self.depends.clone(),
             guid: view.guid,
             recent: view.recent.clone(),
+            wants: of_search(&program),
             program,
             after: Some(0),
             open: Vec::new(),
@@ -99,6 +102,7 @@ pub(super) struct Search {
     pub(super) depends: Arc<AtomicU64>,
     pub(super) guid: Guid,
     recent: UidSet,
+    wants: Wants,
     program: Arc<Program>,
     /// The last UID whose row was looked at; `None` when all were.
     after: Option<u32>,
@@ -223,7 +227,7 @@ impl Search {
     fn look_at_messages(&mut self, turn: &Turn<'_>) -> Looked {
         let open = std::mem::take(&mut self.open);
         let mut left = open.len();
-        let mut source = Source::new(&self.store, turn.may_wait);
+        let mut source = Source::new(&self.store, turn.may_wait, &self.wants);
         source.turn = Some(turn);
         let mut looked = Looked::All;
         for Open { row, message, keywords } in open.iter().rev() {

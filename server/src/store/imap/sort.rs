@@ -6,9 +6,11 @@
 use super::fetch::meta;
 use super::search::Search;
 use super::source::Source;
+use super::wants::of_arranging;
 use super::{Handled, ImapUser, hold_refusal, refusal, row_of};
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::arranged::{Arranged, Arrangements, How, Key};
+use crate::store::cache::Wants;
 use crate::store::error::StoreError;
 use crate::store::message::{Message, ReadError};
 use dbox_format::map::MapId;
@@ -42,6 +44,7 @@ impl ImapUser {
     ) -> Handled {
         match self.searching(program) {
             Ok(search) => Handled::Slices(Box::new(Arrange {
+                wants: of_arranging(&how),
                 key: Arrangements::key(search.account.home(), search.guid, how),
                 all_read: true,
                 search,
@@ -80,6 +83,7 @@ trait Arranger {
 /// A SORT or THREAD on its way.
 struct Arrange<A> {
     key: Key,
+    wants: Wants,
     search: Search,
     stage: Stage<A>,
     /// Messages that are wanted next, looked up, the next one last; `None` for one that is not even a row any more.
@@ -202,7 +206,7 @@ impl<A: Arranger> Arrange<A> {
     fn give_open(&mut self, arranger: &mut A, turn: &Turn<'_>) -> Given {
         let open = std::mem::take(&mut self.open);
         let mut left = open.len();
-        let mut source = Source::new(&self.search.store, turn.may_wait);
+        let mut source = Source::new(&self.search.store, turn.may_wait, &self.wants);
         source.turn = Some(turn);
         let mut given = Given::All;
         for open in open.iter().rev() {

@@ -519,7 +519,10 @@ fn paths_of_the_cache_are_below_the_account() {
     let (fs, _) = disk(MEMORY);
     let files = cache_files(&fs);
     assert!(files[0].starts_with(Path::new("/data/users")), "{files:?}");
-    assert_eq!(files[0].file_name().unwrap(), "00000000");
+    assert!(files.iter().all(|file| file.starts_with(files[0].parent().unwrap())));
+    let name = |file: &PathBuf| file.file_name().unwrap().to_str().unwrap().to_owned();
+    let names: Vec<String> = files.iter().map(name).collect();
+    assert_eq!(names, ["00000000.ffff"]);
 }
 
 #[test]
@@ -550,12 +553,12 @@ fn reading_delivering_and_writing_at_once_mixes_no_rows_up() {
         });
         let mut now = 0;
         while !(delivering.is_finished() && reading.is_finished()) {
-            this.store.cache.write(&this.store.files, &seed);
+            this.store.cache.write(&this.store.files, true, &seed);
             now += 4000;
             this.store.cache.forget_idle(now);
             std::thread::yield_now();
         }
     });
-    this.store.cache.write(&this.store.files, &seed);
+    this.store.cache.write(&this.store.files, true, &seed);
     assert_eq!(this.store.cache.held_bytes().1, 0);
 }

@@ -2,7 +2,7 @@
 
 use crate::slices::{Progress, Turn};
 use crate::store::account::Account;
-use crate::store::cache::header_end;
+use crate::store::cache::{Wants, header_end};
 use crate::store::commit::Outcome;
 use crate::store::config::StoreConfig;
 use crate::store::delivery::Target;
@@ -153,7 +153,8 @@ fn check_cached(store: &Arc<Store>, message: &Message, text: &[u8]) -> Result<()
     let mime = parser.finish();
     let mut expected = Vec::new();
     mime.write_envelope(&mut expected);
-    let mut source = Source::new(store, true);
+    let wants = Wants::default();
+    let mut source = Source::new(store, true, &wants);
     source.set(Some(message));
     if source.envelope().map_err(|_| different("the cache fails"))? != expected {
         return Err(different("the cache has another ENVELOPE"));
