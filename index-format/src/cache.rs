@@ -4,6 +4,7 @@
 //! range of map ids and is only appended to; rows of one message in several blocks add up, the later one wins a field.
 //! It has the fields of one [`Group`]: those that are read together. Sent dates have files of columns ([`sent`]).
 
+pub mod asked;
 mod block;
 mod index;
 pub mod sent;
@@ -12,7 +13,7 @@ use crate::checksum::crc;
 use crate::wire::Reader;
 use crate::{Error, Guid, MapId};
 
-pub use block::{BLOCK_MAX, Fields, encode_fields, write_encoded, write_rows};
+pub use block::{BLOCK_MAX, Fields, encode_fields, value_in, write_encoded, write_rows};
 pub use index::{CacheFile, Index, Place};
 
 /// The usual number of map ids a file of rows covers.

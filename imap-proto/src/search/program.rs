@@ -145,6 +145,12 @@ impl Program {
         self.steps.is_empty()
     }
 
+    /// Whether every message matches.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.entry == YES
+    }
+
     /// The most it may read of a message; `None` when columns decide everything.
     #[must_use]
     pub fn reads(&self) -> Option<Reads> {

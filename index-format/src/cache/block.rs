@@ -4,6 +4,7 @@ use super::{Field, Header, Key, ROW_MAX, Row, Text};
 use crate::checksum::Seeded;
 use crate::wire::{Put, Reader};
 use crate::{Error, MapId};
+use std::ops::Range;
 
 /// The longest block, in bytes without its head.
 pub const BLOCK_MAX: usize = 16 << 20;
@@ -200,11 +201,26 @@ impl<'a> Fields<'a> {
         let at = self.reader.at();
         let number = self.reader.varint("field")?;
         let field = match u16::try_from(number) {
+            Ok(1) => Field::Envelope,
+            Ok(2) => Field::Body,
+            Ok(3) => Field::BodyStructure,
+            Ok(4) => Field::Header,
             Ok(5) => Field::HeaderField(self.reader.counted("header field name")?),
-            Ok(other) => match NUMBERS.iter().find(|(number, _)| *number == other) {
-                Some((_, known)) => *known,
-                None => Field::Other(other),
-            },
+            Ok(6) => Field::Preview,
+            Ok(7) => Field::Layout,
+            Ok(8) => Field::HeaderCommon,
+            Ok(9) => Field::Sent,
+            Ok(10) => Field::Text(Text::From),
+            Ok(11) => Field::Text(Text::To),
+            Ok(12) => Field::Text(Text::Cc),
+            Ok(13) => Field::Text(Text::Subject),
+            Ok(14) => Field::Key(Key::Subject),
+            Ok(15) => Field::Key(Key::From),
+            Ok(16) => Field::Key(Key::To),
+            Ok(17) => Field::Key(Key::Cc),
+            Ok(18) => Field::Key(Key::DisplayFrom),
+            Ok(19) => Field::Key(Key::DisplayTo),
+            Ok(other) => Field::Other(other),
             Err(_) => return Err(Error::Number { field: "field", at }),
         };
         Ok((field, self.reader.counted("value")?))
@@ -228,13 +244,11 @@ impl<'a> Iterator for Fields<'a> {
 
 fn write_field(field: Field<'_>, value: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     let number = match field {
-        Field::HeaderField(_) => 5,
         Field::Other(number) if number < Field::OTHER_LEAST => {
             let (at, found) = (out.len() as u64, number.into());
             return Err(Error::Value { field: "field", at, found, allowed: "a number from 32 on" });
         }
-        Field::Other(number) => number,
-        named => NUMBERS.iter().find(|(_, known)| *known == named).map_or(0, |(number, _)| *number),
+        known => known.number(),
     };
     out.varint(number.into());
     if let Field::HeaderField(name) = field {
@@ -247,29 +261,56 @@ fn write_field(field: Field<'_>, value: &[u8], out: &mut Vec<u8>) -> Result<(), 
 impl Field<'_> {
     /// The lowest number of a field without a name.
     pub const OTHER_LEAST: u16 = 32;
+
+    fn number(self) -> u16 {
+        match self {
+            Field::Envelope => 1,
+            Field::Body => 2,
+            Field::BodyStructure => 3,
+            Field::Header => 4,
+            Field::HeaderField(_) => 5,
+            Field::Preview => 6,
+            Field::Layout => 7,
+            Field::HeaderCommon => 8,
+            Field::Sent => 9,
+            Field::Text(Text::From) => 10,
+            Field::Text(Text::To) => 11,
+            Field::Text(Text::Cc) => 12,
+            Field::Text(Text::Subject) => 13,
+            Field::Key(Key::Subject) => 14,
+            Field::Key(Key::From) => 15,
+            Field::Key(Key::To) => 16,
+            Field::Key(Key::Cc) => 17,
+            Field::Key(Key::DisplayFrom) => 18,
+            Field::Key(Key::DisplayTo) => 19,
+            Field::Other(number) => number,
+        }
+    }
 }
 
-/// The fields that are a number alone.
-const NUMBERS: [(u16, Field<'static>); 18] = [
-    (1, Field::Envelope),
-    (2, Field::Body),
-    (3, Field::BodyStructure),
-    (4, Field::Header),
-    (6, Field::Preview),
-    (7, Field::Layout),
-    (8, Field::HeaderCommon),
-    (9, Field::Sent),
-    (10, Field::Text(Text::From)),
-    (11, Field::Text(Text::To)),
-    (12, Field::Text(Text::Cc)),
-    (13, Field::Text(Text::Subject)),
-    (14, Field::Key(Key::Subject)),
-    (15, Field::Key(Key::From)),
-    (16, Field::Key(Key::To)),
-    (17, Field::Key(Key::Cc)),
-    (18, Field::Key(Key::DisplayFrom)),
-    (19, Field::Key(Key::DisplayTo)),
-];
+/// Where the value of a field stands in the bytes of a row, as [`Fields`] would find it: for who looks for one alone.
+#[must_use]
+pub fn value_in(row: &[u8], field: Field<'_>) -> Option<Range<usize>> {
+    let wanted = u64::from(field.number());
+    let mut reader = Reader::new(row, 0);
+    while !reader.is_empty() {
+        let number = reader.varint("field").ok().filter(|&number| number <= u16::MAX.into())?;
+        let name = match number {
+            5 => Some(reader.counted("header field name").ok()?),
+            _ => None,
+        };
+        let value = reader.counted("value").ok()?;
+        let is_named = match field {
+            Field::HeaderField(wanted) => name == Some(wanted),
+            _ => true,
+        };
+        if number == wanted && is_named {
+            let end = row.len() - reader.rest().len();
+            return Some(end - value.len()..end);
+        }
+    }
+    None
+}
 
 const SYNC: u8 = 0xcb;
 pub(super) const CODEC_PLAIN: u8 = 0;

@@ -3,7 +3,7 @@
 use index_format::cache::sent::{Sent, SentFile, write_sent};
 use index_format::cache::{
     BLOCK_MAX, CacheFile, Field, Fields, Group, Header, Index, Key, NAMES_MAX, ROW_MAX, Row,
-    SENT_SPAN, Text, encode_fields, write_encoded, write_rows,
+    SENT_SPAN, Text, encode_fields, value_in, write_encoded, write_rows,
 };
 use index_format::{Error, Guid, MapId};
 use proptest::collection::vec;
@@ -95,6 +95,9 @@ proptest! {
         let bytes: Vec<Vec<u8>> = fields.iter().map(|fields| {
             let mut bytes = Vec::new();
             encode_fields(fields, &mut bytes).unwrap();
+            for (field, value) in fields {
+                assert_eq!(value_in(&bytes, *field).map(|range| &bytes[range]), Some(*value));
+            }
             bytes
         }).collect();
         let encoded: Vec<_> = values.iter().zip(&bytes).map(|((slot, _), bytes)| (id(slot), [7; 4], bytes.as_slice())).collect();
@@ -135,6 +138,10 @@ proptest! {
         prop_assert!(index.is_empty());
         let fields: Vec<_> = Fields::new(&bytes).collect();
         prop_assert!(fields.len() <= bytes.len());
+        for field in FIELDS {
+            let found = fields.iter().find(|(other, _)| *other == field).map(|(_, value)| *value);
+            prop_assert_eq!(value_in(&bytes, field).map(|range| &bytes[range]), found);
+        }
     }
 }
 

@@ -15,12 +15,15 @@
 //! [`StoreConfig::cache_unwritten`]: super::config::StoreConfig::cache_unwritten
 //! [`StoreConfig::cache_memory`]: super::config::StoreConfig::cache_memory
 
+mod asked;
 mod directory;
 mod facts;
 mod file;
 mod held;
 mod kind;
 mod layout;
+mod plan;
+mod regroup;
 mod sent;
 mod write;
 
@@ -30,6 +33,7 @@ use super::files::Files;
 use dbox_format::map::MapId;
 use directory::Directory;
 use held::Loaded;
+use index_format::Guid;
 use index_format::cache::SPAN;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,10 +54,14 @@ pub(crate) const ROW_MAX: usize = 16 << 10;
 /// What a row in memory costs beside its bytes.
 const ROW_COST: usize = 96;
 
+/// Looks at stretches of an account that are remembered until the house is looked after; others are not counted.
+const LOOKS: usize = 4096;
+
 /// The cache of a store.
 pub(crate) struct Cache {
     memory: usize,
     unwritten_max: usize,
+    apart: u64,
     shelves: Mutex<Shelves>,
     unwritten: AtomicUsize,
     writing: Mutex<()>,
@@ -72,6 +80,8 @@ struct Shelves {
     used: BTreeMap<u64, Key>,
     /// Which files the accounts have.
     directories: BTreeMap<u64, Directory>,
+    /// What was asked of the accounts' mailboxes since the house was last looked after.
+    looks: BTreeMap<u64, Looks>,
     /// Files that can't be appended to: they are made anew with what counts of them.
     damaged: BTreeMap<Key, Arc<Home>>,
     uses: u64,
@@ -83,6 +93,13 @@ struct Shelves {
     rows: u64,
     /// Files ever written: one that was read before may lack rows.
     writes: u64,
+}
+
+/// What was asked: each look at a stretch once, however many messages of it are looked at one after the other.
+struct Looks {
+    home: Arc<Home>,
+    /// Mailbox, stretch, what was wanted.
+    list: Vec<(Guid, u32, Wants)>,
 }
 
 struct Waiting {
@@ -116,6 +133,7 @@ impl Cache {
         Self {
             memory: config.cache_memory,
             unwritten_max: config.cache_unwritten,
+            apart: config.cache_apart,
             shelves: Mutex::default(),
             unwritten: AtomicUsize::new(0),
             writing: Mutex::new(()),
@@ -208,6 +226,21 @@ impl Cache {
             shelves.forget(key);
         }
         Ok(())
+    }
+
+    /// Takes note that somebody looks at a stretch of messages.
+    pub(crate) fn note(&self, home: &Arc<Home>, mailbox: Guid, number: u32, wants: &Wants) {
+        let mut shelves = self.shelves();
+        let looks = shelves
+            .looks
+            .entry(home.id)
+            .or_insert_with(|| Looks { home: home.clone(), list: Vec::new() });
+        let is_same = |(last, at, what): &(Guid, u32, Wants)| {
+            *last == mailbox && *at == number && what == wants
+        };
+        if looks.list.len() < LOOKS && !looks.list.last().is_some_and(is_same) {
+            looks.list.push((mailbox, number, wants.clone()));
+        }
     }
 
     /// Adds a row, if there is room for it; `true` says that rows should be written soon.
@@ -359,7 +392,6 @@ fn short([a, b, c, d, ..]: [u8; 16]) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use index_format::Guid;
     use index_format::cache::Field;
     use runtime_smol::sim::SimFs;
 

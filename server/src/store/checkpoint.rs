@@ -113,7 +113,7 @@ impl Store {
                     tracing::error!(%error, "the checkpoint failed and is tried again; the journal grows until it succeeds");
                 }
                 last = clock.now();
-            } else if self.cache.calls() || (aged && self.cache.has_unwritten()) {
+            } else if self.cache.calls() || (aged && self.cache.has_work()) {
                 self.write_cache();
                 last = if aged { clock.now() } else { last };
             }
@@ -124,7 +124,9 @@ impl Store {
     fn write_cache(&self) {
         let room = |free| free >= self.config.reserve.saturating_mul(2);
         let room = self.files.fs().free_space(self.root()).is_ok_and(room);
-        self.cache.write(&self.files, room, &|| u64::from_le_bytes(self.random()));
+        let seed = || u64::from_le_bytes(self.random());
+        self.cache.write(&self.files, room, &seed);
+        self.cache.regroup(&self.files, room, &seed);
     }
 
     /// Tries whether what failed works again.

@@ -13,6 +13,7 @@ mod idle;
 mod modseq;
 mod reads;
 mod refusals;
+mod regrouping;
 mod sorting;
 mod uidvalidity;
 mod world;

@@ -35,6 +35,11 @@ impl Directory {
         rows.iter().copied().chain(sent.then_some(Kind::SENT)).collect()
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.sent.is_empty()
+    }
+
     /// Numbers of files of rows, and of those of sent dates.
     pub(super) fn numbers(&self) -> (BTreeSet<u32>, &BTreeSet<u32>) {
         (self.rows.keys().copied().collect(), &self.sent)

@@ -66,7 +66,8 @@ pub(super) fn read(
     Ok((Loaded::Rows(Rows { bytes, index, names }), torn))
 }
 
-fn read_all(files: &Files, path: &std::path::Path, wait: bool) -> io::Result<Vec<u8>> {
+/// All bytes of a file; with `wait` false only if memory has them.
+pub(super) fn read_all(files: &Files, path: &std::path::Path, wait: bool) -> io::Result<Vec<u8>> {
     let file = files.fs().open(path, Open::Read)?;
     let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
     if len > FILE_MAX {
@@ -187,7 +188,6 @@ pub(super) fn renew(
     seed: u64,
     given: Given<'_>,
 ) -> io::Result<u64> {
-    let fs = files.fs();
     let kind = shelved.kind();
     let header = header(home, (number, kind), shelved.names.as_ref(), seed);
     let mut out = Vec::new();
@@ -205,16 +205,34 @@ pub(super) fn renew(
         }
         Given::Sent(_) => given.write(&header, &mut out)?,
     }
+    replace(files, home, &path(home, number, kind), &out)?;
+    Ok(out.len() as u64)
+}
+
+/// Writes a file beside the old one and puts it in its place.
+pub(super) fn replace(
+    files: &Files,
+    home: &Home,
+    path: &std::path::Path,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let fs = files.fs();
     fs.create_dir_all(&directory(home))?;
-    let path = path(home, number, kind);
     let temporary = path.with_added_extension("tmp");
     remove(files, &temporary)?;
     let file = fs.open(&temporary, Open::Create)?;
-    append_all(&*file, &out).and_then(|()| fs.rename(&temporary, &path)).inspect_err(|_| {
+    append_all(&*file, bytes).and_then(|()| fs.rename(&temporary, path)).inspect_err(|_| {
         // What stays goes with the next sweep.
         let _ = fs.unlink(&temporary);
-    })?;
-    Ok(out.len() as u64)
+    })
+}
+
+/// The names that a file's header has, if it is its own.
+pub(super) fn names_of(files: &Files, home: &Home, file: (u32, Kind)) -> Option<Names> {
+    let found = files.fs().open(&path(home, file.0, file.1), Open::Read).ok()?;
+    let mut head = [0; Header::LEN_MAX];
+    let read = found.read_at(&mut head, 0).ok()?;
+    Names::read(&own_header(head.get(..read)?, home, file)?.names)
 }
 
 /// Removes a file, if it is there.

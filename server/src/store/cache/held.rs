@@ -5,7 +5,7 @@ use super::sent::Dates;
 use super::{Fresh, Key, ROW_COST, key, short};
 use crate::store::account::Home;
 use dbox_format::map::MapId;
-use index_format::cache::{Field, Fields, Group, Index, Place};
+use index_format::cache::{Field, Group, Index, Place, value_in};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -39,6 +39,16 @@ impl Rows {
         let end = start.saturating_add(place.len as usize);
         (start, self.bytes.get(start..end).unwrap_or_default())
     }
+}
+
+/// By this files are put in the order in which they are asked: those first that have little else than what is wanted,
+/// and of these the ones with most of it.
+pub(super) fn order(kind: Kind, wants: &Wants) -> (u32, u32, Kind) {
+    // Its own names are worth more than all header fields.
+    let names = wants.names.as_ref().map_or(0, Names::hash);
+    let others = kind.group.contains(Group::HEADER) && names != kind.names;
+    let besides = kind.group.without(wants.group).len() + u32::from(others);
+    (besides, 16 - kind.group.and(wants.group).len(), kind)
 }
 
 /// What is known, for a while: what is added later does not show. Files are read when something is looked for that they
@@ -77,21 +87,14 @@ pub(crate) enum Found<T> {
 }
 
 impl Held {
-    /// Of these files, those first that have little else than what is wanted, and of these the ones with most of it.
+    /// Of the files there are.
     pub(super) fn new(
         key: (u64, u32),
         fresh: Arc<Vec<Fresh>>,
         mut kinds: Vec<Kind>,
         wants: &Wants,
     ) -> Self {
-        let names = wants.names.as_ref().map(Names::hash);
-        kinds.sort_by_key(|kind| {
-            // Its own names are worth more than all header fields.
-            let other = names.is_some_and(|names| names != kind.names)
-                && kind.group.contains(Group::HEADER);
-            let besides = kind.group.without(wants.group).len() + u32::from(other);
-            (besides, 16 - kind.group.and(wants.group).len(), *kind)
-        });
+        kinds.sort_by_key(|kind| order(*kind, wants));
         let files = kinds.into_iter().map(|kind| (kind, None)).collect();
         Self { key, fresh, files }
     }
@@ -192,11 +195,4 @@ impl Held {
         };
         bytes.get(spot.start..spot.end).unwrap_or_default()
     }
-}
-
-/// Where the value of a field stands in the bytes of a row.
-pub(super) fn value_in(fields: &[u8], field: Field<'_>) -> Option<Range<usize>> {
-    let (_, value) = Fields::new(fields).find(|&(found, _)| found == field)?;
-    let start = value.as_ptr().addr() - fields.as_ptr().addr();
-    Some(start..start + value.len())
 }

@@ -89,6 +89,16 @@ impl Names {
         self.0.iter().fold(0x811c_9dc5, hash).max(1)
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether all of `others` are among them.
+    pub(super) fn have(&self, others: &Names) -> bool {
+        others.iter().all(|name| self.contain(name))
+    }
+
     /// Whether `name`, in any case, is one of them.
     pub(crate) fn contain(&self, name: &[u8]) -> bool {
         self.iter().any(|known| known.eq_ignore_ascii_case(name))

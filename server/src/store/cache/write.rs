@@ -23,8 +23,6 @@ use std::sync::{Arc, PoisonError};
 
 /// A file is made anew when less than one part in so many is of use.
 const SHARE: usize = 4;
-/// Bytes of rows that are worth being taken apart.
-const MANY: u64 = 64 << 10;
 /// Blocks of sent dates after which their file is made anew, of one.
 const SENT_BLOCKS: usize = 32;
 
@@ -61,9 +59,9 @@ impl Cache {
         }
     }
 
-    /// Whether rows wait to be written.
-    pub(crate) fn has_unwritten(&self) -> bool {
-        self.unwritten.load(Ordering::Relaxed) > 0
+    /// Whether rows wait to be written, or somebody has asked for something.
+    pub(crate) fn has_work(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed) > 0 || !self.shelves().looks.is_empty()
     }
 
     /// What is to be written of one stretch; it can be found in memory all the while.
@@ -117,7 +115,7 @@ impl Writer<'_> {
         (self.home.id, number, kind)
     }
 
-    fn read(&self, number: u32, kind: Kind) -> Loaded {
+    pub(super) fn read(&self, number: u32, kind: Kind) -> Loaded {
         // Asked to wait, nothing would block.
         file::read(self.files, self.home, (number, kind), true)
             .map_or_else(|_| file::nothing(self.home, number, kind), |(found, _)| found)
@@ -127,11 +125,11 @@ impl Writer<'_> {
     fn write(&self, number: u32, fresh: &[Fresh]) -> io::Result<()> {
         let rows = fresh.iter().map(|row| (index_format::MapId(row.id), row.guid, &*row.fields));
         let rows: Vec<Row<'_>> = rows.collect();
-        if bytes(&rows) as u64 >= MANY {
+        if bytes(&rows) as u64 >= self.cache.apart {
             return self.spread(number, &rows);
         }
         let shelved = Shelved::new(Group::ALL);
-        if self.add(number, &shelved, Given::Rows(&rows))? < MANY {
+        if self.add(number, &shelved, Given::Rows(&rows))? < self.cache.apart {
             return Ok(());
         }
         if let Loaded::Rows(gathered) = self.read(number, Kind::FRESH) {
@@ -142,7 +140,7 @@ impl Writer<'_> {
 
     /// Brings each group of fields to its own file.
     fn spread(&self, number: u32, rows: &[Row<'_>]) -> io::Result<()> {
-        for shelved in layout::usual() {
+        for shelved in self.groups(number) {
             let parts: Vec<_> =
                 rows.iter().map(|row| (row.0, row.1, shelved.of_row(row.2))).collect();
             let parts: Vec<Row<'_>> = parts
@@ -193,7 +191,8 @@ impl Writer<'_> {
         Ok(len)
     }
 
-    fn add_sent(&self, number: u32, new: &[Sent]) -> io::Result<()> {
+    /// Adds dates to their file.
+    pub(super) fn add_sent(&self, number: u32, new: &[Sent]) -> io::Result<()> {
         if new.is_empty() {
             return Ok(());
         }
@@ -315,8 +314,9 @@ impl Writer<'_> {
     /// Removes what is no file of the cache.
     fn remove_strangers(&self) -> io::Result<()> {
         for entry in file::names(self.files, self.home)? {
-            let is_known = entry.name.to_str().and_then(Kind::parse).is_some();
-            if !is_known && !entry.is_dir {
+            let is_known =
+                |name: &str| name == super::regroup::ASKED || Kind::parse(name).is_some();
+            if !entry.name.to_str().is_some_and(is_known) && !entry.is_dir {
                 file::remove(self.files, &file::directory(self.home).join(entry.name))?;
             }
         }
@@ -370,7 +370,7 @@ impl Live {
 
     /// Whether most messages are gone.
     fn is_thin(&self) -> bool {
-        self.count * SHARE < self.given
+        self.count == 0 || self.count * SHARE < self.given
     }
 
     fn has(&self, id: u32) -> bool {

@@ -166,7 +166,7 @@ impl Batch {
                 break;
             }
             position = position.max(step.position);
-            let mut source = Source::new(&self.store, wait, &self.wants);
+            let mut source = Source::of_mailbox(&self.store, wait, self.guid, &self.wants);
             for wanted in &step.wanted {
                 served += 1;
                 // What is gone has no row and is served with that.
@@ -232,9 +232,11 @@ impl Batch {
         let state = &mut *state;
         self.account.mailbox(&self.store.files, state, self.guid)?;
         let Some(mbox) = state.mailboxes.get(&self.guid) else { return Err(StoreError::NoMailbox) };
+        let pending = self.account.pending();
         let wanted = named.map(|(seq, uid)| {
             let row = row_of(mbox, uid)?;
-            let message = Message::find(&self.account, state, MapId(row.map_id.0));
+            let id = MapId(row.map_id.0);
+            let message = Message::find(&self.account, state, &pending, id);
             Some(Wanted { seq, row, message })
         });
         Ok(Step {

@@ -59,6 +59,7 @@ impl ImapUser {
             program,
             after: Some(0),
             open: Vec::new(),
+            looked: 0,
             look: Look::default(),
             parsing: None,
             hits: Hits::default(),
@@ -106,8 +107,9 @@ pub(super) struct Search {
     program: Arc<Program>,
     /// The last UID whose row was looked at; `None` when all were.
     after: Option<u32>,
-    /// Messages to be looked at, the next one last.
+    /// Messages to be looked at, and how many of them were.
     open: Vec<Open>,
+    looked: usize,
     /// How far the next one was looked at.
     look: Look,
     /// And how far it was parsed.
@@ -196,7 +198,21 @@ impl Search {
         let needs_guid = self.program.reads_email_id();
         let most = (TESTS / self.program.len().max(1)).max(64);
         let mut last = after;
-        for index in rows.by_ref().take(most) {
+        self.open.clear();
+        self.looked = 0;
+        if self.program.is_all() {
+            let some = rows.start..rows.end.min(rows.start.saturating_add(TESTS));
+            rows.start = some.end;
+            let uids = mbox.mailbox.uids().get(some.clone()).unwrap_or_default();
+            let modseqs = mbox.mailbox.modseqs().get(some).unwrap_or_default();
+            for (uid, modseq) in uids.iter().zip(modseqs) {
+                last = uid.0;
+                self.hits.by_row.push(Uid(uid.0));
+                self.hits.note(Uid(uid.0), ModSeq(modseq.0));
+            }
+        }
+        let pending = self.account.pending();
+        for index in rows.by_ref().take(if self.program.is_all() { 0 } else { most }) {
             let Some(row) = mbox.mailbox.row(index) else { continue };
             last = row.uid.0;
             let bits = [row.keywords.0];
@@ -210,7 +226,8 @@ impl Search {
                 }
                 Columns::No => {}
                 Columns::Needs(_) => {
-                    let message = Message::find(&self.account, state, MapId(row.map_id.0));
+                    let id = MapId(row.map_id.0);
+                    let message = Message::find(&self.account, state, &pending, id);
                     self.open.push(Open { row, message, keywords: mbox.keywords.clone() });
                     if self.open.len() >= OPEN {
                         break;
@@ -219,18 +236,16 @@ impl Search {
             }
         }
         self.after = (!rows.is_empty()).then_some(last);
-        self.open.reverse();
         Ok(())
     }
 
     /// Looks at the messages that rows left open.
     fn look_at_messages(&mut self, turn: &Turn<'_>) -> Looked {
         let open = std::mem::take(&mut self.open);
-        let mut left = open.len();
-        let mut source = Source::new(&self.store, turn.may_wait, &self.wants);
+        let mut source = Source::of_mailbox(&self.store, turn.may_wait, self.guid, &self.wants);
         source.turn = Some(turn);
         let mut looked = Looked::All;
-        for Open { row, message, keywords } in open.iter().rev() {
+        for Open { row, message, keywords } in open.get(self.looked..).unwrap_or_default() {
             let (bits, uid) = ([row.keywords.0], Uid(row.uid.0));
             let guid = message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
             let meta = meta(row, keywords, &bits, self.recent.contains(uid), guid);
@@ -254,11 +269,10 @@ impl Search {
                 // A message that can't be read matches nothing; the log has the reason.
                 Err(_) => self.look = Look::default(),
             }
-            left -= 1;
+            self.looked += 1;
         }
         drop(source);
         self.open = open;
-        self.open.truncate(left);
         looked
     }
 

@@ -3,7 +3,7 @@
 
 use crate::store::cache::{
     Asked, Compared, Found, HEADER_ASKED, HEADER_WHOLE, Held, Spot, Wants, encode, header_end,
-    header_value, key_of, text_of,
+    header_value, key_of, number, text_of,
 };
 use crate::store::message::{Handle, Message, ReadError};
 use crate::store::store::Store;
@@ -11,12 +11,17 @@ use imap_proto::Blob;
 use imap_proto::fetch::{FieldNames, MessageSource, SourceError};
 use imap_proto::mime::{Limits, Mime, Parser};
 use imap_proto::sort::SortKey;
+use index_format::Guid;
 use index_format::cache::Field;
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes read of a large message in one step.
 const STEP: u64 = 64 << 10;
+
+/// Looks into the cache between two at the clock: some ten microseconds.
+const QUICK: u32 = 64;
 
 /// One message after another; buffers are kept between them.
 pub(crate) struct Source<'a> {
@@ -25,6 +30,8 @@ pub(crate) struct Source<'a> {
     wait: bool,
     /// What is looked at in each message.
     wants: &'a Wants,
+    /// In which mailbox, for who counts what is asked.
+    mailbox: Option<Guid>,
     /// What bounds the time of a search.
     pub(super) turn: Option<&'a crate::slices::Turn<'a>>,
     message: Option<&'a Message>,
@@ -41,6 +48,8 @@ pub(crate) struct Source<'a> {
     missed: Missed,
     /// Bytes of messages read so far.
     pub(super) read: u64,
+    /// How many there were at the last look at the clock, and questions whether one is due since.
+    quick: (Cell<u64>, Cell<u32>),
     /// Why the last read failed, in the store's words.
     pub(super) error: Option<ReadError>,
 }
@@ -67,6 +76,7 @@ impl<'a> Source<'a> {
             store,
             wait,
             wants,
+            mailbox: None,
             turn: None,
             message: None,
             whole: Vec::new(),
@@ -79,8 +89,21 @@ impl<'a> Source<'a> {
             held: None,
             missed: Missed::default(),
             read: 0,
+            quick: (Cell::new(0), Cell::new(0)),
             error: None,
         }
+    }
+
+    /// The same, of messages in this mailbox.
+    pub(crate) fn of_mailbox(
+        store: &'a Arc<Store>,
+        wait: bool,
+        mailbox: Guid,
+        wants: &'a Wants,
+    ) -> Self {
+        let mut source = Self::new(store, wait, wants);
+        source.mailbox = Some(mailbox);
+        source
     }
 
     /// Looks at another message.
@@ -190,6 +213,9 @@ impl<'a> Source<'a> {
             match cache.hold(files, &message.home, message.id, self.wants, self.wait) {
                 Ok(held) => self.held = Some(held),
                 Err(_) => return Err(self.fail(ReadError::WouldBlock)),
+            }
+            if let Some(mailbox) = self.mailbox.filter(|_| !self.wants.group.is_empty()) {
+                cache.note(&message.home, mailbox, number(message.id), self.wants);
             }
         }
         let Some(held) = &mut self.held else { return Ok(None) };
@@ -439,7 +465,20 @@ impl MessageSource for Source<'_> {
     }
 
     fn is_due(&self) -> bool {
-        self.turn.is_some_and(|turn| turn.is_over())
+        let Some(turn) = self.turn else { return false };
+        // What the cache says takes less time than a look at the clock.
+        let quick = !self.has_whole
+            && self.mime.is_none()
+            && self.parsing.is_none()
+            && self.quick.0.get() == self.read;
+        if quick {
+            self.quick.1.set(self.quick.1.get().wrapping_add(1));
+            if !self.quick.1.get().is_multiple_of(QUICK) {
+                return false;
+            }
+        }
+        self.quick.0.set(self.read);
+        turn.is_over()
     }
 
     fn blob(&mut self) -> Result<Blob, SourceError> {

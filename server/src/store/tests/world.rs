@@ -98,6 +98,7 @@ pub(super) fn config() -> StoreConfig {
         snapshot_after: 1,
         log_size: 200,
         reserve: 0,
+        cache_apart: 700,
         default_mailboxes: Vec::new(),
         ..StoreConfig::default()
     }
@@ -361,10 +362,15 @@ impl World {
             let mbox = state.mailboxes.get(&guid).unwrap();
             let mut messages = BTreeMap::new();
             for row in mbox.mailbox.iter() {
-                let message =
-                    Message::find(&self.account, state, MapId(row.map_id.0)).ok_or_else(|| {
-                        StoreError::damaged(self.account.dir(), "a row without a message")
-                    })?;
+                let message = Message::find(
+                    &self.account,
+                    state,
+                    &self.account.pending(),
+                    MapId(row.map_id.0),
+                )
+                .ok_or_else(|| {
+                    StoreError::damaged(self.account.dir(), "a row without a message")
+                })?;
                 let mut text = Vec::new();
                 message.read_whole(&self.store.files, true, &mut text).map_err(|error| {
                     StoreError::damaged(
