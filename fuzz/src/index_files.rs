@@ -2,6 +2,7 @@
 
 use crate::index_log::transaction;
 use crate::pieces::Pieces;
+use index_format::cache::asked::{self, Pattern};
 use index_format::cache::sent::{Sent, SentFile, write_sent};
 use index_format::cache::{self, CacheFile, Field, Fields, Row};
 use index_format::journal::{self, Record};
@@ -105,6 +106,10 @@ pub fn index_cache(data: &[u8]) {
             file.index().header().write(&mut again);
             assert_eq!(rest.get(..again.len()), Some(&again[..]));
         }
+        let patterns = asked::read(rest, OWNER);
+        if !patterns.is_empty() {
+            assert_eq!(asked::read(&asked::write(&patterns, OWNER), OWNER), patterns);
+        }
         if let Some(read) = SentFile::parse(rest, 1) {
             sent_again(&read);
         }
@@ -140,6 +145,7 @@ pub fn index_cache(data: &[u8]) {
         }
     }
     sent_dates(&values);
+    patterns(&values);
     let at = damage as usize % file.len();
     file[at] ^= 1 << (damage >> 61);
     if let Some(parsed) = CacheFile::parse(&file) {
@@ -167,6 +173,18 @@ fn sent_dates(values: &[&[u8]]) {
     }
     let read = SentFile::parse(&file, 1).expect("what was written parses");
     assert_eq!((&read.rows, read.end), (&rows, file.len() as u64));
+}
+
+/// Writes what is asked, and reads it again.
+fn patterns(values: &[&[u8]]) {
+    let pattern = |value: &&[u8]| {
+        let (head, names) = value.split_first_chunk::<4>()?;
+        let count = u32::from_le_bytes(*head);
+        let names = names.get(..cache::NAMES_MAX).unwrap_or(names).to_vec();
+        Some(Pattern { mailbox: OWNER, group: cache::Group(count as u16), names, count })
+    };
+    let patterns: Vec<Pattern> = values.iter().filter_map(pattern).collect();
+    assert_eq!(asked::read(&asked::write(&patterns, OWNER), OWNER), patterns);
 }
 
 /// Writes what was read, and reads that.

@@ -16,7 +16,7 @@ pub struct Pattern {
     pub group: Group,
     /// The header fields, as in [`super::Header::names`]; nothing for all or for none.
     pub names: Vec<u8>,
-    /// How often lately, in sixty-fourths of a look at a stretch of messages.
+    /// How often lately, in sixty-fourths.
     pub count: u32,
 }
 

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use index_format::cache::asked::Pattern;
 use index_format::cache::sent::Sent;
 use index_format::journal::{self, Part, Target};
 use index_format::list::{self, List};
@@ -289,6 +290,21 @@ fn golden_cache_of_a_group_with_names() {
     for (field, value) in fields {
         assert_eq!(read.get(MapId(3000), *b"guid", field), Some(value));
     }
+}
+
+#[test]
+fn golden_cache_of_what_is_asked() {
+    let pattern = |group, names: &[u8], count| Pattern {
+        mailbox: Guid([3; 16]),
+        group,
+        names: names.to_vec(),
+        count,
+    };
+    let list = cache::Group::ENVELOPE.or(cache::Group::HEADER);
+    let patterns = [pattern(list, b"date\nfrom\n", 640), pattern(cache::Group::SENT, b"", 64)];
+    let stored = golden("cache.asked", &cache::asked::write(&patterns, OWNER));
+    assert_eq!(cache::asked::read(&stored, OWNER), patterns);
+    assert!(cache::asked::read(&stored, Guid([4; 16])).is_empty());
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) struct Asked {
     mailboxes: BTreeMap<Guid, Vec<Counted>>,
     /// Which mailboxes' clients have looked at which stretches since these were last put in order.
     stretches: BTreeMap<u32, BTreeSet<Guid>>,
+    /// Where each question came to last: a command that goes through a mailbox counts once.
+    passes: BTreeMap<(Guid, Wants), u32>,
     /// Somebody has asked since.
     is_new: bool,
 }
@@ -59,7 +61,10 @@ impl Asked {
         if shared.len() < SHARED {
             shared.insert(mailbox);
         }
-        self.add(mailbox, wants.clone(), ONE);
+        let before = self.passes.insert((mailbox, wants.clone()), number);
+        if before.is_none_or(|before| before >= number) {
+            self.add(mailbox, wants.clone(), ONE);
+        }
     }
 
     fn add(&mut self, mailbox: Guid, wants: Wants, count: u64) {
@@ -104,8 +109,72 @@ impl Asked {
     }
 }
 
-/// What one look at a stretch counts: so an eighth of it can be lost some times before nothing is left.
+/// What one pass of a command through a mailbox counts: so an eighth of it can be lost some times before nothing is left.
 const ONE: u64 = 64;
-/// And the most there is of one question: a pattern that stops is forgotten within a few rounds of looking, however long
-/// it went on.
+/// And the most there is of one question: a pattern that stops is forgotten in some rounds, however long it went on.
 const MOST: u64 = ONE << 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use index_format::cache::Group;
+
+    const LIST: Wants = Wants { group: Group(3), names: None };
+    const OWNER: Guid = Guid([9; 16]);
+
+    fn of(asked: &mut Asked, number: u32) -> Vec<Counted> {
+        let due = asked.due();
+        due.into_iter().find(|(found, _)| *found == number).map_or(Vec::new(), |(_, of)| of)
+    }
+
+    #[test]
+    fn a_command_that_goes_through_a_mailbox_counts_once() {
+        let mut asked = Asked::default();
+        for _ in 0..3 {
+            (0..100).for_each(|number| asked.note(Guid([1; 16]), number, &LIST));
+        }
+        assert_eq!(of(&mut asked, 99), [(LIST, 3)]);
+        assert!(asked.due().is_empty(), "nobody has asked");
+    }
+
+    #[test]
+    fn what_is_not_asked_any_more_is_forgotten_while_others_ask() {
+        let mut asked = Asked::default();
+        let other = Wants { group: Group::SUBJECT, names: None };
+        (0..1000).for_each(|_| asked.note(Guid([1; 16]), 7, &other));
+        let mut rounds = 0;
+        loop {
+            asked.note(Guid([1; 16]), 7, &LIST);
+            let counted = of(&mut asked, 7);
+            if !counted.iter().any(|(wants, _)| *wants == other) {
+                break;
+            }
+            rounds += 1;
+        }
+        assert!((20..100).contains(&rounds), "{rounds}");
+    }
+
+    #[test]
+    fn counts_are_few_and_outlive_a_restart() {
+        let mut asked = Asked::default();
+        for number in 0..200 {
+            for group in 1..20 {
+                let wants = Wants { group: Group(group), names: None };
+                asked.note(Guid([number; 16]), 0, &wants);
+            }
+        }
+        let file = asked.write(OWNER);
+        assert!(file.len() < 30 * MAILBOXES * PATTERNS, "{} bytes", file.len());
+        let again = Asked::read(&file, OWNER);
+        assert_eq!(again.mailboxes, asked.mailboxes);
+        assert_eq!(again.mailboxes.len(), MAILBOXES);
+        assert!(again.mailboxes.values().all(|counted| counted.len() <= PATTERNS));
+        for at in 0..file.len() {
+            let mut damaged = file.clone();
+            damaged[at] ^= 4;
+            assert!(Asked::read(&damaged, OWNER).mailboxes.is_empty(), "at {at}");
+        }
+        assert!(Asked::read(&file, Guid([8; 16])).mailboxes.is_empty());
+        assert!(Asked::read(&[], OWNER).mailboxes.is_empty());
+    }
+}

@@ -130,7 +130,7 @@ pub(super) fn named(header: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Vec<u8>
 }
 
 /// What a command looks at in each message: where a value is kept twice, it is read where less else is.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Wants {
     pub(crate) group: Group,
     /// The header fields it asks for; `None` when it wants others, or none.

@@ -133,10 +133,24 @@ impl Writer<'_> {
         layout
     }
 
+    /// What there is of a stretch; nobody else writes meanwhile.
+    fn kinds(&self, number: u32) -> Vec<Kind> {
+        let mut shelves = self.cache.shelves();
+        if let Some(directory) = shelves.directories.get(&self.home.id) {
+            return directory.kinds(number);
+        }
+        drop(shelves);
+        let mut directory = Directory::read(self.files, self.home);
+        let kinds = directory.kinds(number);
+        shelves = self.cache.shelves();
+        directory.used = shelves.now;
+        shelves.directories.insert(self.home.id, directory);
+        kinds
+    }
+
     /// The groups that new rows of a stretch are brought to.
     pub(super) fn groups(&self, number: u32) -> Vec<Shelved> {
-        let kinds = Directory::read(self.files, self.home).kinds(number);
-        let mut groups = self.layout(number, &kinds);
+        let mut groups = self.layout(number, &self.kinds(number));
         groups.retain(|shelved| shelved.kind() != Kind::FRESH);
         // All fields have to be somewhere: a file may have been lost.
         for lacks in usual() {
