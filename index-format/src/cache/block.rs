@@ -243,13 +243,13 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 fn write_field(field: Field<'_>, value: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-    let number = match field {
-        Field::Other(number) if number < Field::OTHER_LEAST => {
-            let (at, found) = (out.len() as u64, number.into());
-            return Err(Error::Value { field: "field", at, found, allowed: "a number from 32 on" });
-        }
-        known => known.number(),
-    };
+    if let Field::Other(number) = field
+        && number < Field::OTHER_LEAST
+    {
+        let (at, found) = (out.len() as u64, number.into());
+        return Err(Error::Value { field: "field", at, found, allowed: "a number from 32 on" });
+    }
+    let number = field.number();
     out.varint(number.into());
     if let Field::HeaderField(name) = field {
         out.counted(name);
@@ -300,10 +300,8 @@ pub fn value_in(row: &[u8], field: Field<'_>) -> Option<Range<usize>> {
             _ => None,
         };
         let value = reader.counted("value").ok()?;
-        let is_named = match field {
-            Field::HeaderField(wanted) => name == Some(wanted),
-            _ => true,
-        };
+        let is_named =
+            if let Field::HeaderField(wanted) = field { name == Some(wanted) } else { true };
         if number == wanted && is_named {
             let end = row.len() - reader.rest().len();
             return Some(end - value.len()..end);

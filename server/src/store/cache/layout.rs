@@ -29,17 +29,17 @@ impl Shelved {
             |field: &Field<'_>| self.group.contains(Group::of(*field)) && !is_sent(field);
         for (field, value) in Fields::new(row).filter(|(field, _)| is_wanted(field)) {
             let named;
-            let (field, value) = match (&self.names, field) {
-                (Some(names), Field::Header) => {
+            let (field, value) = match &self.names {
+                Some(names) if Group::of(field) == Group::HEADER => {
+                    let has_all = field == Field::Header
+                        || field == Field::HeaderCommon && names.are_common();
+                    if !has_all {
+                        continue;
+                    }
                     named = names.of_header(value);
                     (Field::HeaderCommon, named.as_slice())
                 }
-                (Some(names), Field::HeaderCommon) if names.are_common() => {
-                    named = names.of_header(value);
-                    (Field::HeaderCommon, named.as_slice())
-                }
-                (Some(_), Field::HeaderCommon | Field::HeaderField(_)) => continue,
-                _ => (field, value),
+                Some(_) | None => (field, value),
             };
             // A field that was read has a number.
             let _ = encode_fields(&[(field, value)], &mut out);

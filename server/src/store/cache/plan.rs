@@ -109,11 +109,11 @@ pub(super) fn read(layout: &[Shelved], wants: &Wants) -> u64 {
 /// Bytes of a stretch in such a file, about.
 pub(super) fn size(shelved: &Shelved) -> u64 {
     let bytes = |(group, bytes): &(Group, u64)| match &shelved.names {
-        _ if !shelved.group.contains(*group) => 0,
         Some(names) if *group == Group::HEADER => NAMED * names.count() as u64,
         Some(_) | None => *bytes,
     };
-    BYTES.iter().map(bytes).sum::<u64>() * u64::from(SPAN)
+    let has = |(group, _): &&(Group, u64)| shelved.group.contains(*group);
+    BYTES.iter().filter(has).map(bytes).sum::<u64>() * u64::from(SPAN)
 }
 
 /// All ways to put some kinds into groups.

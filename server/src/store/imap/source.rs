@@ -295,13 +295,15 @@ impl<'a> Source<'a> {
 
     /// Whether the cache doesn't have this yet.
     fn lacks(&mut self, field: Field<'_>) -> bool {
-        let found = match field {
-            Field::Header => self.find_header(Asked::All).map(|spot| spot.is_some()),
-            Field::HeaderCommon => self.find_header(Asked::Common).map(|spot| spot.is_some()),
-            Field::Sent => self
-                .look(|held, message| held.sent(message.id, message.guid))
-                .map(|sent| sent.is_some()),
-            other => self.find(other).map(|spot| spot.is_some()),
+        let found = if field == Field::Header {
+            self.find_header(Asked::All).map(|spot| spot.is_some())
+        } else if field == Field::HeaderCommon {
+            self.find_header(Asked::Common).map(|spot| spot.is_some())
+        } else if field == Field::Sent {
+            let sent = self.look(|held, message| held.sent(message.id, message.guid));
+            sent.map(|sent| sent.is_some())
+        } else {
+            self.find(field).map(|spot| spot.is_some())
         };
         matches!(found, Ok(false))
     }
