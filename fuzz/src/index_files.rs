@@ -2,6 +2,8 @@
 
 use crate::index_log::transaction;
 use crate::pieces::Pieces;
+use index_format::cache::asked::{self, Pattern};
+use index_format::cache::sent::{Sent, SentFile, write_sent};
 use index_format::cache::{self, CacheFile, Field, Fields, Row};
 use index_format::explain::explain;
 use index_format::journal::{self, Record};
@@ -111,6 +113,16 @@ pub fn index_cache(data: &[u8]) {
         explained(rest);
         if let Some(file) = CacheFile::parse(rest) {
             cache_rows(&file);
+            let mut again = Vec::new();
+            file.index().header().write(&mut again);
+            assert_eq!(rest.get(..again.len()), Some(&again[..]));
+        }
+        let patterns = asked::read(rest, OWNER);
+        if !patterns.is_empty() {
+            assert_eq!(asked::read(&asked::write(&patterns, OWNER), OWNER), patterns);
+        }
+        if let Some(read) = SentFile::parse(rest, 1) {
+            sent_again(&read);
         }
         return;
     }
@@ -143,12 +155,56 @@ pub fn index_cache(data: &[u8]) {
             assert_eq!(found, Some(*value));
         }
     }
+    sent_dates(&values);
+    patterns(&values);
     let at = damage as usize % file.len();
     file[at] ^= 1 << (damage >> 61);
     if let Some(parsed) = CacheFile::parse(&file) {
         assert!(parsed.index().len() < values.len(), "a changed bit at {at} is not noticed");
         cache_rows(&parsed);
     }
+}
+
+/// Writes dates, two blocks of them, and reads them again.
+fn sent_dates(values: &[&[u8]]) {
+    let (group, span, first) = (cache::Group::SENT, cache::SENT_SPAN, MapId(0));
+    let header = cache::Header { group, span, first, ..cache::Header::covering(OWNER, first, 7) };
+    let row = |value: &&[u8]| {
+        let (head, at) = value.split_first_chunk::<2>()?;
+        let at = at.first_chunk().map(|at| i64::from_le_bytes(*at));
+        let map_id = MapId(u16::from_le_bytes(*head).into());
+        Some(Sent { map_id, guid: [*head, *head].concat().try_into().ok()?, at })
+    };
+    let rows: Vec<Sent> = values.iter().filter_map(row).collect();
+    let mut file = Vec::new();
+    header.write(&mut file);
+    let (front, back) = rows.split_at(rows.len() / 2);
+    for rows in [front, back] {
+        write_sent(&header, 1, rows, &mut file).expect("all are covered");
+    }
+    let read = SentFile::parse(&file, 1).expect("what was written parses");
+    assert_eq!((&read.rows, read.end), (&rows, file.len() as u64));
+}
+
+/// Writes what is asked, and reads it again.
+fn patterns(values: &[&[u8]]) {
+    let pattern = |value: &&[u8]| {
+        let (head, names) = value.split_first_chunk::<4>()?;
+        let count = u32::from_le_bytes(*head);
+        let names = names.get(..cache::NAMES_MAX).unwrap_or(names).to_vec();
+        Some(Pattern { mailbox: OWNER, group: cache::Group(count as u16), names, count })
+    };
+    let patterns: Vec<Pattern> = values.iter().filter_map(pattern).collect();
+    assert_eq!(asked::read(&asked::write(&patterns, OWNER), OWNER), patterns);
+}
+
+/// Writes what was read, and reads that.
+fn sent_again(read: &SentFile) {
+    let mut file = Vec::new();
+    read.header.write(&mut file);
+    write_sent(&read.header, 1, &read.rows, &mut file).expect("all are covered");
+    let again = SentFile::parse(&file, 1).expect("what was written parses");
+    assert_eq!((&again.rows, &again.header), (&read.rows, &read.header));
 }
 
 fn cache_rows(file: &CacheFile<'_>) {

@@ -199,8 +199,20 @@ pub(crate) fn index_cache() -> Vec<Vec<u8>> {
         let rows = [row(10), row(11), row(u32::from(group) + 20)];
         cache::write_rows(&header, group, &rows, &mut file).expect("small rows");
     }
+    let sent = cache::Header { group: cache::Group::SENT, span: cache::SENT_SPAN, ..header };
+    let mut dates = Vec::new();
+    sent.write(&mut dates);
+    let row = |number: u32| cache::sent::Sent {
+        map_id: MapId(number),
+        guid: number.to_le_bytes(),
+        at: (number != 17).then_some(1_700_000_000 + 60 * i64::from(number)),
+    };
+    for rows in [(0..300).map(row).collect::<Vec<_>>(), vec![row(900), row(17)]] {
+        cache::sent::write_sent(&sent, 1, &rows, &mut dates).expect("few dates");
+    }
     vec![
         tagged(0, &file),
+        tagged(0, &dates),
         tagged(0, &file[..file.len() - 1]),
         tagged(1, &join(&[77], [b"".as_slice(), b"(\"a\" NIL)", &[b'x'; 500], b"List-Id: x\r\n"])),
     ]

@@ -23,6 +23,7 @@ use std::ops::{BitOr, BitOrAssign, Range};
 
 use crate::date::DateTime;
 use crate::mime::Mime;
+use crate::sort::SortKey;
 use crate::types::{Blob, Keyword, ModSeq, SystemFlags, Uid};
 
 /// Data items that are a bit each; all others are [`Section`]s.
@@ -275,6 +276,23 @@ pub trait MessageSource {
 
     /// A handle by which the driver finds the stored message.
     fn blob(&mut self) -> Result<Blob, SourceError>;
+
+    /// What [`search::field_text`](crate::search::field_text) makes of the fields of this name, when it is at hand.
+    fn search_text(&mut self, name: &[u8]) -> Result<Option<&[u8]>, SourceError> {
+        let _ = name;
+        Ok(None)
+    }
+
+    /// What [`sort::sent`](crate::sort::sent) makes of the envelope, when it is at hand.
+    fn sent(&mut self) -> Result<Option<Option<i64>>, SourceError> {
+        Ok(None)
+    }
+
+    /// What [`sort::text_key`](crate::sort::text_key) makes of the envelope, when it is at hand.
+    fn sort_key(&mut self, key: SortKey) -> Result<Option<&[u8]>, SourceError> {
+        let _ = key;
+        Ok(None)
+    }
 
     /// Whether a search should pause here, so that others have their turn: [`SourceError::Paused`].
     fn is_due(&self) -> bool {

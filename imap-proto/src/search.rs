@@ -13,6 +13,7 @@ mod program;
 mod text;
 
 pub use program::{Columns, Limits, Look, Program, ProgramError, Reads};
+pub use text::{TEXT_FIELDS, field_text};
 
 use crate::date::Day;
 use crate::types::{Keyword, ModSeq, SystemFlags, UidSet};

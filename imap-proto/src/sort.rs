@@ -17,6 +17,7 @@ mod subject;
 
 pub(crate) use casemap::casemap;
 pub(crate) use envelope::Envelope;
+pub use key::{sent, text_key};
 pub(crate) use merge::Merge;
 pub use sorter::Sorter;
 pub(crate) use subject::base_subject;

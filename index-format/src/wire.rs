@@ -33,6 +33,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    #[inline]
     pub(crate) fn bytes(&mut self, field: &'static str, len: u64) -> Result<&'a [u8], Error> {
         let split = usize::try_from(len).ok().and_then(|len| self.rest.split_at_checked(len));
         let Some((head, rest)) = split else {
@@ -70,6 +71,7 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.array(field)?))
     }
 
+    #[inline]
     pub(crate) fn varint(&mut self, field: &'static str) -> Result<u64, Error> {
         if let Some((&byte, rest)) = self.rest.split_first()
             && byte < 0x80
@@ -109,6 +111,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A varint length, then so many bytes.
+    #[inline]
     pub(crate) fn counted(&mut self, field: &'static str) -> Result<&'a [u8], Error> {
         let len = self.varint(field)?;
         self.bytes(field, len)

@@ -68,6 +68,8 @@ struct Shared {
     capacity: Option<u64>,
     /// Memory has nothing of any file.
     cold: bool,
+    /// Bytes read of each file, by the name it was opened by.
+    read: BTreeMap<Arc<Path>, u64>,
     /// Who holds which lock, by inode.
     locks: BTreeMap<InodeId, u32>,
     /// How often each inode is open.
@@ -100,6 +102,7 @@ impl SimFs {
             struck: 0,
             capacity,
             cold: false,
+            read: BTreeMap::new(),
             locks: BTreeMap::new(),
             open: BTreeMap::new(),
         };
@@ -118,6 +121,13 @@ impl SimFs {
     #[must_use]
     pub fn trace(&self) -> Vec<Op> {
         self.lock_shared().trace.clone()
+    }
+
+    /// Bytes read so far of the files that `which` says yes to, by the names they were opened by.
+    #[must_use]
+    pub fn bytes_read(&self, which: impl Fn(&Path) -> bool) -> u64 {
+        let shared = self.lock_shared();
+        shared.read.iter().filter(|(path, _)| which(path)).map(|(_, bytes)| bytes).sum()
     }
 
     /// The numbers of those operations so far at which a crash is worth trying.

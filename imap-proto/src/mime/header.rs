@@ -18,6 +18,8 @@ pub struct RawField<'a> {
 pub struct RawFields<'a> {
     block: &'a [u8],
     at: usize,
+    /// The line ends from there on: looked for once, all in a row.
+    ends: memchr::Memchr<'a>,
     initials: Initials,
 }
 
@@ -31,7 +33,7 @@ impl<'a> RawFields<'a> {
     /// The same, of those fields alone whose names may begin so.
     #[must_use]
     pub fn beginning(block: &'a [u8], initials: Initials) -> Self {
-        RawFields { block, at: 0, initials }
+        RawFields { block, at: 0, ends: memchr::memchr_iter(b'\n', block), initials }
     }
 
     /// Where the next field begins; once there are none, where the empty line is or the block ends.
@@ -40,20 +42,20 @@ impl<'a> RawFields<'a> {
         self.at
     }
 
+    /// Goes behind the line at hand.
+    fn pass_line(&mut self) {
+        self.at = self.ends.next().map_or(self.block.len(), |lf| lf + 1);
+    }
+
     /// Goes behind the field that begins with a byte that no name wanted has.
     fn pass(&mut self) {
-        let mut rest = self.block.get(self.at..).unwrap_or_default();
-        while let [first, ..] = rest
+        while let Some(rest @ [first, ..]) = self.block.get(self.at..)
             && !self.initials.has(*first)
             && !matches!(rest, [b'\n', ..] | [b'\r', b'\n', ..])
         {
-            loop {
-                let len = memchr::memchr(b'\n', rest).map_or(rest.len(), |lf| lf + 1);
-                self.at += len;
-                rest = rest.get(len..).unwrap_or_default();
-                if !matches!(rest, [b' ' | b'\t', ..]) {
-                    break;
-                }
+            self.pass_line();
+            while let Some(b' ' | b'\t') = self.block.get(self.at) {
+                self.pass_line();
             }
         }
     }
@@ -88,24 +90,16 @@ impl<'a> Iterator for RawFields<'a> {
         if matches!(rest, [] | [b'\n', ..] | [b'\r', b'\n', ..]) {
             return None;
         }
-        let mut len = 0;
-        let mut first = 0;
-        while let Some(line) = rest.get(len..) {
-            let line_len = memchr::memchr(b'\n', line).map_or(line.len(), |lf| lf + 1);
-            len += line_len;
-            if first == 0 {
-                first = len;
-            }
-            // RFC 5322 §2.2.3: a line that begins with white space continues the field.
-            if line_len == 0 || !matches!(rest.get(len), Some(b' ' | b'\t')) {
-                break;
-            }
-        }
-        let (field, _) = rest.split_at_checked(len)?;
-        let (name, value) = split_line(field, first);
         let start = self.at;
-        self.at += len;
-        Some(RawField { name, value, range: start..self.at })
+        self.pass_line();
+        let first = self.at - start;
+        // RFC 5322 §2.2.3: a line that begins with white space continues the field.
+        while let Some(b' ' | b'\t') = self.block.get(self.at) {
+            self.pass_line();
+        }
+        let range = start..self.at;
+        let (name, value) = split_line(self.block.get(range.clone())?, first);
+        Some(RawField { name, value, range })
     }
 }
 

@@ -145,10 +145,36 @@ impl Program {
         self.steps.is_empty()
     }
 
+    /// Whether every message matches.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.entry == YES
+    }
+
     /// The most it may read of a message; `None` when columns decide everything.
     #[must_use]
     pub fn reads(&self) -> Option<Reads> {
         self.reads
+    }
+
+    /// The names, as they were given, of the header fields it looks at.
+    pub fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        self.steps.iter().filter_map(|step| match &step.test {
+            Test::Header(name, _) => Some(name.as_slice()),
+            Test::Sent(..) => Some(b"date"),
+            Test::Flags(_)
+            | Test::Keyword(_)
+            | Test::Recent
+            | Test::Internal(..)
+            | Test::Saved(..)
+            | Test::Larger(_)
+            | Test::Smaller(_)
+            | Test::Uids(_)
+            | Test::ModSeq(_)
+            | Test::EmailId(_)
+            | Test::Body(_)
+            | Test::Text(_) => None,
+        })
     }
 
     /// Whether it looks at [`Meta::email_id`]; otherwise that may be left 0.
@@ -376,6 +402,9 @@ impl Test {
                 Ok(date.is_some_and(|date| order.holds(date, *day)))
             }
             Test::Header(field, needle) => {
+                if let Some(text) = source.search_text(field)? {
+                    return Ok(text::in_text(text, needle));
+                }
                 Ok(text::in_fields(source.header_field(field)?, Some(field), needle, buffers))
             }
             Test::Body(needles) => text::in_body(source, needles, false, scan, buffers),

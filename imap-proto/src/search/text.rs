@@ -95,6 +95,30 @@ pub(super) fn in_fields(
     })
 }
 
+/// The names, in lower case, of the fields that [`field_text`] may be kept of: those that are searched most.
+pub const TEXT_FIELDS: [&[u8]; 4] = [b"from", b"to", b"cc", b"subject"];
+
+/// Appends to `out` what a SEARCH compares of the fields named `name`, one of [`TEXT_FIELDS`]: each decoded, its case
+/// and the length of its white space removed, with a line feed behind it. Nothing when there is no such field.
+///
+/// Whoever keeps it may give it as [`MessageSource::search_text`], and the search looks at nothing else.
+pub fn field_text(header: &[u8], name: &[u8], out: &mut Vec<u8>) {
+    let mut buffers = Buffers::default();
+    let fields = RawFields::beginning(header, Initials::of([name]));
+    for field in fields.filter(|field| field.name.eq_ignore_ascii_case(name)) {
+        buffers.decoded.clear();
+        buffers.decode(field.value);
+        out.extend_from_slice(buffers.fold());
+        out.push(b'\n');
+    }
+}
+
+/// Whether [`field_text`] contains the text. A text has no line feed, so none is found across two fields.
+pub(super) fn in_text(text: &[u8], needle: &Needle) -> bool {
+    // RFC 9051 §6.4.4: with an empty string, every message that has the field
+    if needle.is_empty() { !text.is_empty() } else { needle.is_in(text) }
+}
+
 /// Memory for one field after the other, and one message after the other.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
@@ -126,9 +150,7 @@ impl Buffers {
 
     /// Whether the field, decoded, contains the text.
     fn contain(&mut self, name: &[u8], value: &[u8], needle: &Needle) -> bool {
-        self.unfolded.clear();
-        unfold(value, FIELD, &mut self.unfolded);
-        decode_words(&self.unfolded, &mut self.decoded);
+        self.decode(value);
         if self.is_found(needle) {
             return true;
         }
@@ -139,10 +161,22 @@ impl Buffers {
     }
 
     fn is_found(&mut self, needle: &Needle) -> bool {
+        needle.is_in(self.fold())
+    }
+
+    /// Appends a field's value to what is decoded.
+    fn decode(&mut self, value: &[u8]) {
+        self.unfolded.clear();
+        unfold(value, FIELD, &mut self.unfolded);
+        decode_words(&self.unfolded, &mut self.decoded);
+    }
+
+    /// What is decoded, ready to be compared.
+    fn fold(&mut self) -> &[u8] {
         self.folded.clear();
         Fold::whole(&self.decoded, &mut self.folded);
         one_space(&mut self.folded);
-        needle.is_in(&self.folded)
+        &self.folded
     }
 }
 

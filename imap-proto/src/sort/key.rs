@@ -26,19 +26,21 @@ impl Buffers {
             SortKey::Arrival => self.key.extend(of_seconds(meta.internal_date.seconds)),
             SortKey::Size => self.key.extend(meta.size.to_be_bytes()),
             SortKey::Date => {
-                let sent = sent(source.envelope()?).unwrap_or(meta.internal_date.seconds);
-                self.key.extend(of_seconds(sent));
+                let sent = match source.sent()? {
+                    Some(known) => known,
+                    None => sent(source.envelope()?),
+                };
+                self.key.extend(of_seconds(sent.unwrap_or(meta.internal_date.seconds)));
             }
-            SortKey::Subject => {
-                let [_, subject] = Envelope::new(source.envelope()?).date_and_subject();
-                base_subject(&subject.unwrap_or_default(), &mut self.text);
-                casemap(&self.text, &mut self.key);
-            }
-            SortKey::From => self.mailbox(source.envelope()?, List::From),
-            SortKey::To => self.mailbox(source.envelope()?, List::To),
-            SortKey::Cc => self.mailbox(source.envelope()?, List::Cc),
-            SortKey::DisplayFrom => self.display(source.envelope()?, List::From),
-            SortKey::DisplayTo => self.display(source.envelope()?, List::To),
+            SortKey::Subject
+            | SortKey::From
+            | SortKey::To
+            | SortKey::Cc
+            | SortKey::DisplayFrom
+            | SortKey::DisplayTo => match source.sort_key(by)? {
+                Some(known) => self.key.extend_from_slice(known),
+                None => make_text(by, source.envelope()?, &mut self.text, &mut self.key),
+            },
         }
         Ok(())
     }
@@ -60,35 +62,57 @@ impl Buffers {
             | SortKey::DisplayTo => {}
         }
     }
+}
 
-    /// RFC 5256 §3: `addr-mailbox` of the first address. A group's beginning counts, as it does in ENVELOPE.
-    fn mailbox(&mut self, envelope: &[u8], list: List) {
-        let Address { mailbox, .. } = first_address(envelope, list);
-        casemap(&mailbox.unwrap_or_default(), &mut self.key);
-    }
+/// Appends to `out` the bytes that messages with these envelopes are sorted by, for a key that is text: all but
+/// ARRIVAL, SIZE and DATE, which append nothing.
+pub fn text_key(by: SortKey, envelope: &[u8], out: &mut Vec<u8>) {
+    make_text(by, envelope, &mut Vec::new(), out);
+}
 
-    /// RFC 5957 §3
-    fn display(&mut self, envelope: &[u8], list: List) {
-        let Address { name, mailbox, host } = first_address(envelope, list);
-        self.text.clear();
-        if let Some(name) = name {
-            decode_words(&name, &mut self.text);
+fn make_text(by: SortKey, envelope: &[u8], text: &mut Vec<u8>, key: &mut Vec<u8>) {
+    match by {
+        SortKey::Arrival | SortKey::Size | SortKey::Date => {}
+        SortKey::Subject => {
+            let [_, subject] = Envelope::new(envelope).date_and_subject();
+            base_subject(&subject.unwrap_or_default(), text);
+            casemap(text, key);
         }
-        if self.text.is_empty()
-            && let Some(mailbox) = mailbox
-        {
-            self.text.extend_from_slice(&mailbox);
-            if let Some(host) = host {
-                self.text.push(b'@');
-                self.text.extend_from_slice(&host);
-            }
-        }
-        casemap(&self.text, &mut self.key);
+        SortKey::From => mailbox(envelope, List::From, key),
+        SortKey::To => mailbox(envelope, List::To, key),
+        SortKey::Cc => mailbox(envelope, List::Cc, key),
+        SortKey::DisplayFrom => display(envelope, List::From, text, key),
+        SortKey::DisplayTo => display(envelope, List::To, text, key),
     }
 }
 
+/// RFC 5256 §3: `addr-mailbox` of the first address. A group's beginning counts, as it does in ENVELOPE.
+fn mailbox(envelope: &[u8], list: List, key: &mut Vec<u8>) {
+    let Address { mailbox, .. } = first_address(envelope, list);
+    casemap(&mailbox.unwrap_or_default(), key);
+}
+
+/// RFC 5957 §3
+fn display(envelope: &[u8], list: List, text: &mut Vec<u8>, key: &mut Vec<u8>) {
+    let Address { name, mailbox, host } = first_address(envelope, list);
+    text.clear();
+    if let Some(name) = name {
+        decode_words(&name, text);
+    }
+    if text.is_empty()
+        && let Some(mailbox) = mailbox
+    {
+        text.extend_from_slice(&mailbox);
+        if let Some(host) = host {
+            text.push(b'@');
+            text.extend_from_slice(&host);
+        }
+    }
+    casemap(text, key);
+}
+
 /// When a message was sent, in seconds since 1970, by the Date of its envelope (RFC 5256 §2.2).
-fn sent(envelope: &[u8]) -> Option<i64> {
+pub fn sent(envelope: &[u8]) -> Option<i64> {
     let [date, _] = Envelope::new(envelope).date_and_subject();
     parse_sent_date(&date?).map(|date| date.seconds)
 }

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-/// Items that are sorted at once, between two looks at the time: under a millisecond.
-const CHUNK: usize = 4096;
+/// Items that are sorted at once, between two looks at the time: a millisecond or two.
+const CHUNK: usize = 16384;
 /// Items that are given out between two such looks.
 const LOOK: usize = 1024;
 
@@ -67,6 +67,12 @@ impl<T: Copy> Merge<T> {
             let end = |start: usize| items.len().min(start + CHUNK) as u32;
             let mut heads: Vec<Head> =
                 starts.map(|start| Head { at: start as u32, end: end(start) }).collect();
+            let at = |at: u32| Head { at, end: at };
+            if heads.iter().skip(1).all(|head| order(&at(head.at - 1), &at(head.at)).is_le()) {
+                // Mail has come in this order, most often: there is nothing to merge.
+                heads = vec![Head { at: 0, end: items.len() as u32 }];
+                heads.retain(|head| head.end > 0);
+            }
             // What is sorted is a heap.
             heads.sort_by(order);
             heads

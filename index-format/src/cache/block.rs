@@ -1,28 +1,29 @@
 //! Blocks of rows, and the fields of a row.
 
-use super::{Field, Header, ROW_MAX, Row};
+use super::{Field, Header, Key, ROW_MAX, Row, Text};
 use crate::checksum::Seeded;
 use crate::wire::{Put, Reader};
 use crate::{Error, MapId};
+use std::ops::Range;
 
 /// The longest block, in bytes without its head.
 pub const BLOCK_MAX: usize = 16 << 20;
 
-/// Writes rows as one block at the end of `out`; it reaches the file with one append. `group` names the fields that are
-/// kept together; 0 for now. No rows are no block.
+/// Writes rows as one block at the end of `out`; it reaches the file with one append. `maker` says which version of the
+/// program that knows what the values mean has made them ([`super::Index::of_maker`]). No rows are no block.
 ///
 /// # Errors
 /// [`Error::TooLong`] when a row, or all of them, are longer than a block carries; [`Error::Value`] for a message that
 /// the file does not cover. `out` is as it was then.
 pub fn write_rows(
     header: &Header,
-    group: u16,
+    maker: u16,
     rows: &[Row<'_>],
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let start = out.len();
     let mut fields = Vec::new();
-    begin(group, rows.len(), out);
+    begin(CODEC_PLAIN, maker, rows.len(), out);
     let result = rows.iter().try_for_each(|row| {
         fields.clear();
         encode_fields(row.fields, &mut fields)?;
@@ -38,12 +39,12 @@ pub fn write_rows(
 /// As [`write_rows`].
 pub fn write_encoded(
     header: &Header,
-    group: u16,
+    maker: u16,
     rows: &[(MapId, [u8; 4], &[u8])],
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let start = out.len();
-    begin(group, rows.len(), out);
+    begin(CODEC_PLAIN, maker, rows.len(), out);
     let result = rows.iter().try_for_each(|&row| write_row(header, row, out));
     finish(header, start, result, out)
 }
@@ -57,10 +58,10 @@ pub fn encode_fields(fields: &[(Field<'_>, &[u8])], out: &mut Vec<u8>) -> Result
 }
 
 /// The head of a block, its length and checksum still empty, and the number of its rows.
-fn begin(group: u16, rows: usize, out: &mut Vec<u8>) {
+pub(super) fn begin(codec: u8, maker: u16, rows: usize, out: &mut Vec<u8>) {
     if rows > 0 {
-        out.extend_from_slice(&[SYNC, CODEC_PLAIN]);
-        out.extend_from_slice(&group.to_le_bytes());
+        out.extend_from_slice(&[SYNC, codec]);
+        out.extend_from_slice(&maker.to_le_bytes());
         out.extend_from_slice(&[0; 8]); // length and checksum follow from the rows
         out.varint(rows as u64);
     }
@@ -94,7 +95,7 @@ fn write_row(
 }
 
 /// Fills in the head of the block that starts at `start`, or takes it back.
-fn finish(
+pub(super) fn finish(
     header: &Header,
     start: usize,
     rows: Result<(), Error>,
@@ -124,20 +125,29 @@ fn finish(
     Ok(())
 }
 
-/// The payload of the block at the front of `bytes`, and where it starts there; `None` when it does not check out.
-pub(super) fn read_block(seed: Seeded, bytes: &[u8]) -> Option<(&[u8], usize)> {
-    let mut reader = Reader::new(bytes, 0);
-    let head = reader.array::<8>("block head").ok()?;
-    let sum = reader.u32("block checksum").ok()?;
-    let mut fields = Reader::new(&head, 0);
-    let [sync, codec] = fields.array("sync and codec").ok()?;
-    fields.u16("group").ok()?;
-    let len = fields.u32("length").ok()?;
-    if sync != SYNC || codec != CODEC_PLAIN || len as usize > BLOCK_MAX {
-        return None;
+/// A block that checks out.
+pub(super) struct Block<'a> {
+    pub(super) codec: u8,
+    pub(super) maker: u16,
+    pub(super) payload: &'a [u8],
+}
+
+impl<'a> Block<'a> {
+    /// The block at the front of `bytes`; `None` when it does not check out.
+    pub(super) fn read(seed: Seeded, bytes: &'a [u8]) -> Option<Block<'a>> {
+        let mut reader = Reader::new(bytes, 0);
+        let head = reader.array::<8>("block head").ok()?;
+        let sum = reader.u32("block checksum").ok()?;
+        let mut fields = Reader::new(&head, 0);
+        let [sync, codec] = fields.array("sync and codec").ok()?;
+        let maker = fields.u16("maker").ok()?;
+        let len = fields.u32("length").ok()?;
+        if sync != SYNC || codec > CODEC_SENT || len as usize > BLOCK_MAX {
+            return None;
+        }
+        let payload = reader.bytes("block", len.into()).ok()?;
+        (sum == seed.of(&[&head, payload])).then_some(Block { codec, maker, payload })
     }
-    let payload = reader.bytes("block", len.into()).ok()?;
-    (sum == seed.of(&[&head, payload])).then_some((payload, HEAD))
 }
 
 /// A row as it stands in a block: whose, and where its fields are.
@@ -199,6 +209,17 @@ impl<'a> Fields<'a> {
             Ok(6) => Field::Preview,
             Ok(7) => Field::Layout,
             Ok(8) => Field::HeaderCommon,
+            Ok(9) => Field::Sent,
+            Ok(10) => Field::Text(Text::From),
+            Ok(11) => Field::Text(Text::To),
+            Ok(12) => Field::Text(Text::Cc),
+            Ok(13) => Field::Text(Text::Subject),
+            Ok(14) => Field::Key(Key::Subject),
+            Ok(15) => Field::Key(Key::From),
+            Ok(16) => Field::Key(Key::To),
+            Ok(17) => Field::Key(Key::Cc),
+            Ok(18) => Field::Key(Key::DisplayFrom),
+            Ok(19) => Field::Key(Key::DisplayTo),
             Ok(other) => Field::Other(other),
             Err(_) => return Err(Error::Number { field: "field", at }),
         };
@@ -222,21 +243,13 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 fn write_field(field: Field<'_>, value: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-    let number = match field {
-        Field::Envelope => 1,
-        Field::Body => 2,
-        Field::BodyStructure => 3,
-        Field::Header => 4,
-        Field::HeaderField(_) => 5,
-        Field::Preview => 6,
-        Field::Layout => 7,
-        Field::HeaderCommon => 8,
-        Field::Other(number) if number < Field::OTHER_LEAST => {
-            let (at, found) = (out.len() as u64, number.into());
-            return Err(Error::Value { field: "field", at, found, allowed: "a number from 32 on" });
-        }
-        Field::Other(number) => number,
-    };
+    if let Field::Other(number) = field
+        && number < Field::OTHER_LEAST
+    {
+        let (at, found) = (out.len() as u64, number.into());
+        return Err(Error::Value { field: "field", at, found, allowed: "a number from 32 on" });
+    }
+    let number = field.number();
     out.varint(number.into());
     if let Field::HeaderField(name) = field {
         out.counted(name);
@@ -248,11 +261,60 @@ fn write_field(field: Field<'_>, value: &[u8], out: &mut Vec<u8>) -> Result<(), 
 impl Field<'_> {
     /// The lowest number of a field without a name.
     pub const OTHER_LEAST: u16 = 32;
+
+    fn number(self) -> u16 {
+        match self {
+            Field::Envelope => 1,
+            Field::Body => 2,
+            Field::BodyStructure => 3,
+            Field::Header => 4,
+            Field::HeaderField(_) => 5,
+            Field::Preview => 6,
+            Field::Layout => 7,
+            Field::HeaderCommon => 8,
+            Field::Sent => 9,
+            Field::Text(Text::From) => 10,
+            Field::Text(Text::To) => 11,
+            Field::Text(Text::Cc) => 12,
+            Field::Text(Text::Subject) => 13,
+            Field::Key(Key::Subject) => 14,
+            Field::Key(Key::From) => 15,
+            Field::Key(Key::To) => 16,
+            Field::Key(Key::Cc) => 17,
+            Field::Key(Key::DisplayFrom) => 18,
+            Field::Key(Key::DisplayTo) => 19,
+            Field::Other(number) => number,
+        }
+    }
+}
+
+/// Where the value of a field stands in the bytes of a row, as [`Fields`] would find it: for who looks for one alone.
+#[must_use]
+pub fn value_in(row: &[u8], field: Field<'_>) -> Option<Range<usize>> {
+    let wanted = u64::from(field.number());
+    let mut reader = Reader::new(row, 0);
+    while !reader.is_empty() {
+        let number = reader.varint("field").ok().filter(|&number| number <= u16::MAX.into())?;
+        let name = match number {
+            5 => Some(reader.counted("header field name").ok()?),
+            _ => None,
+        };
+        let value = reader.counted("value").ok()?;
+        let is_named =
+            if let Field::HeaderField(wanted) = field { name == Some(wanted) } else { true };
+        if number == wanted && is_named {
+            let end = row.len() - reader.rest().len();
+            return Some(end - value.len()..end);
+        }
+    }
+    None
 }
 
 const SYNC: u8 = 0xcb;
-const CODEC_PLAIN: u8 = 0;
-/// Sync byte, codec, group, length, checksum.
-const HEAD: usize = 12;
+pub(super) const CODEC_PLAIN: u8 = 0;
+/// Sent dates in columns.
+pub(super) const CODEC_SENT: u8 = 1;
+/// Sync byte, codec, maker, length, checksum.
+pub(super) const HEAD: usize = 12;
 /// The fewest bytes of a row: slot, GUID, length.
 const ROW_LEAST: u64 = 6;

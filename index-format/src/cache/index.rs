@@ -1,6 +1,6 @@
 //! Which rows a file has for a message.
 
-use super::block::{read_block, read_rows};
+use super::block::{Block, CODEC_PLAIN, HEAD, read_rows};
 use super::{Field, Fields, Header};
 use crate::MapId;
 use crate::checksum::Seeded;
@@ -18,6 +18,8 @@ pub struct Place {
 #[derive(Clone, Debug)]
 pub struct Index {
     header: Header,
+    /// Whose rows count; `None` for everybody's.
+    maker: Option<u16>,
     end: u64,
     /// By slot, and by age within one.
     rows: Vec<(u32, [u8; 4], Place)>,
@@ -26,22 +28,28 @@ pub struct Index {
 impl Index {
     /// The index of a file that has only its header.
     pub fn new(header: Header) -> Index {
-        Index { header, end: Header::LEN as u64, rows: Vec::new() }
+        Index { end: header.len() as u64, header, maker: None, rows: Vec::new() }
+    }
+
+    /// The same, of a file of which only those rows count that this `maker` has made.
+    pub fn of_maker(header: Header, maker: u16) -> Index {
+        Index { maker: Some(maker), ..Index::new(header) }
     }
 
     /// Takes in what stands from [`Self::end`] on; stops at the first block that does not check out.
     pub fn extend(&mut self, tail: &[u8]) {
         let seed = Seeded::new(self.header.seed);
         let mut rest = tail;
-        while let Some((payload, head)) = read_block(seed, rest) {
-            let Ok(rows) = read_rows(payload, self.header.span) else { break };
-            let base = self.end + head as u64;
-            let places = rows
-                .iter()
-                .map(|row| (row.slot, row.guid, Place { start: base + row.start, len: row.len }));
-            self.rows.extend(places);
+        while let Some(Block { codec, maker, payload }) = Block::read(seed, rest) {
+            let base = self.end + HEAD as u64;
+            if codec == CODEC_PLAIN && self.maker.is_none_or(|wanted| wanted == maker) {
+                let Ok(rows) = read_rows(payload, self.header.span) else { break };
+                let place = |start, len| Place { start: base + start, len };
+                self.rows
+                    .extend(rows.iter().map(|row| (row.slot, row.guid, place(row.start, row.len))));
+            }
             self.end = base + payload.len() as u64;
-            rest = rest.get(head + payload.len()..).unwrap_or_default();
+            rest = rest.get(HEAD + payload.len()..).unwrap_or_default();
         }
         self.rows.sort_by_key(|&(slot, _, place)| (slot, place.start));
     }
@@ -104,7 +112,7 @@ impl<'a> CacheFile<'a> {
     /// Reads as much of a file as checks out; what does not is a miss. `None` when the header does not check out.
     pub fn parse(bytes: &'a [u8]) -> Option<CacheFile<'a>> {
         let mut index = Index::new(Header::parse(bytes).ok()?);
-        index.extend(bytes.get(Header::LEN..)?);
+        index.extend(bytes.get(index.header.len()..)?);
         Some(CacheFile { bytes, index })
     }
 

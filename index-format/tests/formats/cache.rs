@@ -1,8 +1,9 @@
 //! The cache: whatever happens to its bytes, a value is right or missing.
 
+use index_format::cache::sent::{Sent, SentFile, write_sent};
 use index_format::cache::{
-    BLOCK_MAX, CacheFile, Field, Fields, Header, Index, ROW_MAX, Row, encode_fields, write_encoded,
-    write_rows,
+    BLOCK_MAX, CacheFile, Field, Fields, Group, Header, Index, Key, NAMES_MAX, ROW_MAX, Row,
+    SENT_SPAN, Text, encode_fields, value_in, write_encoded, write_rows,
 };
 use index_format::{Error, Guid, MapId};
 use proptest::collection::vec;
@@ -12,7 +13,7 @@ pub(crate) fn header() -> Header {
     Header::covering(Guid([5; 16]), MapId(5000), 99)
 }
 
-const FIELDS: [Field<'static>; 7] = [
+const FIELDS: [Field<'static>; 10] = [
     Field::Envelope,
     Field::BodyStructure,
     Field::HeaderField(b"list-id"),
@@ -20,6 +21,9 @@ const FIELDS: [Field<'static>; 7] = [
     Field::Preview,
     Field::HeaderCommon,
     Field::Other(32),
+    Field::Sent,
+    Field::Text(Text::Subject),
+    Field::Key(Key::DisplayTo),
 ];
 
 /// Message, field, value; the GUID follows from the message.
@@ -91,6 +95,9 @@ proptest! {
         let bytes: Vec<Vec<u8>> = fields.iter().map(|fields| {
             let mut bytes = Vec::new();
             encode_fields(fields, &mut bytes).unwrap();
+            for (field, value) in fields {
+                assert_eq!(value_in(&bytes, *field).map(|range| &bytes[range]), Some(*value));
+            }
             bytes
         }).collect();
         let encoded: Vec<_> = values.iter().zip(&bytes).map(|((slot, _), bytes)| (id(slot), [7; 4], bytes.as_slice())).collect();
@@ -131,7 +138,144 @@ proptest! {
         prop_assert!(index.is_empty());
         let fields: Vec<_> = Fields::new(&bytes).collect();
         prop_assert!(fields.len() <= bytes.len());
+        for field in FIELDS {
+            let found = fields.iter().find(|(other, _)| *other == field).map(|(_, value)| *value);
+            prop_assert_eq!(value_in(&bytes, field).map(|range| &bytes[range]), found);
+        }
     }
+}
+
+#[test]
+fn rows_of_another_maker_are_a_miss_and_those_behind_them_count() {
+    let mut bytes = file(&[]);
+    let map_id = MapId(header().first.0 + 1);
+    for (maker, value) in [(3, b"old"), (4, b"new"), (3, b"odd")] {
+        let row = Row { map_id, guid: guid(map_id), fields: &[(Field::Envelope, value)] };
+        write_rows(&header(), maker, &[row], &mut bytes).unwrap();
+    }
+    let of = |maker| {
+        let mut index = Index::of_maker(header(), maker);
+        index.extend(&bytes[header().len()..]);
+        assert_eq!(index.end(), bytes.len() as u64);
+        let places: Vec<_> = index.rows(map_id, guid(map_id)).collect();
+        let read = CacheFile::parse(&bytes).unwrap();
+        places.iter().map(|place| read.bytes_of(*place)[2..].to_vec()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(3), [b"odd", b"old"]);
+    assert_eq!(of(4), [b"new"]);
+    assert!(of(5).is_empty());
+}
+
+#[test]
+fn a_header_says_which_fields_and_names_there_are() {
+    let names = b"date\nfrom\n".to_vec();
+    let header = Header { group: Group::HEADER, names, ..header() };
+    let mut bytes = Vec::new();
+    header.write(&mut bytes);
+    assert_eq!(bytes.len(), header.len());
+    assert_eq!(Header::parse(&bytes), Ok(header.clone()));
+    let names = vec![b'x'; NAMES_MAX];
+    let mut bytes = Vec::new();
+    Header { names: names.clone(), ..header.clone() }.write(&mut bytes);
+    assert_eq!(Header::parse(&bytes), Ok(Header { names, ..header }));
+    bytes[44..46].copy_from_slice(&(NAMES_MAX as u16 + 1).to_le_bytes());
+    assert!(matches!(Header::parse(&bytes), Err(Error::Value { .. })));
+}
+
+fn sent_header() -> Header {
+    let group = Group::SENT;
+    Header { first: MapId(1 << 16), span: SENT_SPAN, group, ..header() }
+}
+
+/// Dates as mail has them, and as it has not.
+fn sent() -> impl Strategy<Value = Vec<Sent>> {
+    let at = prop_oneof![
+        8 => (1_700_000_000i64..1_700_100_000).prop_map(Some),
+        1 => any::<i64>().prop_map(Some),
+        1 => Just(None),
+    ];
+    vec((0..SENT_SPAN, any::<[u8; 4]>(), at, any::<bool>()), 0..700).prop_map(|rows| {
+        let mut next = 0;
+        let slot = |random: u32, dense: bool| {
+            let slot = if dense { next % SENT_SPAN } else { random };
+            next = slot + 1;
+            slot
+        };
+        let mut slot = slot;
+        let row = |(random, guid, at, dense)| Sent {
+            map_id: MapId(sent_header().first.0 + slot(random, dense)),
+            guid,
+            at,
+        };
+        rows.into_iter().map(row).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn dates_are_read_as_they_were_written(blocks in vec(sent(), 0..4)) {
+        let mut bytes = Vec::new();
+        sent_header().write(&mut bytes);
+        let mut ends = vec![(bytes.len(), 0)];
+        for block in &blocks {
+            write_sent(&sent_header(), 7, block, &mut bytes).unwrap();
+            ends.push((bytes.len(), ends.last().unwrap().1 + block.len()));
+        }
+        let all = blocks.concat();
+        let read = SentFile::parse(&bytes, 7).unwrap();
+        prop_assert_eq!(&read.rows, &all);
+        prop_assert_eq!((read.end, read.header), (bytes.len() as u64, sent_header()));
+        prop_assert!(SentFile::parse(&bytes, 8).unwrap().rows.is_empty());
+        // Cut anywhere, whole blocks count.
+        for cut in (sent_header().len()..bytes.len()).step_by(97) {
+            let read = SentFile::parse(&bytes[..cut], 7).unwrap();
+            let (end, count) = ends.iter().rfind(|(end, _)| *end <= cut).unwrap();
+            prop_assert_eq!((read.end, &read.rows[..]), (*end as u64, &all[..*count]));
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_among_dates_is_a_miss(rows in sent(), at in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let mut bytes = Vec::new();
+        sent_header().write(&mut bytes);
+        write_sent(&sent_header(), 7, &rows, &mut bytes).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Some(read) = SentFile::parse(&bytes, 7) {
+            prop_assert!(read.rows.is_empty());
+        }
+    }
+}
+
+/// The promise of the design: a SORT by date reads at most 8 bytes a message.
+#[test]
+fn dates_take_less_than_eight_bytes_a_message() {
+    let mut random = 12345u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) % below
+    };
+    let mut when = 1_000_000_000;
+    let rows: Vec<Sent> = (0..SENT_SPAN)
+        .map(|slot| {
+            // A message a few minutes behind the last; now and then one from long ago, or with no date.
+            when += next(1200) as i64;
+            let at = match next(200) {
+                0 => None,
+                1 => Some(next(1 << 31) as i64),
+                _ => Some(when + next(600) as i64),
+            };
+            let map_id = MapId(sent_header().first.0 + slot);
+            Sent { map_id, guid: (next(1 << 32) as u32).to_le_bytes(), at }
+        })
+        .collect();
+    let mut bytes = Vec::new();
+    sent_header().write(&mut bytes);
+    write_sent(&sent_header(), 1, &rows, &mut bytes).unwrap();
+    let each = bytes.len() as f64 / rows.len() as f64;
+    println!("{each:.2} bytes a message");
+    assert!(each < 7.0, "{each}");
+    assert_eq!(SentFile::parse(&bytes, 1).unwrap().rows, rows);
 }
 
 #[test]

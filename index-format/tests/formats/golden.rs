@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use index_format::cache::asked::Pattern;
+use index_format::cache::sent::Sent;
 use index_format::journal::{self, Part, Target};
 use index_format::list::{self, List};
 use index_format::log::{EndKind, Frames, Header, write_frame, write_seal};
@@ -290,6 +292,64 @@ fn golden_cache() {
     assert_eq!(read.get(MapId(3000), *b"guid", cache::Field::Preview), Some(&b"hello"[..]));
     assert_eq!(read.get(MapId(3001), *b"guid", cache::Field::Other(40)), Some(&b"new"[..]));
     assert_eq!(read.end(), stored.len() as u64);
+}
+
+#[test]
+fn golden_cache_of_a_group_with_names() {
+    let (group, names) = (cache::Group::HEADER.or(cache::Group::SUBJECT), b"date\nfrom\n".to_vec());
+    let header =
+        cache::Header { group, names, ..cache::Header::covering(OWNER, MapId(3000), SEED) };
+    let mut file = Vec::new();
+    header.write(&mut file);
+    let fields = [
+        (cache::Field::HeaderCommon, &b"From: a@b\r\n\r\n"[..]),
+        (cache::Field::Text(cache::Text::Subject), b"re: hello\n"),
+        (cache::Field::Key(cache::Key::Subject), b"HELLO"),
+    ];
+    let row = cache::Row { map_id: MapId(3000), guid: *b"guid", fields: &fields };
+    cache::write_rows(&header, 1, &[row], &mut file).unwrap();
+    let stored = golden("cache.group", &file);
+    assert_eq!(cache::Header::parse(&stored), Ok(header));
+    let read = cache::CacheFile::parse(&stored).unwrap();
+    for (field, value) in fields {
+        assert_eq!(read.get(MapId(3000), *b"guid", field), Some(value));
+    }
+}
+
+#[test]
+fn golden_cache_of_what_is_asked() {
+    let pattern = |group, names: &[u8], count| Pattern {
+        mailbox: Guid([3; 16]),
+        group,
+        names: names.to_vec(),
+        count,
+    };
+    let list = cache::Group::ENVELOPE.or(cache::Group::HEADER);
+    let patterns = [pattern(list, b"date\nfrom\n", 640), pattern(cache::Group::SENT, b"", 64)];
+    let stored = golden("cache.asked", &cache::asked::write(&patterns, OWNER));
+    assert_eq!(cache::asked::read(&stored, OWNER), patterns);
+    assert!(cache::asked::read(&stored, Guid([4; 16])).is_empty());
+}
+
+#[test]
+fn golden_cache_of_sent_dates() {
+    let header = cache::Header {
+        group: cache::Group::SENT,
+        first: MapId(1 << 16),
+        span: cache::SENT_SPAN,
+        ..cache::Header::covering(OWNER, MapId(0), SEED)
+    };
+    let mut file = Vec::new();
+    header.write(&mut file);
+    let row = |slot, at| Sent { map_id: MapId(header.first.0 + slot), guid: *b"guid", at };
+    let dense = [row(0, Some(1_700_000_000)), row(1, Some(1_700_000_060)), row(2, None)];
+    let sparse = [row(9, Some(-5)), row(65_000, Some(i64::MAX))];
+    cache::sent::write_sent(&header, 1, &dense, &mut file).unwrap();
+    cache::sent::write_sent(&header, 1, &sparse, &mut file).unwrap();
+    let stored = golden("cache.sent", &file);
+    let read = cache::sent::SentFile::parse(&stored, 1).unwrap();
+    assert_eq!(read.rows, [&dense[..], &sparse].concat());
+    assert_eq!((read.end, read.blocks), (stored.len() as u64, 2));
 }
 
 #[test]

@@ -48,7 +48,9 @@ impl Drop for SimFile {
 impl File for SimFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.step(OpKind::Read, |shared, _| {
-            Ok(shared.world.file(self.inode)?.now.read(buf, offset))
+            let bytes = shared.world.file(self.inode)?.now.read(buf, offset);
+            *shared.read.entry(self.path.clone()).or_default() += bytes as u64;
+            Ok(bytes)
         })
     }
 

@@ -1,9 +1,10 @@
-//! The cache: what FETCH and SEARCH would otherwise read and parse messages for (`docs/formats/cache.md`).
+//! The cache: what FETCH, SEARCH and SORT would otherwise read and parse messages for (`docs/formats/cache.md`).
 //!
 //! A row is made of each message while it is in memory (delivery, APPEND), else when it is first asked for, and is kept
 //! by map id, so copies and moves share it. Rows wait in memory and reach their files some time later, many in a block,
-//! from the thread that keeps house; nothing is synced for them. Files are read whole, used from memory, and forgotten
-//! when nobody asks.
+//! from the thread that keeps house; nothing is synced for them. Few of them are written as they are; many are taken
+//! apart, so that what is read together lies together. Files are read whole, used from memory, and forgotten when nobody
+//! asks.
 //!
 //! Invariants:
 //! - Whatever becomes of a cache file or of a row in memory, no answer changes: what is missing is parsed again.
@@ -14,23 +15,37 @@
 //! [`StoreConfig::cache_unwritten`]: super::config::StoreConfig::cache_unwritten
 //! [`StoreConfig::cache_memory`]: super::config::StoreConfig::cache_memory
 
+mod asked;
+mod directory;
 mod facts;
 mod file;
+mod held;
+mod kind;
+mod layout;
+mod plan;
+mod regroup;
+mod sent;
 mod write;
 
 use super::account::Home;
 use super::config::StoreConfig;
 use super::files::Files;
 use dbox_format::map::MapId;
-use index_format::cache::{Field, Fields, Index, Place, SPAN};
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use directory::Directory;
+use held::Loaded;
+use index_format::Guid;
+use index_format::cache::SPAN;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use facts::{
-    Facts, HEADER_ASKED, HEADER_WHOLE, Head, encode, header_end, header_value, is_common,
+    Compared, Facts, HEADER_ASKED, HEADER_WHOLE, Head, encode, header_end, header_value, key_of,
+    text_of,
 };
+pub(crate) use held::{Found, Held, Spot};
+use kind::Kind;
+pub(crate) use kind::{Asked, Names, Wants};
 
 /// Milliseconds after which a file that nobody asked for leaves memory.
 const IDLE_MS: u64 = 10_000;
@@ -39,25 +54,36 @@ pub(crate) const ROW_MAX: usize = 16 << 10;
 /// What a row in memory costs beside its bytes.
 const ROW_COST: usize = 96;
 
+/// Looks at stretches of an account that are remembered until the house is looked after; others are not counted.
+const LOOKS: usize = 4096;
+
 /// The cache of a store.
 pub(crate) struct Cache {
     memory: usize,
     unwritten_max: usize,
+    apart: u64,
     shelves: Mutex<Shelves>,
     unwritten: AtomicUsize,
     writing: Mutex<()>,
 }
 
-/// An account and the number of one of its files.
-type Key = (u64, u32);
+/// An account, the number of one of its files, and which.
+type Key = (u64, u32, Kind);
 
 #[derive(Default)]
 struct Shelves {
-    shelves: BTreeMap<Key, Shelf>,
-    /// Shelves with rows that no file has.
-    unwritten: BTreeSet<Key>,
-    /// Shelves with a file in memory, by their last use.
+    /// Rows that no file has, by account and stretch.
+    fresh: BTreeMap<(u64, u32), Waiting>,
+    /// Files in memory.
+    files: BTreeMap<Key, Shelf>,
+    /// The same, by their last use.
     used: BTreeMap<u64, Key>,
+    /// Which files the accounts have.
+    directories: BTreeMap<u64, Directory>,
+    /// What was asked of the accounts' mailboxes since the house was last looked after.
+    looks: BTreeMap<u64, Looks>,
+    /// Files that can't be appended to: they are made anew with what counts of them.
+    damaged: BTreeMap<Key, Arc<Home>>,
     uses: u64,
     /// Bytes of the files in memory.
     loaded: usize,
@@ -69,16 +95,23 @@ struct Shelves {
     writes: u64,
 }
 
-/// What is in memory of one file.
-struct Shelf {
+/// What was asked: each look at a stretch once, however many messages of it are looked at one after the other.
+struct Looks {
     home: Arc<Home>,
-    file: Option<Arc<Loaded>>,
+    /// Mailbox, stretch, what was wanted.
+    list: Vec<(Guid, u32, Wants)>,
+}
+
+struct Waiting {
+    home: Arc<Home>,
+    /// By message and age.
+    rows: Arc<Vec<Fresh>>,
+}
+
+struct Shelf {
+    file: Arc<Loaded>,
     /// Its place in [`Shelves::used`], and the time of that use.
     used: (u64, u64),
-    /// Rows that the file does not have yet, by message and age.
-    fresh: Arc<Vec<Fresh>>,
-    /// The file can't be appended to: it is made anew with what counts of it.
-    renew: bool,
 }
 
 /// A row that no file has yet.
@@ -91,35 +124,6 @@ struct Fresh {
     fields: Arc<[u8]>,
 }
 
-/// A cache file in memory.
-struct Loaded {
-    bytes: Vec<u8>,
-    index: Index,
-}
-
-/// What is known of the messages of one file, for a while: what is added later does not show.
-pub(crate) struct Held {
-    key: Key,
-    file: Arc<Loaded>,
-    fresh: Arc<Vec<Fresh>>,
-}
-
-/// Where [`Held`] has a value.
-#[derive(Clone, Copy)]
-pub(crate) struct Spot {
-    /// Index of a fresh row; `None` for the file.
-    fresh: Option<usize>,
-    start: usize,
-    end: usize,
-}
-
-impl Spot {
-    /// How many bytes the value has.
-    pub(crate) fn len(self) -> usize {
-        self.end - self.start
-    }
-}
-
 /// A disk would have to be asked.
 #[derive(Debug)]
 pub(crate) struct WouldBlock;
@@ -129,6 +133,7 @@ impl Cache {
         Self {
             memory: config.cache_memory,
             unwritten_max: config.cache_unwritten,
+            apart: config.cache_apart,
             shelves: Mutex::default(),
             unwritten: AtomicUsize::new(0),
             writing: Mutex::new(()),
@@ -145,46 +150,96 @@ impl Cache {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known of the messages around `id`; with `wait` false only if no disk is needed for it.
+    /// What is known of the messages around `id`, to be looked at for what is wanted; with `wait` false only if no disk
+    /// is needed for it.
     pub(crate) fn hold(
         &self,
         files: &Files,
         home: &Arc<Home>,
         id: MapId,
+        wants: &Wants,
         wait: bool,
     ) -> Result<Held, WouldBlock> {
         let number = number(id);
-        self.hold_read(home, number, || file::read(files, home, number, wait))
-    }
-
-    fn hold_read(
-        &self,
-        home: &Arc<Home>,
-        number: u32,
-        read: impl FnOnce() -> Result<(Loaded, bool), WouldBlock>,
-    ) -> Result<Held, WouldBlock> {
-        let key = (home.id, number);
         let writes = {
             let mut shelves = self.shelves();
-            if let Some(held) = shelves.held(key) {
+            if let Some(held) = shelves.hold(home, number, wants) {
                 return Ok(held);
             }
             shelves.writes
         };
-        let (file, renew) = read()?;
-        let file = Arc::new(file);
+        if !wait {
+            return Err(WouldBlock);
+        }
+        let mut directory = Directory::read(files, home);
+        let mut shelves = self.shelves();
+        let fresh = shelves.fresh_of(home, number);
+        let held = Held::new((home.id, number), fresh, directory.kinds(number), wants);
+        if shelves.writes == writes {
+            directory.used = shelves.now;
+            shelves.directories.insert(home.id, directory);
+        }
+        Ok(held)
+    }
+
+    /// Reads a file that [`Held`] wants to look into; with `wait` false only if no disk is needed for it.
+    pub(crate) fn load(
+        &self,
+        files: &Files,
+        home: &Arc<Home>,
+        (held, file): (&mut Held, usize),
+        wait: bool,
+    ) -> Result<(), WouldBlock> {
+        let Some((_, number, kind)) = held.key_of(file) else { return Ok(()) };
+        self.load_read(home, (held, file), || file::read(files, home, (number, kind), wait))
+    }
+
+    fn load_read(
+        &self,
+        home: &Arc<Home>,
+        (held, file): (&mut Held, usize),
+        read: impl FnOnce() -> Result<(Loaded, bool), WouldBlock>,
+    ) -> Result<(), WouldBlock> {
+        let Some(key) = held.key_of(file) else { return Ok(()) };
+        let Some((_, place)) = held.files.get_mut(file) else { return Ok(()) };
+        let writes = {
+            let mut shelves = self.shelves();
+            if let Some(known) = shelves.file(key) {
+                *place = Some(known);
+                return Ok(());
+            }
+            shelves.writes
+        };
+        let (found, damaged) = read()?;
+        let found = Arc::new(found);
+        *place = Some(found.clone());
         let mut shelves = self.shelves();
         let current = shelves.writes == writes;
-        let shelf = shelves.shelf(key, home);
-        shelf.renew |= renew;
-        let held = Held { key, file: file.clone(), fresh: shelf.fresh.clone() };
+        if damaged && current {
+            shelves.damaged.insert(key, home.clone());
+        }
         if current {
-            shelves.keep_file(key, file, self.memory);
+            shelves.keep_file(key, found, self.memory);
         } else {
             // Also the one that another reader has put there meanwhile: it is read again when it is asked for.
             shelves.forget(key);
         }
-        Ok(held)
+        Ok(())
+    }
+
+    /// Takes note that somebody looks at a stretch of messages.
+    pub(crate) fn note(&self, home: &Arc<Home>, mailbox: Guid, number: u32, wants: &Wants) {
+        let mut shelves = self.shelves();
+        let looks = shelves
+            .looks
+            .entry(home.id)
+            .or_insert_with(|| Looks { home: home.clone(), list: Vec::new() });
+        let is_same = |(last, at, what): &(Guid, u32, Wants)| {
+            *last == mailbox && *at == number && what == wants
+        };
+        if looks.list.len() < LOOKS && !looks.list.last().is_some_and(is_same) {
+            looks.list.push((mailbox, number, wants.clone()));
+        }
     }
 
     /// Adds a row, if there is room for it; `true` says that rows should be written soon.
@@ -205,9 +260,11 @@ impl Cache {
         self.unwritten.store(unwritten, Ordering::Relaxed);
         shelves.rows += 1;
         let fresh = Fresh { id: id.0, guid: short(guid), number: shelves.rows, fields };
-        let key = key(home, id);
-        shelves.unwritten.insert(key);
-        let rows = Arc::make_mut(&mut shelves.shelf(key, home).fresh);
+        let waiting = shelves
+            .fresh
+            .entry(key(home, id))
+            .or_insert_with(|| Waiting { home: home.clone(), rows: Arc::default() });
+        let rows = Arc::make_mut(&mut waiting.rows);
         let place = rows.partition_point(|row| row.id <= id.0);
         rows.insert(place, fresh);
         unwritten > self.unwritten_max / 2
@@ -223,35 +280,47 @@ impl Cache {
         let mut shelves = self.shelves();
         if std::mem::replace(&mut shelves.now, now) == 0 {
             // What was used before anybody told the time was used just now.
-            shelves.shelves.values_mut().for_each(|shelf| shelf.used.1 = now);
+            shelves.files.values_mut().for_each(|shelf| shelf.used.1 = now);
+            shelves.directories.values_mut().for_each(|directory| directory.used = now);
         }
         while let Some((&used, &key)) = shelves.used.first_key_value()
-            && shelves.shelves.get(&key).is_none_or(|shelf| shelf.used.1 + IDLE_MS <= now)
+            && shelves.files.get(&key).is_none_or(|shelf| shelf.used.1 + IDLE_MS <= now)
         {
             shelves.used.remove(&used);
             shelves.drop_file(key);
         }
+        shelves.directories.retain(|_, directory| directory.used + IDLE_MS > now);
     }
 
     /// Bytes of files and of unwritten rows in memory; checks that files in memory are those that can be forgotten.
     #[cfg(test)]
     pub(crate) fn held_bytes(&self) -> (usize, usize) {
         let shelves = self.shelves();
-        let loaded: Vec<(&Key, &Shelf)> =
-            shelves.shelves.iter().filter(|(_, shelf)| shelf.file.is_some()).collect();
         let used: BTreeMap<u64, Key> =
-            loaded.iter().map(|(key, shelf)| (shelf.used.0, **key)).collect();
+            shelves.files.iter().map(|(key, shelf)| (shelf.used.0, *key)).collect();
         assert_eq!(shelves.used, used);
+        let loaded: usize = shelves.files.values().map(|shelf| shelf.file.cost()).sum();
+        assert_eq!(shelves.loaded, loaded);
         (shelves.loaded, self.unwritten.load(Ordering::Relaxed))
     }
 }
 
 impl Shelves {
-    /// What is in memory, if that includes the file.
-    fn held(&mut self, key: Key) -> Option<Held> {
+    fn hold(&mut self, home: &Arc<Home>, number: u32, wants: &Wants) -> Option<Held> {
+        let directory = self.directories.get_mut(&home.id)?;
+        directory.used = self.now;
+        let kinds = directory.kinds(number);
+        Some(Held::new((home.id, number), self.fresh_of(home, number), kinds, wants))
+    }
+
+    fn fresh_of(&self, home: &Arc<Home>, number: u32) -> Arc<Vec<Fresh>> {
+        self.fresh.get(&(home.id, number)).map_or_else(Arc::default, |waiting| waiting.rows.clone())
+    }
+
+    /// A file, if it is in memory.
+    fn file(&mut self, key: Key) -> Option<Arc<Loaded>> {
         let (uses, now) = (self.uses + 1, self.now);
-        let shelf = self.shelves.get_mut(&key)?;
-        let file = shelf.file.clone()?;
+        let shelf = self.files.get_mut(&key)?;
         if shelf.used.0 == self.uses {
             shelf.used.1 = now; // most often the one that was used last
         } else {
@@ -260,30 +329,16 @@ impl Shelves {
             shelf.used = (uses, now);
             self.used.insert(uses, key);
         }
-        Some(Held { key, file, fresh: shelf.fresh.clone() })
-    }
-
-    fn shelf(&mut self, key: Key, home: &Arc<Home>) -> &mut Shelf {
-        self.shelves.entry(key).or_insert_with(|| Shelf {
-            home: home.clone(),
-            file: None,
-            used: (0, 0),
-            fresh: Arc::default(),
-            renew: false,
-        })
+        Some(shelf.file.clone())
     }
 
     /// Keeps a file that was just read, and lets the ones used longest ago go while all have more than `memory` bytes.
     fn keep_file(&mut self, key: Key, file: Arc<Loaded>, memory: usize) {
+        self.forget(key);
         self.uses += 1;
         let (uses, now) = (self.uses, self.now);
-        let Some(shelf) = self.shelves.get_mut(&key) else { return };
-        self.used.remove(&shelf.used.0);
         self.loaded += file.cost();
-        if let Some(before) = shelf.file.replace(file) {
-            self.loaded -= before.cost();
-        }
-        shelf.used = (uses, now);
+        self.files.insert(key, Shelf { file, used: (uses, now) });
         self.used.insert(uses, key);
         while self.loaded > memory
             && let Some((_, key)) = self.used.pop_first()
@@ -292,86 +347,38 @@ impl Shelves {
         }
     }
 
-    /// Forgets a file that is not in `used` any more, and its shelf unless something waits there.
+    /// Forgets a file that is not in `used` any more.
     fn drop_file(&mut self, key: Key) {
-        let Some(shelf) = self.shelves.get_mut(&key) else { return };
-        if let Some(file) = shelf.file.take() {
-            self.loaded -= file.cost();
-        }
-        if shelf.fresh.is_empty() && !shelf.renew {
-            self.shelves.remove(&key);
+        if let Some(shelf) = self.files.remove(&key) {
+            self.loaded -= shelf.file.cost();
         }
     }
 
     /// Forgets a file, wherever it stands.
     fn forget(&mut self, key: Key) {
-        if let Some(shelf) = self.shelves.get(&key) {
+        if let Some(shelf) = self.files.get(&key) {
             self.used.remove(&shelf.used.0);
         }
         self.drop_file(key);
     }
-}
 
-impl Loaded {
-    /// Bytes of memory, about.
-    fn cost(&self) -> usize {
-        self.bytes.len() + 24 * self.index.len() + ROW_COST
-    }
-
-    fn fields(&self, place: Place) -> (usize, &[u8]) {
-        let start = usize::try_from(place.start).unwrap_or(usize::MAX);
-        let end = start.saturating_add(place.len as usize);
-        (start, self.bytes.get(start..end).unwrap_or_default())
-    }
-}
-
-impl Held {
-    /// Whether it knows about this message.
-    pub(crate) fn is_of(&self, home: &Arc<Home>, id: MapId) -> bool {
-        self.key == key(home, id)
-    }
-
-    /// Where the value of `field` is for this message.
-    pub(crate) fn find(&self, id: MapId, guid: [u8; 16], field: Field<'_>) -> Option<Spot> {
-        let guid = short(guid);
-        let until = self.fresh.partition_point(|row| row.id <= id.0);
-        let rows = self.fresh.get(..until).unwrap_or_default().iter().enumerate().rev();
-        for (index, row) in rows.take_while(|(_, row)| row.id == id.0) {
-            if row.guid == guid
-                && let Some(Range { start, end }) = value_in(&row.fields, field)
-            {
-                return Some(Spot { fresh: Some(index), start, end });
-            }
+    /// Takes note that a file was written, or with `exists` false removed.
+    fn written(&mut self, key: Key, exists: bool) {
+        self.writes += 1;
+        // It lacks what was just written.
+        self.forget(key);
+        self.damaged.remove(&key);
+        if let Some(directory) = self.directories.get_mut(&key.0) {
+            directory.note(key.1, key.2, exists);
         }
-        self.file.index.rows(index_format::MapId(id.0), guid).find_map(|place| {
-            let (at, fields) = self.file.fields(place);
-            let Range { start, end } = value_in(fields, field)?;
-            Some(Spot { fresh: None, start: at + start, end: at + end })
-        })
-    }
-
-    /// The value that [`Held::find`] found.
-    pub(crate) fn value(&self, spot: Spot) -> &[u8] {
-        let bytes = match spot.fresh {
-            Some(index) => self.fresh.get(index).map_or(&[][..], |row| &row.fields),
-            None => self.file.bytes.as_slice(),
-        };
-        bytes.get(spot.start..spot.end).unwrap_or_default()
     }
 }
 
-/// Where the value of a field stands in the bytes of a row.
-fn value_in(fields: &[u8], field: Field<'_>) -> Option<Range<usize>> {
-    let (_, value) = Fields::new(fields).find(|&(found, _)| found == field)?;
-    let start = value.as_ptr().addr() - fields.as_ptr().addr();
-    Some(start..start + value.len())
-}
-
-fn key(home: &Home, id: MapId) -> Key {
+fn key(home: &Home, id: MapId) -> (u64, u32) {
     (home.id, number(id))
 }
 
-/// The number of the file that has a message.
+/// The number of the stretch that a message is in.
 pub(crate) fn number(id: MapId) -> u32 {
     id.0 / SPAN
 }
@@ -384,7 +391,7 @@ fn short([a, b, c, d, ..]: [u8; 16]) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use index_format::Guid;
+    use index_format::cache::Field;
     use runtime_smol::sim::SimFs;
 
     #[test]
@@ -393,18 +400,31 @@ mod tests {
         let home = Arc::new(Home { id: 1, dir: "/data/u1".into(), owner: Guid([1; 16]) });
         let cache = Cache::new(&StoreConfig::default());
         let row = encode(&[(Field::Envelope, b"()")]).unwrap();
-        let outer = cache.hold_read(&home, 0, || {
-            let old = file::read(&files, &home, 0, true);
-            cache.add(&home, (MapId(1), [7; 16]), row);
-            cache.write(&files, &|| 99);
-            let inner = cache.hold(&files, &home, MapId(1), true).unwrap();
-            assert!(inner.find(MapId(1), [7; 16], Field::Envelope).is_some());
-            old
-        });
-        assert!(outer.unwrap().find(MapId(1), [7; 16], Field::Envelope).is_none());
+        let (wants, guid) = (Wants::default(), [7; 16]);
+        let hold = |id| cache.hold(&files, &home, MapId(id), &wants, true).unwrap();
+        let knows = |held: &mut Held, id| loop {
+            match held.find(MapId(id), guid, Field::Envelope) {
+                Found::Value(_) => return true,
+                Found::Nothing => return false,
+                Found::Load(file) => cache.load(&files, &home, (held, file), true).unwrap(),
+            }
+        };
+        cache.add(&home, (MapId(1), guid), row.clone());
+        cache.write(&files, true, &|| 99);
+        let mut outer = hold(1);
+        cache
+            .load_read(&home, (&mut outer, 0), || {
+                let old = file::read(&files, &home, (0, Kind::FRESH), true);
+                cache.add(&home, (MapId(2), guid), row);
+                cache.write(&files, true, &|| 99);
+                let mut inner = hold(2);
+                assert!(knows(&mut inner, 2));
+                old
+            })
+            .unwrap();
+        assert!(knows(&mut outer, 1) && !knows(&mut outer, 2));
         cache.held_bytes();
-        let now = cache.hold(&files, &home, MapId(1), true).unwrap();
-        assert!(now.find(MapId(1), [7; 16], Field::Envelope).is_some());
+        assert!(knows(&mut hold(2), 2));
         assert!(cache.held_bytes().0 > 0);
     }
 }

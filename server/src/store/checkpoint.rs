@@ -129,16 +129,20 @@ impl Store {
                     tracing::error!(%error, "the checkpoint failed and is tried again; the journal grows until it succeeds");
                 }
                 last = clock.now();
-            } else if self.cache.calls() || (aged && self.cache.has_unwritten()) {
+            } else if self.cache.calls() || (aged && self.cache.has_work()) {
                 self.write_cache();
                 last = if aged { clock.now() } else { last };
             }
         }
     }
 
-    /// Writes what waits for the cache's files.
+    /// Writes what waits for the cache's files, if there is twice the room that mail is to have.
     fn write_cache(&self) {
-        self.cache.write(&self.files, &|| u64::from_le_bytes(self.random()));
+        let room = |free| free >= self.config.reserve.saturating_mul(2);
+        let room = self.files.fs().free_space(self.root()).is_ok_and(room);
+        let seed = || u64::from_le_bytes(self.random());
+        self.cache.write(&self.files, room, &seed);
+        self.cache.regroup(&self.files, room, &seed);
     }
 
     /// Tries whether what failed works again.

@@ -42,6 +42,9 @@ pub struct StoreConfig {
     pub cache_memory: usize,
     /// Bytes of cache rows that wait in memory to be written; when there are more, new ones are left out.
     pub cache_unwritten: usize,
+    /// Bytes of cache rows of neighbouring messages that are worth being taken apart, so that what is read together lies
+    /// together; fewer are kept as they came.
+    pub cache_apart: u64,
     /// Whether a change is synced before it is told. Otherwise only what the system still writes is told: it survives the
     /// end of this process, but of the last second before a power failure nothing need be there.
     pub sync_commits: bool,
@@ -90,6 +93,7 @@ impl Default for StoreConfig {
             open_files: 4096,
             cache_memory: 64 << 20,
             cache_unwritten: 8 << 20,
+            cache_apart: 64 << 10,
             sync_commits: true,
             defer_flags: false,
             defer_ms: 500,

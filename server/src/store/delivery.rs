@@ -133,7 +133,7 @@ pub(crate) struct Mail<'a> {
 /// The text of a message that has all come in.
 pub(crate) enum Body {
     Memory { bytes: Arc<[u8]>, content: Content },
-    Spool { spool: Spool, facts: Option<Facts> },
+    Spool { spool: Spool, facts: Option<Box<Facts>> },
 }
 
 /// The text of a message while it comes in.
@@ -195,7 +195,9 @@ impl Gather {
 
     pub(crate) fn finish(self) -> Result<Body, StoreError> {
         Ok(match self.spool {
-            Some(spool) => Body::Spool { spool, facts: self.head.and_then(Head::finish) },
+            Some(spool) => {
+                Body::Spool { spool, facts: self.head.and_then(Head::finish).map(Box::new) }
+            }
             None => {
                 let content = Content::of(&self.memory);
                 Body::Memory { bytes: self.memory.into(), content }
@@ -423,7 +425,7 @@ impl Store {
                     made = Facts::of(bytes);
                     made.as_ref()
                 }
-                Some(Body::Spool { facts, .. }) => facts.as_ref(),
+                Some(Body::Spool { facts, .. }) => facts.as_deref(),
                 None => None,
             };
             for (mail, id, guid) in mails {

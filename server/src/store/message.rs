@@ -7,6 +7,7 @@ use dbox_format::Seed;
 use dbox_format::container::{Head, HeadPrefix, Layout, Record, parse_head};
 use dbox_format::map::{Entry, MapId};
 use runtime_smol::fs::{File, Open};
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,10 +45,16 @@ pub(crate) enum ReadError {
 }
 
 impl Message {
-    /// Finds the message with map id `id`; `None` when the map has none.
-    pub(crate) fn find(account: &Account, state: &State, id: MapId) -> Option<Self> {
+    /// Finds the message with map id `id`; `None` when the map has none. What is not written yet is in `pending`
+    /// ([`Account::pending`]).
+    pub(crate) fn find(
+        account: &Account,
+        state: &State,
+        pending: &HashMap<u32, Pending>,
+        id: MapId,
+    ) -> Option<Self> {
         let Entry { guid, container, offset, record_len, size, .. } = state.map.get(id)?;
-        let location = match account.pending().get(&id.0) {
+        let location = match pending.get(&id.0) {
             Some(pending) => Location::Memory(pending.clone()),
             None => {
                 let seed = state.map.container(container)?.seed;

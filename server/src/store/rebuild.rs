@@ -337,7 +337,9 @@ impl Store {
                 let what = "messages from containers".to_owned();
                 tell(Told::Progress { done, total: missing.len() as u64, what });
             }
-            let Some(message) = Message::find(account, state, *id) else { continue };
+            let Some(message) = Message::find(account, state, &account.pending(), *id) else {
+                continue;
+            };
             let found = message.head(&self.files, true, |head| {
                 // With other damaged mailboxes about it may be theirs; where it was saved to is the best guess.
                 let ours = !elsewhere.partial || head.mailbox().0 == guid.0;

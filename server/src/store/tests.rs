@@ -16,6 +16,7 @@ mod listing;
 mod modseq;
 mod reads;
 mod refusals;
+mod regrouping;
 mod repair;
 mod snapshots;
 mod sorting;

@@ -1,9 +1,12 @@
 //! What a row says of a message, and which header fields it has.
 
 use super::ROW_MAX;
+use super::kind::named;
 use imap_proto::mime::header::RawFields;
 use imap_proto::mime::{FieldName, Limits, Mime, Parser};
-use index_format::cache::{COMMON_HEADER, Field, encode_fields};
+use imap_proto::search::{TEXT_FIELDS, field_text};
+use imap_proto::sort::{SortKey, sent, text_key};
+use index_format::cache::{COMMON_HEADER, Field, Key, Text, encode_fields};
 use std::sync::Arc;
 
 /// A header block up to this many bytes is kept whole, a longer one by its common fields.
@@ -15,12 +18,69 @@ const HEADER: usize = 64 << 10;
 /// A message whose structure takes more bytes than this gets no row while it comes in.
 const HELD: usize = 64 << 10;
 
-/// ENVELOPE and BODYSTRUCTURE of a message, as they go on the wire.
+/// What a message is listed, searched and sorted by.
 pub(crate) struct Facts {
-    /// One behind the other.
+    /// ENVELOPE and BODYSTRUCTURE as they go on the wire, one behind the other.
     wire: Vec<u8>,
     envelope: usize,
     header: Vec<u8>,
+    compared: Compared,
+}
+
+/// What SORT and SEARCH compare, made once.
+pub(crate) struct Compared {
+    sent: Vec<u8>,
+    texts: [(Text, Vec<u8>); 4],
+    keys: [(Key, Vec<u8>); 6],
+}
+
+/// The texts by the names of their fields.
+const TEXTS: [Text; 4] = [Text::From, Text::To, Text::Cc, Text::Subject];
+
+/// The kept text of the fields of this name, in any case.
+pub(crate) fn text_of(name: &[u8]) -> Option<Text> {
+    let at = TEXT_FIELDS.iter().position(|known| known.eq_ignore_ascii_case(name))?;
+    TEXTS.get(at).copied()
+}
+
+/// What is kept of a sort key that is text.
+pub(crate) fn key_of(key: SortKey) -> Option<Key> {
+    KEYS.iter().find(|(known, _)| *known == key).map(|(_, key)| *key)
+}
+
+const KEYS: [(SortKey, Key); 6] = [
+    (SortKey::Subject, Key::Subject),
+    (SortKey::From, Key::From),
+    (SortKey::To, Key::To),
+    (SortKey::Cc, Key::Cc),
+    (SortKey::DisplayFrom, Key::DisplayFrom),
+    (SortKey::DisplayTo, Key::DisplayTo),
+];
+
+impl Compared {
+    /// Of a message with this ENVELOPE and this header, or those of its fields that are always kept.
+    pub(crate) fn of(envelope: &[u8], header: &[u8]) -> Self {
+        let mut names = TEXT_FIELDS.into_iter();
+        Self {
+            sent: sent(envelope).map_or(Vec::new(), |at| at.to_le_bytes().to_vec()),
+            texts: TEXTS.map(|text| {
+                let mut value = Vec::new();
+                field_text(header, names.next().unwrap_or_default(), &mut value);
+                (text, value)
+            }),
+            keys: KEYS.map(|(by, key)| {
+                let mut value = Vec::new();
+                text_key(by, envelope, &mut value);
+                (key, value)
+            }),
+        }
+    }
+
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (Field<'_>, &[u8])> {
+        let texts = self.texts.iter().map(|(text, value)| (Field::Text(*text), value.as_slice()));
+        let keys = self.keys.iter().map(|(key, value)| (Field::Key(*key), value.as_slice()));
+        std::iter::once((Field::Sent, self.sent.as_slice())).chain(texts).chain(keys)
+    }
 }
 
 impl Facts {
@@ -37,8 +97,9 @@ impl Facts {
         let mut wire = Vec::with_capacity(1024);
         mime.write_envelope(&mut wire);
         let envelope = wire.len();
+        let compared = Compared::of(&wire, &header);
         mime.write_structure(true, &mut wire);
-        Self { wire, envelope, header }
+        Self { wire, envelope, header, compared }
     }
 
     /// The row of the message behind `prefix`, which is whole header lines; `None` when the two together may be
@@ -50,11 +111,10 @@ impl Facts {
         let (envelope, structure) = self.wire.split_at_checked(self.envelope)?;
         let header = [prefix, &self.header].concat();
         let (field, value) = header_value(&header, HEADER_WHOLE);
-        encode(&[
-            (Field::Envelope, envelope),
-            (Field::BodyStructure, structure),
-            (field, value.as_deref().unwrap_or(&header)),
-        ])
+        let mut fields = vec![(Field::Envelope, envelope), (Field::BodyStructure, structure)];
+        fields.extend(self.compared.fields());
+        fields.push((field, value.as_deref().unwrap_or(&header)));
+        encode(&fields)
     }
 }
 
@@ -126,17 +186,8 @@ pub(crate) fn header_value(header: &[u8], most: usize) -> (Field<'static>, Optio
     if header.len() <= most {
         return (Field::Header, None);
     }
-    let mut common = Vec::with_capacity(1024);
-    let mut end = 0;
-    for field in RawFields::new(header) {
-        end = field.range.end;
-        if is_common(field.name) {
-            common.extend_from_slice(header.get(field.range).unwrap_or_default());
-        }
-    }
     // The empty line, if there is one: HEADER.FIELDS shows it (RFC 9051 §6.4.5.1).
-    common.extend_from_slice(header.get(end..).unwrap_or_default());
-    (Field::HeaderCommon, Some(common))
+    (Field::HeaderCommon, Some(named(header, is_common)))
 }
 
 /// Whether a field, named in any case, is one of [`COMMON_HEADER`].
@@ -256,7 +307,7 @@ mod tests {
         let long = format!("{trace}Subject: found\r\n\r\nbody");
         let row = Facts::of(long.as_bytes()).unwrap().row(b"X-To: u1\r\n");
         let values = values(&row.unwrap());
-        assert_eq!(values[2], ("HeaderCommon".to_owned(), b"Subject: found\r\n\r\n".to_vec()));
+        assert_eq!(values[13], ("HeaderCommon".to_owned(), b"Subject: found\r\n\r\n".to_vec()));
         let huge = format!("{}\r\n", trace.repeat(20));
         assert!(Facts::of(huge.as_bytes()).is_none());
         let mut head = Head::new();

@@ -1,13 +1,19 @@
 //! Cache files: read whole, appended to, made anew. No call here syncs.
 
-use super::{Loaded, WouldBlock};
+use super::WouldBlock;
+use super::held::{Loaded, Rows};
+use super::kind::{Kind, Names};
+use super::layout::Shelved;
+use super::sent::Dates;
 use crate::store::account::Home;
 use crate::store::files::Files;
+use imap_proto::mime::RENDERING;
 use index_format::MapId;
-use index_format::cache::{Header, Index, SPAN, write_encoded};
+use index_format::cache::sent::{Sent, SentFile, write_sent};
+use index_format::cache::{Header, Index, write_encoded};
 use runtime_smol::fs::{self, File, Open};
 use std::io::{self, IoSlice};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The longest file that is read or written: some twenty times what is usual.
 const FILE_MAX: usize = 32 << 20;
@@ -25,54 +31,60 @@ pub(super) fn directory(home: &Home) -> PathBuf {
 }
 
 /// The path of a file.
-pub(super) fn path(home: &Home, number: u32) -> PathBuf {
-    directory(home).join(format!("{number:08x}"))
-}
-
-/// The number that a file's name says.
-pub(super) fn parse_name(name: &str) -> Option<u32> {
-    let number = u32::from_str_radix(name, 16).ok()?;
-    (format!("{number:08x}") == name).then_some(number)
+pub(super) fn path(home: &Home, number: u32, kind: Kind) -> PathBuf {
+    directory(home).join(kind.file_name(number))
 }
 
 /// What counts of a file, and whether it is to be made anew before anything is added.
 pub(super) fn read(
     files: &Files,
     home: &Home,
-    number: u32,
+    (number, kind): (u32, Kind),
     wait: bool,
 ) -> Result<(Loaded, bool), WouldBlock> {
-    let bytes = match read_all(files, home, number, wait) {
+    let bytes = match read_all(files, &path(home, number, kind), wait) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock && !wait => return Err(WouldBlock),
         Err(error) => {
             let missing = error.kind() == io::ErrorKind::NotFound;
-            return Ok((empty(home, number), !missing));
+            return Ok((nothing(home, number, kind), !missing));
         }
     };
-    let Some(header) = own_header(&bytes, home, number) else {
-        tell(files, home, number, "its header is not what it should be");
-        return Ok((empty(home, number), true));
+    let path = path(home, number, kind);
+    let Some(header) = own_header(&bytes, home, (number, kind)) else {
+        tell(files, &path, "its header is not what it should be");
+        return Ok((nothing(home, number, kind), true));
     };
-    let mut index = Index::new(header);
-    index.extend(bytes.get(Header::LEN..).unwrap_or_default());
+    if kind == Kind::SENT {
+        let Some(file) = SentFile::parse(&bytes, RENDERING) else {
+            return Ok((nothing(home, number, kind), true));
+        };
+        let torn = file.end != bytes.len() as u64;
+        if torn {
+            tell(files, &path, &format!("no block begins at byte {}", file.end));
+        }
+        return Ok((Loaded::Sent(Dates::new(&file)), torn));
+    }
+    let (start, names) = (header.len(), Names::read(&header.names));
+    let mut index = Index::of_maker(header, RENDERING);
+    index.extend(bytes.get(start..).unwrap_or_default());
     let torn = index.end() != bytes.len() as u64;
     if torn {
-        tell(files, home, number, &format!("no block begins at byte {}", index.end()));
+        tell(files, &path, &format!("no block begins at byte {}", index.end()));
     }
-    Ok((Loaded { bytes, index }, torn))
+    Ok((Loaded::Rows(Rows { bytes, index, names }), torn))
 }
 
 /// Says once what is wrong with a file. (Nobody syncs it: after a crash of the system it may be as torn as that.)
-fn tell(files: &Files, home: &Home, number: u32, why: &str) {
-    let path = path(home, number);
-    if files.is_news(&path, why) {
+fn tell(files: &Files, path: &Path, why: &str) {
+    if files.is_news(path, why) {
         tracing::warn!(file = %path.display(), why, "a cache file is damaged; the messages are read again");
     }
 }
 
-fn read_all(files: &Files, home: &Home, number: u32, wait: bool) -> io::Result<Vec<u8>> {
-    let file = files.fs().open(&path(home, number), Open::Read)?;
+/// All bytes of a file; with `wait` false only if memory has them.
+pub(super) fn read_all(files: &Files, path: &Path, wait: bool) -> io::Result<Vec<u8>> {
+    let file = files.fs().open(path, Open::Read)?;
     let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
     if len > FILE_MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
@@ -93,18 +105,37 @@ fn read_all(files: &Files, home: &Home, number: u32, wait: bool) -> io::Result<V
     Ok(bytes)
 }
 
-fn empty(home: &Home, number: u32) -> Loaded {
-    Loaded { bytes: Vec::new(), index: Index::new(header(home, number, 0)) }
+/// A file that has nothing.
+pub(super) fn nothing(home: &Home, number: u32, kind: Kind) -> Loaded {
+    let header = header(home, (number, kind), None, 0);
+    if kind == Kind::SENT {
+        let file = SentFile { header, rows: Vec::new(), blocks: 0, end: 0 };
+        return Loaded::Sent(Dates::new(&file));
+    }
+    let index = Index::of_maker(header, RENDERING);
+    Loaded::Rows(Rows { bytes: Vec::new(), index, names: None })
 }
 
-fn header(home: &Home, number: u32, seed: u64) -> Header {
-    Header { owner: home.owner, first: MapId(number.saturating_mul(SPAN)), span: SPAN, seed }
+fn header(home: &Home, (number, kind): (u32, Kind), names: Option<&Names>, seed: u64) -> Header {
+    let (span, group) = (kind.span(), kind.group);
+    let names = names.map_or(Vec::new(), |names| names.written().to_vec());
+    Header {
+        owner: home.owner,
+        first: MapId(number.saturating_mul(span)),
+        span,
+        seed,
+        group,
+        names,
+    }
 }
 
 /// The header, when it is that of this file and no other's.
-fn own_header(bytes: &[u8], home: &Home, number: u32) -> Option<Header> {
+fn own_header(bytes: &[u8], home: &Home, file: (u32, Kind)) -> Option<Header> {
     let found = Header::parse(bytes).ok()?;
-    (found == header(home, number, found.seed)).then_some(found)
+    let names = Names::read(&found.names);
+    let is_own = found == header(home, file, names.as_ref(), found.seed)
+        && names.as_ref().map_or(0, Names::hash) == file.1.names;
+    is_own.then_some(found)
 }
 
 /// What became of rows that were to be appended.
@@ -118,69 +149,105 @@ pub(super) enum Appended {
     Full,
 }
 
-/// Appends rows by one write.
+/// What a file is given.
+#[derive(Clone, Copy)]
+pub(super) enum Given<'a> {
+    Rows(&'a [Row<'a>]),
+    Sent(&'a [Sent]),
+}
+
+impl Given<'_> {
+    fn write(self, header: &Header, out: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Given::Rows(rows) => write_blocks(header, rows, out),
+            Given::Sent(rows) => write_sent(header, RENDERING, rows, out).map_err(io::Error::other),
+        }
+    }
+}
+
+/// Appends by one write; with what became of it the length of the file then.
 pub(super) fn append(
     files: &Files,
     home: &Home,
-    number: u32,
-    rows: &[Row<'_>],
-) -> io::Result<Appended> {
-    let file = match files.fs().open(&path(home, number), Open::Append) {
+    (number, kind): (u32, Kind),
+    given: Given<'_>,
+) -> io::Result<(Appended, u64)> {
+    let file = match files.fs().open(&path(home, number, kind), Open::Append) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Appended::NoFile);
+            return Ok((Appended::NoFile, 0));
         }
         Err(error) => return Err(error),
     };
-    let mut head = [0; Header::LEN];
+    let mut head = [0; Header::LEN_MAX];
     let read = file.read_at(&mut head, 0)?;
-    let Some(header) = own_header(head.get(..read).unwrap_or_default(), home, number) else {
-        return Ok(Appended::NoFile);
-    };
+    let header = own_header(head.get(..read).unwrap_or_default(), home, (number, kind));
+    let Some(header) = header else { return Ok((Appended::NoFile, 0)) };
     let mut out = Vec::new();
-    write_blocks(&header, rows, &mut out)?;
-    if file.len()? + out.len() as u64 > FILE_MAX as u64 {
-        return Ok(Appended::Full);
+    given.write(&header, &mut out)?;
+    let len = file.len()? + out.len() as u64;
+    if len > FILE_MAX as u64 {
+        return Ok((Appended::Full, 0));
     }
     if file.append(&[IoSlice::new(&out)])? == out.len() {
-        Ok(Appended::Done)
+        Ok((Appended::Done, len))
     } else {
         Err(io::ErrorKind::WriteZero.into())
     }
 }
 
-/// Makes a file anew, with these rows; as many as it can have.
+/// Makes a file anew, with these rows; as many as it can have. Gives its length.
 pub(super) fn renew(
     files: &Files,
     home: &Home,
-    (number, seed): (u32, u64),
-    rows: &[Row<'_>],
-) -> io::Result<()> {
-    let fs = files.fs();
-    let mut room = FILE_MAX - Header::LEN - (FILE_MAX / BLOCK + 1) * 16;
-    let fits = |row: &&Row<'_>| {
-        let cost = row.2.len() + 16;
-        room = room.saturating_sub(cost);
-        room > 0
-    };
-    let rows: Vec<Row<'_>> = rows.iter().take_while(fits).copied().collect();
-    let header = header(home, number, seed);
+    (number, shelved): (u32, &Shelved),
+    seed: u64,
+    given: Given<'_>,
+) -> io::Result<u64> {
+    let kind = shelved.kind();
+    let header = header(home, (number, kind), shelved.names.as_ref(), seed);
     let mut out = Vec::new();
     header.write(&mut out);
-    write_blocks(&header, &rows, &mut out)?;
+    match given {
+        Given::Rows(rows) => {
+            let mut room = FILE_MAX - Header::LEN_MAX - (FILE_MAX / BLOCK + 1) * 16;
+            let fits = |row: &&Row<'_>| {
+                let cost = row.2.len() + 16;
+                room = room.saturating_sub(cost);
+                room > 0
+            };
+            let rows: Vec<Row<'_>> = rows.iter().take_while(fits).copied().collect();
+            Given::Rows(&rows).write(&header, &mut out)?;
+        }
+        Given::Sent(_) => given.write(&header, &mut out)?,
+    }
+    replace(files, home, &path(home, number, kind), &out)?;
+    Ok(out.len() as u64)
+}
+
+/// Writes a file beside the old one and puts it in its place.
+pub(super) fn replace(files: &Files, home: &Home, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fs = files.fs();
     fs.create_dir_all(&directory(home))?;
-    let path = path(home, number);
-    let temporary = path.with_extension("tmp");
+    let temporary = path.with_added_extension("tmp");
     remove(files, &temporary)?;
     let file = fs.open(&temporary, Open::Create)?;
-    append_all(&*file, &out).and_then(|()| fs.rename(&temporary, &path)).inspect_err(|_| {
+    append_all(&*file, bytes).and_then(|()| fs.rename(&temporary, path)).inspect_err(|_| {
         // What stays goes with the next sweep.
         let _ = fs.unlink(&temporary);
     })
 }
 
+/// The names that a file's header has, if it is its own.
+pub(super) fn names_of(files: &Files, home: &Home, file: (u32, Kind)) -> Option<Names> {
+    let found = files.fs().open(&path(home, file.0, file.1), Open::Read).ok()?;
+    let mut head = [0; Header::LEN_MAX];
+    let read = found.read_at(&mut head, 0).ok()?;
+    Names::read(&own_header(head.get(..read)?, home, file)?.names)
+}
+
 /// Removes a file, if it is there.
-pub(super) fn remove(files: &Files, path: &std::path::Path) -> io::Result<()> {
+pub(super) fn remove(files: &Files, path: &Path) -> io::Result<()> {
     match files.fs().unlink(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
@@ -215,7 +282,7 @@ fn write_blocks(header: &Header, rows: &[Row<'_>], out: &mut Vec<u8>) -> io::Res
         };
         let count = rest.iter().take_while(fits).count().max(1);
         let (block, behind) = rest.split_at(count);
-        write_encoded(header, 0, block, out).map_err(io::Error::other)?;
+        write_encoded(header, RENDERING, block, out).map_err(io::Error::other)?;
         rest = behind;
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! FETCH: rows of one batch, from columns alone where that is enough, else with the messages read.
 
 use super::source::Source;
+use super::wants::of_fetch;
 use super::{Handled, ImapUser, refusal, row_of};
 use crate::store::account::{Account, State};
+use crate::store::cache::Wants;
 use crate::store::error::StoreError;
 use crate::store::message::{Message, ReadError};
 use crate::store::store::Store;
@@ -46,6 +48,7 @@ struct Batch {
     guid: Guid,
     recent: Arc<UidSet>,
     ask: FetchAsk,
+    wants: Wants,
 }
 
 impl ImapUser {
@@ -59,6 +62,7 @@ impl ImapUser {
             account: self.account.clone(),
             guid: view.guid,
             recent: ask.recent.clone(),
+            wants: of_fetch(&ask.items),
             ask,
         };
         let apart = std::mem::take(&mut self.reads_much) && !batch.ask.items.meta_only();
@@ -135,7 +139,7 @@ impl Batch {
                 let bits = [row.keywords.0];
                 let meta = self.meta(&row, &mbox.keywords, &bits, guid);
                 let (items, with_flags) = self.ask.items_of(uid);
-                let mut none = Source::new(&self.store, false);
+                let mut none = Source::new(&self.store, false, &self.wants);
                 // Nothing is asked of the source, so nothing can fail.
                 let seq = Seq(run.seq.0 + step);
                 let _ = render_row(&mut rows, items, with_flags, seq, &meta, &mut none);
@@ -162,7 +166,7 @@ impl Batch {
                 break;
             }
             position = position.max(step.position);
-            let mut source = Source::new(&self.store, wait);
+            let mut source = Source::of_mailbox(&self.store, wait, self.guid, &self.wants);
             for wanted in &step.wanted {
                 served += 1;
                 // What is gone has no row and is served with that.
@@ -228,9 +232,11 @@ impl Batch {
         let state = &mut *state;
         self.account.mailbox(&self.store.files, state, self.guid)?;
         let Some(mbox) = state.mailboxes.get(&self.guid) else { return Err(StoreError::NoMailbox) };
+        let pending = self.account.pending();
         let wanted = named.map(|(seq, uid)| {
             let row = row_of(mbox, uid)?;
-            let message = Message::find(&self.account, state, MapId(row.map_id.0));
+            let id = MapId(row.map_id.0);
+            let message = Message::find(&self.account, state, &pending, id);
             Some(Wanted { seq, row, message })
         });
         Ok(Step {

@@ -6,9 +6,11 @@
 
 use super::fetch::{email_id, meta};
 use super::source::Source;
+use super::wants::of_search;
 use super::{Handled, ImapUser, hold_refusal, refusal};
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::account::Account;
+use crate::store::cache::Wants;
 use crate::store::error::StoreError;
 use crate::store::message::{Message, ReadError};
 use crate::store::store::Store;
@@ -53,9 +55,11 @@ impl ImapUser {
             depends: self.depends.clone(),
             guid: view.guid,
             recent: view.recent.clone(),
+            wants: of_search(&program),
             program,
             after: Some(0),
             open: Vec::new(),
+            looked: 0,
             look: Look::default(),
             parsing: None,
             hits: Hits::default(),
@@ -97,11 +101,13 @@ pub(super) struct Search {
     pub(super) depends: Arc<AtomicU64>,
     pub(super) guid: Guid,
     recent: UidSet,
+    wants: Wants,
     program: Arc<Program>,
     /// The last UID whose row was looked at; `None` when all were.
     after: Option<u32>,
-    /// Messages to be looked at, the next one last.
+    /// Messages to be looked at, and how many of them were.
     open: Vec<Open>,
+    looked: usize,
     /// How far the next one was looked at.
     look: Look,
     /// And how far it was parsed.
@@ -190,6 +196,19 @@ impl Search {
         let needs_guid = self.program.reads_email_id();
         let most = (TESTS / self.program.len().max(1)).max(64);
         let mut last = after;
+        self.open.clear();
+        self.looked = 0;
+        if self.program.is_all() {
+            let some = rows.start..rows.end.min(rows.start.saturating_add(TESTS));
+            rows.start = some.end;
+            for (uid, modseq) in mbox.mailbox.modseqs_at(some) {
+                last = uid.0;
+                self.hits.by_row.push(Uid(uid.0));
+                self.hits.note(Uid(uid.0), ModSeq(modseq.0));
+            }
+        }
+        let pending = self.account.pending();
+        let most = if self.program.is_all() { 0 } else { most };
         for row in mbox.mailbox.rows(rows.clone()).take(most) {
             rows.next();
             last = row.uid.0;
@@ -204,7 +223,8 @@ impl Search {
                 }
                 Columns::No => {}
                 Columns::Needs(_) => {
-                    let message = Message::find(&self.account, state, MapId(row.map_id.0));
+                    let id = MapId(row.map_id.0);
+                    let message = Message::find(&self.account, state, &pending, id);
                     self.open.push(Open { row, message, keywords: mbox.keywords.clone() });
                     if self.open.len() >= OPEN {
                         break;
@@ -213,18 +233,16 @@ impl Search {
             }
         }
         self.after = (!rows.is_empty()).then_some(last);
-        self.open.reverse();
         Ok(())
     }
 
     /// Looks at the messages that rows left open.
     fn look_at_messages(&mut self, turn: &Turn<'_>) -> Looked {
         let open = std::mem::take(&mut self.open);
-        let mut left = open.len();
-        let mut source = Source::new(&self.store, turn.may_wait);
+        let mut source = Source::of_mailbox(&self.store, turn.may_wait, self.guid, &self.wants);
         source.turn = Some(turn);
         let mut looked = Looked::All;
-        for Open { row, message, keywords } in open.iter().rev() {
+        for Open { row, message, keywords } in open.get(self.looked..).unwrap_or_default() {
             let (bits, uid) = ([row.keywords.0], Uid(row.uid.0));
             let guid = message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
             let meta = meta(row, keywords, &bits, self.recent.contains(uid), guid);
@@ -248,11 +266,10 @@ impl Search {
                 // A message that can't be read matches nothing; the log has the reason.
                 Err(_) => self.look = Look::default(),
             }
-            left -= 1;
+            self.looked += 1;
         }
         drop(source);
         self.open = open;
-        self.open.truncate(left);
         looked
     }
 

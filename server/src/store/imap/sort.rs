@@ -6,13 +6,15 @@
 use super::fetch::meta;
 use super::search::Search;
 use super::source::Source;
+use super::wants::of_arranging;
 use super::{Handled, ImapUser, hold_refusal, refusal, row_of};
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::arranged::{Arranged, Arrangements, How, Key};
+use crate::store::cache::Wants;
 use crate::store::error::StoreError;
 use crate::store::message::{Message, ReadError};
 use dbox_format::map::MapId;
-use imap_proto::fetch::{Meta, SourceError};
+use imap_proto::fetch::{MessageSource, Meta, SourceError};
 use imap_proto::mime::Parser;
 use imap_proto::search::Program;
 use imap_proto::sort::{Order, Sorter};
@@ -42,11 +44,13 @@ impl ImapUser {
     ) -> Handled {
         match self.searching(program) {
             Ok(search) => Handled::Slices(Box::new(Arrange {
+                wants: of_arranging(&how),
                 key: Arrangements::key(search.account.home(), search.guid, how),
                 all_read: true,
                 search,
                 stage: Stage::Search(Box::new(begin)),
                 open: Vec::new(),
+                given: 0,
                 parsing: None,
             })),
             Err(error) => Handled::Now(refusal(&error, false)),
@@ -80,10 +84,12 @@ trait Arranger {
 /// A SORT or THREAD on its way.
 struct Arrange<A> {
     key: Key,
+    wants: Wants,
     search: Search,
     stage: Stage<A>,
-    /// Messages that are wanted next, looked up, the next one last; `None` for one that is not even a row any more.
+    /// Messages that were looked up, `None` for one that is not even a row any more; and how many of them were given.
     open: Vec<Option<Open>>,
+    given: usize,
     /// How far the next one was parsed.
     parsing: Option<(Parser, u64)>,
     /// No message was put in order without being read.
@@ -163,7 +169,7 @@ impl<A: Arranger> Arrange<A> {
     /// Gives messages as long as some are wanted and the turn lasts.
     fn give(&mut self, arranger: &mut A, turn: &Turn<'_>) -> Result<Given, StoreError> {
         loop {
-            if self.open.is_empty() {
+            if self.given == self.open.len() {
                 self.look_up(arranger)?;
                 if self.open.is_empty() {
                     return Ok(Given::All);
@@ -178,6 +184,8 @@ impl<A: Arranger> Arrange<A> {
 
     /// Looks up what is wanted next, under the account's lock.
     fn look_up(&mut self, arranger: &A) -> Result<(), StoreError> {
+        self.open.clear();
+        self.given = 0;
         let mut wanted = arranger.wanted().take(OPEN).peekable();
         if wanted.peek().is_none() {
             return Ok(());
@@ -188,24 +196,24 @@ impl<A: Arranger> Arrange<A> {
         account.mailbox(&store.files, state, *guid)?;
         let Some(mbox) = state.mailboxes.get(guid) else { return Err(StoreError::NoMailbox) };
         let reads = arranger.reads();
+        let pending = account.pending();
         let open = |uid| {
             let row = row_of(mbox, uid)?;
             let id = MapId(row.map_id.0);
-            let message = reads.then(|| Message::find(account, state, id)).flatten();
+            let message = reads.then(|| Message::find(account, state, &pending, id)).flatten();
             Some(Open { row, message })
         };
-        self.open = wanted.map(open).collect();
-        self.open.reverse();
+        self.open.extend(wanted.map(open));
         Ok(())
     }
 
     fn give_open(&mut self, arranger: &mut A, turn: &Turn<'_>) -> Given {
         let open = std::mem::take(&mut self.open);
-        let mut left = open.len();
-        let mut source = Source::new(&self.search.store, turn.may_wait);
+        let mut source =
+            Source::of_mailbox(&self.search.store, turn.may_wait, self.search.guid, &self.wants);
         source.turn = Some(turn);
         let mut given = Given::All;
-        for open in open.iter().rev() {
+        for open in open.get(self.given..).unwrap_or_default() {
             if let Some(Open { row, message }) = open {
                 let meta = meta(row, &[], &[], false, 0);
                 source.set(message.as_ref());
@@ -231,15 +239,14 @@ impl<A: Arranger> Arrange<A> {
                 self.all_read = false;
                 arranger.give_bare(None);
             }
-            left -= 1;
-            if turn.is_over() {
+            self.given += 1;
+            if source.is_due() {
                 given = Given::Some;
                 break;
             }
         }
         drop(source);
         self.open = open;
-        self.open.truncate(left);
         given
     }
 }

@@ -2,25 +2,36 @@
 //! when first needed, parsed when first needed, and what was learnt goes to the cache.
 
 use crate::store::cache::{
-    HEADER_ASKED, HEADER_WHOLE, Held, Spot, encode, header_end, header_value, is_common,
+    Asked, Compared, Found, HEADER_ASKED, HEADER_WHOLE, Held, Spot, Wants, encode, header_end,
+    header_value, key_of, number, text_of,
 };
 use crate::store::message::{Handle, Message, ReadError};
 use crate::store::store::Store;
 use imap_proto::Blob;
 use imap_proto::fetch::{FieldNames, MessageSource, SourceError};
 use imap_proto::mime::{Limits, Mime, Parser};
+use imap_proto::sort::SortKey;
+use index_format::Guid;
 use index_format::cache::Field;
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes read of a large message in one step.
 const STEP: u64 = 64 << 10;
 
+/// Looks into the cache between two at the clock: some ten microseconds.
+const QUICK: u32 = 64;
+
 /// One message after another; buffers are kept between them.
 pub(crate) struct Source<'a> {
     store: &'a Arc<Store>,
     /// Whether a disk may be waited for.
     wait: bool,
+    /// What is looked at in each message.
+    wants: &'a Wants,
+    /// In which mailbox, for who counts what is asked.
+    mailbox: Option<Guid>,
     /// What bounds the time of a search.
     pub(super) turn: Option<&'a crate::slices::Turn<'a>>,
     message: Option<&'a Message>,
@@ -37,6 +48,8 @@ pub(crate) struct Source<'a> {
     missed: Missed,
     /// Bytes of messages read so far.
     pub(super) read: u64,
+    /// How many there were at the last look at the clock, and questions whether one is due since.
+    quick: (Cell<u64>, Cell<u32>),
     /// Why the last read failed, in the store's words.
     pub(super) error: Option<ReadError>,
 }
@@ -47,13 +60,23 @@ struct Missed {
     wire: bool,
     body: bool,
     header: bool,
+    /// What SEARCH and SORT compare.
+    compared: bool,
+}
+
+impl Missed {
+    fn is_any(self) -> bool {
+        self.wire || self.body || self.header || self.compared
+    }
 }
 
 impl<'a> Source<'a> {
-    pub(crate) fn new(store: &'a Arc<Store>, wait: bool) -> Self {
+    pub(crate) fn new(store: &'a Arc<Store>, wait: bool, wants: &'a Wants) -> Self {
         Self {
             store,
             wait,
+            wants,
+            mailbox: None,
             turn: None,
             message: None,
             whole: Vec::new(),
@@ -66,8 +89,21 @@ impl<'a> Source<'a> {
             held: None,
             missed: Missed::default(),
             read: 0,
+            quick: (Cell::new(0), Cell::new(0)),
             error: None,
         }
+    }
+
+    /// The same, of messages in this mailbox.
+    pub(crate) fn of_mailbox(
+        store: &'a Arc<Store>,
+        wait: bool,
+        mailbox: Guid,
+        wants: &'a Wants,
+    ) -> Self {
+        let mut source = Self::new(store, wait, wants);
+        source.mailbox = Some(mailbox);
+        source
     }
 
     /// Looks at another message.
@@ -156,37 +192,55 @@ impl<'a> Source<'a> {
 
     /// Where the cache has a value of this message.
     fn find(&mut self, field: Field<'_>) -> Result<Option<Spot>, SourceError> {
+        self.look(|held, message| held.find(message.id, message.guid, field))
+    }
+
+    /// Where the cache has as much of the header as is asked for.
+    fn find_header(&mut self, asked: Asked<'_>) -> Result<Option<Spot>, SourceError> {
+        self.look(|held, message| held.find_header(message.id, message.guid, asked))
+    }
+
+    fn look<T>(
+        &mut self,
+        look: impl Fn(&Held, &Message) -> Found<T>,
+    ) -> Result<Option<T>, SourceError> {
         let message = self.message()?;
         if !self.store.cache.is_on() {
             return Ok(None);
         }
+        let (files, cache) = (&self.store.files, &self.store.cache);
         if !self.held.as_ref().is_some_and(|held| held.is_of(&message.home, message.id)) {
-            let (files, cache) = (&self.store.files, &self.store.cache);
-            match cache.hold(files, &message.home, message.id, self.wait) {
+            match cache.hold(files, &message.home, message.id, self.wants, self.wait) {
                 Ok(held) => self.held = Some(held),
                 Err(_) => return Err(self.fail(ReadError::WouldBlock)),
             }
+            if let Some(mailbox) = self.mailbox.filter(|_| !self.wants.group.is_empty()) {
+                cache.note(&message.home, mailbox, number(message.id), self.wants);
+            }
         }
-        Ok(self.held.as_ref().and_then(|held| held.find(message.id, message.guid, field)))
+        let Some(held) = &mut self.held else { return Ok(None) };
+        loop {
+            match look(held, message) {
+                Found::Value(value) => return Ok(Some(value)),
+                Found::Nothing => return Ok(None),
+                Found::Load(file) => {
+                    if cache.load(files, &message.home, (held, file), self.wait).is_err() {
+                        return Err(self.fail(ReadError::WouldBlock));
+                    }
+                }
+            }
+        }
     }
 
     fn value(&self, spot: Spot) -> &[u8] {
         self.held.as_ref().map(|held| held.value(spot)).unwrap_or_default()
     }
 
-    /// Header fields that the cache has, if they include what is asked for.
-    fn find_header(&mut self, common: impl FnOnce() -> bool) -> Result<Option<Spot>, SourceError> {
-        match self.find(Field::Header)? {
-            None if common() => self.find(Field::HeaderCommon),
-            found => Ok(found),
-        }
-    }
-
     /// Adds what was missed to the cache.
     fn keep(&mut self) {
         let missed = std::mem::take(&mut self.missed);
         if let Some(message) = self.message
-            && (missed.wire || missed.body || missed.header)
+            && missed.is_any()
             && self.store.cache.is_on()
             && let Some(row) = self.row(missed)
             && self.store.cache.add(&message.home, (message.id, message.guid), row)
@@ -214,7 +268,7 @@ impl<'a> Source<'a> {
                 write(Field::Body, &|mime, out| mime.write_structure(false, out));
             }
         }
-        let known = matches!(self.find_header(|| true), Ok(Some(_)));
+        let known = matches!(self.find_header(Asked::Common), Ok(Some(_)));
         let header = if self.has_whole {
             let end = header_end(&self.whole, 0).unwrap_or(self.whole.len());
             self.whole.get(..end)
@@ -228,10 +282,60 @@ impl<'a> Source<'a> {
             let (field, value) = header_value(header, most);
             values.push((field, value.unwrap_or_else(|| header.to_vec())));
         }
-        values.retain(|(field, _)| matches!(self.find(*field), Ok(None)));
-        let fields: Vec<(Field<'_>, &[u8])> =
-            values.iter().map(|(field, value)| (*field, value.as_slice())).collect();
+        values.retain(|(field, _)| self.lacks(*field));
+        let compared = self.compared();
+        let compared =
+            compared.as_ref().filter(|_| missed.compared || missed.header || missed.wire);
+        let compared = compared.into_iter().flat_map(Compared::fields);
+        let mut fields: Vec<(Field<'_>, &[u8])> = compared.collect();
+        fields.retain(|(field, _)| self.lacks(*field));
+        fields.extend(values.iter().map(|(field, value)| (*field, value.as_slice())));
         encode(&fields)
+    }
+
+    /// Whether the cache doesn't have this yet.
+    fn lacks(&mut self, field: Field<'_>) -> bool {
+        let found = if field == Field::Header {
+            self.find_header(Asked::All).map(|spot| spot.is_some())
+        } else if field == Field::HeaderCommon {
+            self.find_header(Asked::Common).map(|spot| spot.is_some())
+        } else if field == Field::Sent {
+            let sent = self.look(|held, message| held.sent(message.id, message.guid));
+            sent.map(|sent| sent.is_some())
+        } else {
+            self.find(field).map(|spot| spot.is_some())
+        };
+        matches!(found, Ok(false))
+    }
+
+    fn compared_value(&mut self, field: Field<'_>) -> Result<Option<&[u8]>, SourceError> {
+        match self.find(field)? {
+            Some(spot) => Ok(Some(self.value(spot))),
+            None => {
+                self.missed.compared = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// What SEARCH and SORT compare, when what it takes is at hand.
+    fn compared(&mut self) -> Option<Compared> {
+        let mut envelope = Vec::new();
+        if let Some(mime) = &self.mime {
+            mime.write_envelope(&mut envelope);
+        } else if let Ok(Some(spot)) = self.find(Field::Envelope) {
+            envelope.extend_from_slice(self.value(spot));
+        } else {
+            return None;
+        }
+        if self.has_whole {
+            let end = header_end(&self.whole, 0).unwrap_or(self.whole.len());
+            return Some(Compared::of(&envelope, self.whole.get(..end)?));
+        }
+        match self.find_header(Asked::Common) {
+            Ok(Some(spot)) => Some(Compared::of(&envelope, self.value(spot))),
+            Ok(None) | Err(_) => None,
+        }
     }
 }
 
@@ -277,7 +381,7 @@ impl MessageSource for Source<'_> {
     fn header(&mut self) -> Result<&[u8], SourceError> {
         let limit = Limits::default().header;
         if !self.has_whole && !self.has_header {
-            if let Some(spot) = self.find(Field::Header)? {
+            if let Some(spot) = self.find_header(Asked::All)? {
                 return Ok(self.value(spot));
             }
             self.missed.header = true;
@@ -309,14 +413,14 @@ impl MessageSource for Source<'_> {
     }
 
     fn header_fields(&mut self, names: &FieldNames) -> Result<&[u8], SourceError> {
-        match self.find_header(|| names.sorted().all(is_common))? {
+        match self.find_header(Asked::Of(names))? {
             Some(spot) => Ok(self.value(spot)),
             None => self.header(),
         }
     }
 
     fn header_field(&mut self, name: &[u8]) -> Result<&[u8], SourceError> {
-        match self.find_header(|| is_common(name))? {
+        match self.find_header(Asked::One(name))? {
             Some(spot) => Ok(self.value(spot)),
             None => self.header(),
         }
@@ -330,7 +434,7 @@ impl MessageSource for Source<'_> {
     fn read(&mut self, range: Range<u64>) -> Result<&[u8], SourceError> {
         // BODY[HEADER] is read like any other section.
         if !self.has_whole
-            && let Some(spot) = self.find(Field::Header)?
+            && let Some(spot) = self.find_header(Asked::All)?
             && let Ok(end) = usize::try_from(range.end)
             && end <= spot.len()
         {
@@ -346,8 +450,37 @@ impl MessageSource for Source<'_> {
         Ok(&self.wire)
     }
 
+    fn search_text(&mut self, name: &[u8]) -> Result<Option<&[u8]>, SourceError> {
+        let Some(text) = text_of(name) else { return Ok(None) };
+        self.compared_value(Field::Text(text))
+    }
+
+    fn sort_key(&mut self, key: SortKey) -> Result<Option<&[u8]>, SourceError> {
+        let Some(key) = key_of(key) else { return Ok(None) };
+        self.compared_value(Field::Key(key))
+    }
+
+    fn sent(&mut self) -> Result<Option<Option<i64>>, SourceError> {
+        let found = self.look(|held, message| held.sent(message.id, message.guid))?;
+        self.missed.compared |= found.is_none();
+        Ok(found)
+    }
+
     fn is_due(&self) -> bool {
-        self.turn.is_some_and(|turn| turn.is_over())
+        let Some(turn) = self.turn else { return false };
+        // What the cache says takes less time than a look at the clock.
+        let quick = !self.has_whole
+            && self.mime.is_none()
+            && self.parsing.is_none()
+            && self.quick.0.get() == self.read;
+        if quick {
+            self.quick.1.set(self.quick.1.get().wrapping_add(1));
+            if !self.quick.1.get().is_multiple_of(QUICK) {
+                return false;
+            }
+        }
+        self.quick.0.set(self.read);
+        turn.is_over()
     }
 
     fn blob(&mut self) -> Result<Blob, SourceError> {

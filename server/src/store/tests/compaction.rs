@@ -129,7 +129,10 @@ fn what_a_session_has_in_view_stays() {
     };
     world.run(Op::Expunge).unwrap();
     compact(&world);
-    let find = || Message::find(&world.account, &world.account.lock().unwrap(), id);
+    let find = || {
+        let state = world.account.lock().unwrap();
+        Message::find(&world.account, &state, &world.account.pending(), id)
+    };
     assert!(find().is_some(), "the session has not been told");
     at_once(user.ask(Ask::Unselect));
     compact(&world);
@@ -145,7 +148,7 @@ fn what_is_being_read_stays_where_it_was_found() {
         let state = world.account.lock().unwrap();
         let mbox = state.mailboxes.values().find(|mbox| !mbox.uids.is_empty()).unwrap();
         let id = MapId(mbox.mailbox.row(1).unwrap().map_id.0);
-        let found = Message::find(&world.account, &state, id).unwrap();
+        let found = Message::find(&world.account, &state, &world.account.pending(), id).unwrap();
         let mut text = Vec::new();
         found.read_whole(&world.store.files, true, &mut text).unwrap();
         (text, found)

@@ -2,7 +2,7 @@
 
 use crate::slices::{Progress, Turn};
 use crate::store::account::Account;
-use crate::store::cache::header_end;
+use crate::store::cache::{Wants, header_end};
 use crate::store::commit::Outcome;
 use crate::store::compact::Wanted;
 use crate::store::config::StoreConfig;
@@ -102,6 +102,7 @@ pub(super) fn config() -> StoreConfig {
         overlay_percent: 110,
         log_size: 200,
         reserve: 0,
+        cache_apart: 700,
         default_mailboxes: Vec::new(),
         ..StoreConfig::default()
     }
@@ -157,7 +158,8 @@ fn check_cached(store: &Arc<Store>, message: &Message, text: &[u8]) -> Result<()
     let mime = parser.finish();
     let mut expected = Vec::new();
     mime.write_envelope(&mut expected);
-    let mut source = Source::new(store, true);
+    let wants = Wants::default();
+    let mut source = Source::new(store, true, &wants);
     source.set(Some(message));
     if source.envelope().map_err(|_| different("the cache fails"))? != expected {
         return Err(different("the cache has another ENVELOPE"));
@@ -375,10 +377,15 @@ impl World {
             let mbox = state.mailboxes.get(&guid).unwrap();
             let mut messages = BTreeMap::new();
             for row in mbox.mailbox.iter() {
-                let message =
-                    Message::find(&self.account, state, MapId(row.map_id.0)).ok_or_else(|| {
-                        StoreError::damaged(self.account.dir(), "a row without a message")
-                    })?;
+                let message = Message::find(
+                    &self.account,
+                    state,
+                    &self.account.pending(),
+                    MapId(row.map_id.0),
+                )
+                .ok_or_else(|| {
+                    StoreError::damaged(self.account.dir(), "a row without a message")
+                })?;
                 let mut text = Vec::new();
                 message.read_whole(&self.store.files, true, &mut text).map_err(|error| {
                     StoreError::damaged(
