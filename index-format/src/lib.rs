@@ -23,6 +23,7 @@ pub mod log;
 pub mod mailbox;
 pub mod record;
 pub mod snapshot;
+pub mod threads;
 pub mod uidset;
 
 pub use error::Error;

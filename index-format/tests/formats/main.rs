@@ -11,4 +11,5 @@ mod log;
 mod mailbox;
 mod sizes;
 mod snapshot;
+mod threads;
 mod uidset;
