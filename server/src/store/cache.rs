@@ -28,6 +28,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(test)]
+pub(crate) use facts::Text;
 pub(crate) use facts::{
     Facts, HEADER_ASKED, HEADER_WHOLE, Head, encode, header_end, header_value, is_common,
 };

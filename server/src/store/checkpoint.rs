@@ -6,6 +6,7 @@
 
 use super::account::{Account, Logs, State};
 use super::change::{Change, LogName};
+use super::commit::Outcome;
 use super::error::StoreError;
 use super::logfile::{LogFile, LogPosition};
 use super::planted::{Planted, planted};
@@ -84,6 +85,7 @@ impl Store {
             || writer.touched.len() >= self.config.checkpoint_files
             || writer.journal.wants_spare().is_some()
             || self.cache.calls()
+            || self.forests.calls()
     }
 
     /// The thread that keeps house.
@@ -97,6 +99,7 @@ impl Store {
             }
             self.cache.forget_idle(clock.now().0);
             self.arranged.forget_idle(clock.now().0);
+            self.forests.forget_idle(clock.now().0);
             self.measure_space();
             self.resume();
             self.prepare_spare();
@@ -113,16 +116,25 @@ impl Store {
                     tracing::error!(%error, "the checkpoint failed and is tried again; the journal grows until it succeeds");
                 }
                 last = clock.now();
-            } else if self.cache.calls() || (aged && self.cache.has_unwritten()) {
+            } else if self.cache.calls()
+                || self.forests.calls()
+                || (aged && (self.cache.has_unwritten() || self.forests.has_unwritten()))
+            {
                 self.write_cache();
                 last = if aged { clock.now() } else { last };
             }
         }
     }
 
-    /// Writes what waits for the cache's files.
+    /// Writes what waits for files that nothing depends on: cache and threads.
     fn write_cache(&self) {
         self.cache.write(&self.files, &|| u64::from_le_bytes(self.random()));
+        let applied = self.applied();
+        self.forests.write(&self.files, &|position| match self.commit.outcome(position) {
+            Outcome::Lost => None,
+            // Told is not yet synced; what is in its files is.
+            Outcome::Durable | Outcome::Waiting => Some(position <= applied),
+        });
     }
 
     /// Tries whether what failed works again.

@@ -331,8 +331,8 @@ impl Store {
         moving: bool,
     ) -> Result<Copied, StoreError> {
         self.writable()?;
-        let mut state = account.lock()?;
-        let state = &mut *state;
+        let mut locked = account.lock()?;
+        let state = &mut *locked;
         let target = state.list.by_name(target).ok_or(StoreError::NoMailbox)?.guid;
         let source = account.mailbox(&self.files, state, guid)?;
         if exact && !uids.subtract(&source.uids).is_empty() {
@@ -341,7 +341,9 @@ impl Store {
         let mut change = Change::default();
         let (from, to) =
             self.transfer(&mut change, account, state, (guid, target), uids, moving, session)?;
-        let uidvalidity = account.mailbox(&self.files, state, target)?.mailbox.uidvalidity();
+        let destination = account.mailbox(&self.files, state, target)?;
+        let uidvalidity = destination.mailbox.uidvalidity();
+        let threads = self.forests.are_kept(destination.mailbox.len());
         if change.is_empty() {
             // That all of them are gone may not be durable yet.
             let position = account.mailbox(&self.files, state, guid)?.position;
@@ -349,6 +351,10 @@ impl Store {
         }
         let position = self.submit(change);
         self.touch(state, &[guid, target], position);
+        drop(locked);
+        if threads {
+            self.forests.note_copies(account.home(), (guid, target), (&from, &to), position);
+        }
         Ok(Copied { position, uidvalidity, from, to })
     }
 

@@ -14,5 +14,6 @@ mod modseq;
 mod reads;
 mod refusals;
 mod sorting;
+mod threads;
 mod uidvalidity;
 mod world;

@@ -1,9 +1,15 @@
 //! What a row says of a message, and which header fields it has.
 
 use super::ROW_MAX;
+use crate::store::threads::Words;
+use imap_proto::Blob;
+use imap_proto::fetch::{MessageSource, SourceError};
 use imap_proto::mime::header::RawFields;
 use imap_proto::mime::{FieldName, Limits, Mime, Parser};
+use imap_proto::thread::Said;
 use index_format::cache::{COMMON_HEADER, Field, encode_fields};
+use index_format::threads::Fingerprint;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A header block up to this many bytes is kept whole, a longer one by its common fields.
@@ -41,6 +47,16 @@ impl Facts {
         Self { wire, envelope, header }
     }
 
+    /// What the message says of itself that threads are made of, when it came at `came`.
+    pub(crate) fn words(
+        &self,
+        came: i64,
+        fingerprint: impl Fn(&[u8]) -> Fingerprint,
+    ) -> Option<Words> {
+        let envelope = self.wire.get(..self.envelope)?;
+        Said::read(came, &mut Text { envelope, header: &self.header }, fingerprint).ok()
+    }
+
     /// The row of the message behind `prefix`, which is whole header lines; `None` when the two together may be
     /// another message than one after the other.
     pub(crate) fn row(&self, prefix: &[u8]) -> Option<Arc<[u8]>> {
@@ -55,6 +71,42 @@ impl Facts {
             (Field::BodyStructure, structure),
             (field, value.as_deref().unwrap_or(&header)),
         ])
+    }
+}
+
+/// As much of a message as threads are made of.
+pub(crate) struct Text<'a> {
+    pub(crate) envelope: &'a [u8],
+    pub(crate) header: &'a [u8],
+}
+
+impl MessageSource for Text<'_> {
+    fn len(&self) -> u64 {
+        self.header.len() as u64
+    }
+
+    fn envelope(&mut self) -> Result<&[u8], SourceError> {
+        Ok(self.envelope)
+    }
+
+    fn body_structure(&mut self, _: bool) -> Result<&[u8], SourceError> {
+        Err(SourceError::Gone)
+    }
+
+    fn header(&mut self) -> Result<&[u8], SourceError> {
+        Ok(self.header)
+    }
+
+    fn mime(&mut self) -> Result<&Mime, SourceError> {
+        Err(SourceError::Gone)
+    }
+
+    fn read(&mut self, _: Range<u64>) -> Result<&[u8], SourceError> {
+        Err(SourceError::Gone)
+    }
+
+    fn blob(&mut self) -> Result<Blob, SourceError> {
+        Err(SourceError::Gone)
     }
 }
 

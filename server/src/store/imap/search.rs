@@ -6,6 +6,7 @@
 
 use super::fetch::{email_id, meta};
 use super::source::Source;
+use super::thread::InThreads;
 use super::{Handled, ImapUser, hold_refusal, refusal};
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::account::Account;
@@ -33,7 +34,7 @@ impl ImapUser {
             Ok(search) => search,
             Err(error) => return Handled::Now(refusal(&error, false)),
         };
-        if search.program.reads().is_none() {
+        if search.program.reads().is_none() && search.program.needs_threads().is_none() {
             // Rows alone answer it: often the first are all.
             match search.look_at_rows() {
                 Err(error) => return Handled::Now(refusal(&error, false)),
@@ -54,6 +55,7 @@ impl ImapUser {
             guid: view.guid,
             recent: view.recent.clone(),
             program,
+            threads: None,
             after: Some(0),
             open: Vec::new(),
             look: Look::default(),
@@ -100,6 +102,8 @@ pub(super) struct Search {
     pub(super) guid: Guid,
     recent: UidSet,
     program: Arc<Program>,
+    /// What the program has to know before.
+    threads: Option<Box<InThreads>>,
     /// The last UID whose row was looked at; `None` when all were.
     after: Option<u32>,
     /// Messages to be looked at, the next one last.
@@ -150,6 +154,24 @@ impl Slices for Search {
     type Result = Answer;
 
     fn go_on(&mut self, turn: &Turn<'_>) -> Progress<Answer> {
+        while let Some((algorithm, inner)) = self.program.needs_threads() {
+            let mut threads =
+                self.threads.take().unwrap_or_else(|| Box::new(InThreads::new(self, inner)));
+            match threads.go_on(algorithm, turn) {
+                Progress::Done(Ok(uids)) => {
+                    self.program = Arc::new(self.program.with_threads(uids));
+                }
+                Progress::Done(Err(refused)) => return Progress::Done(refused),
+                Progress::More => {
+                    self.threads = Some(threads);
+                    return Progress::More;
+                }
+                Progress::Waits => {
+                    self.threads = Some(threads);
+                    return Progress::Waits;
+                }
+            }
+        }
         loop {
             match self.look_at_messages(turn) {
                 Looked::All => {}
@@ -178,6 +200,24 @@ enum Looked {
 }
 
 impl Search {
+    /// Another search in the same mailbox.
+    pub(super) fn again(&self, program: Arc<Program>) -> Self {
+        Self {
+            store: self.store.clone(),
+            account: self.account.clone(),
+            depends: self.depends.clone(),
+            guid: self.guid,
+            recent: self.recent.clone(),
+            program,
+            threads: None,
+            after: Some(0),
+            open: Vec::new(),
+            look: Look::default(),
+            parsing: None,
+            hits: Hits::default(),
+        }
+    }
+
     /// Looks at the next rows under the account's lock.
     fn look_at_rows(&mut self) -> Result<(), StoreError> {
         let Some(after) = self.after else { return Ok(()) };
