@@ -24,6 +24,7 @@ mod grammar;
 mod imap;
 mod index_files;
 mod index_log;
+mod index_threads;
 mod lmtp;
 mod malformed;
 mod mime;
@@ -38,6 +39,7 @@ pub use generate::Generator;
 pub use imap::{imap_command, imap_session};
 pub use index_files::{index_cache, index_journal, index_list, index_snapshot};
 pub use index_log::index_log;
+pub use index_threads::index_threads;
 pub use lmtp::lmtp_session;
 pub use malformed::MalformedMail;
 pub use mime::imap_mime;
@@ -67,6 +69,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "index_list", run: index_list, seeds: seeds::index_list },
     Target { name: "index_log", run: index_log, seeds: seeds::index_log },
     Target { name: "index_snapshot", run: index_snapshot, seeds: seeds::index_snapshot },
+    Target { name: "index_threads", run: index_threads, seeds: seeds::index_threads },
     Target { name: "lmtp_session", run: lmtp_session, seeds: seeds::lmtp_session },
     Target { name: "uidset", run: uidset, seeds: seeds::uidset },
 ];

@@ -66,6 +66,7 @@ replays!(
     index_list,
     index_log,
     index_snapshot,
+    index_threads,
     lmtp_session,
     uidset,
 );

@@ -1,6 +1,6 @@
 //! Says in words what is in a file of a store: `cargo run -p loft-index-format --example dump FILE`.
 //!
-//! Knows logs, snapshots, mailbox lists, caches and journal segments by their first bytes. Reads only, and goes on
+//! Knows logs, snapshots, mailbox lists, caches, threads and journal segments by their first bytes. Reads only, and goes on
 //! behind damage, saying that nothing there counts.
 
 use std::io::{self, Write};
@@ -13,6 +13,7 @@ use index_format::log::{self, EndKind, Frames, Kind, scan_after};
 use index_format::mailbox::Mailbox;
 use index_format::record::{Append, Prefix, Record, Transaction};
 use index_format::snapshot::Snapshot;
+use index_format::threads::Blocks;
 use index_format::{Error, Flags};
 
 fn main() -> ExitCode {
@@ -53,6 +54,7 @@ fn dump(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
         Some(b"LOFTsnp\n") => dump_snapshot(file, out),
         Some(b"LOFTlst\n") => dump_list(file, out),
         Some(b"LOFTcch\n") => dump_cache(file, out),
+        Some(b"LOFTthr\n") => dump_threads(file, out),
         Some(b"LOFTjrn\n") => dump_journal(file, out),
         Some(_) | None => Err(Failure::Unknown),
     }
@@ -339,6 +341,40 @@ fn dump_list(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn dump_threads(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
+    let header = index_format::threads::Header::parse(file)?;
+    writeln!(out, "threads of mailbox {}, fingerprints of {}", header.mailbox, header.owner)?;
+    let mut blocks = Blocks::new(file);
+    loop {
+        let (at, mut lines) = (blocks.at(), Vec::new());
+        let block = blocks.next(&mut |message| {
+            let short = |print: &u128| format!("{:08x}", print >> 96);
+            let references: Vec<String> = message.references.iter().map(short).collect();
+            lines.push(format!(
+                "  UID {}: id {}, subject {}{}, sent {}, came {}, refers to [{}]",
+                message.uid.0,
+                short(&message.id),
+                short(&message.subject),
+                if message.is_reply { " (a reply)" } else { "" },
+                message.sent,
+                message.came,
+                references.join(" ")
+            ));
+        });
+        match block {
+            None => return Ok(()),
+            Some(Ok(())) => writeln!(out, "block at {at}, {} messages", lines.len())?,
+            Some(Err(error)) => {
+                writeln!(out, "nothing from byte {at} on counts: {error}")?;
+                return Ok(());
+            }
+        }
+        for line in lines {
+            writeln!(out, "{line}")?;
+        }
+    }
 }
 
 fn dump_cache(file: &[u8], out: &mut impl Write) -> Result<(), Failure> {
