@@ -40,7 +40,7 @@ pub(crate) fn algorithm(cursor: &mut Cursor<'_>) -> Result<Algorithm, Error> {
 /// An algorithm and a space, if that stands there; no search key has such a name. Without one it is REFS
 /// (draft-ietf-morg-inthread).
 pub(crate) fn algorithm_if_named(cursor: &mut Cursor<'_>) -> Result<Algorithm, Error> {
-    let mut ahead = cursor.clone();
+    let mut ahead = *cursor;
     let name = ahead.run(|byte| byte.is_ascii_alphabetic());
     let Some(algorithm) = named(name) else { return Ok(Algorithm::Refs) };
     *cursor = ahead;

@@ -81,14 +81,13 @@ pub fn write_block<'a>(
     out.extend_from_slice(&[0; HEAD]);
     let result = write_messages(messages, out);
     let len = out.len() - start - HEAD;
-    let result = result.and_then(|()| match len {
-        ..=BLOCK_MAX => Ok(()),
-        _ => Err(Error::TooLong {
-            what: "a block of threads",
-            len: len as u64,
-            max: BLOCK_MAX as u64,
-        }),
-    });
+    let most = BLOCK_MAX as u64;
+    let fits = if len <= BLOCK_MAX {
+        Ok(())
+    } else {
+        Err(Error::TooLong { what: "a block of threads", len: len as u64, max: most })
+    };
+    let result = result.and(fits);
     if result.is_err() {
         out.truncate(start);
         return result;

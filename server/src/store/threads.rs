@@ -26,8 +26,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const GONE: u64 = 64;
 /// Milliseconds after its last use until a forest leaves memory.
 const IDLE_MS: u64 = 60_000;
-/// Messages that may wait to be written, about 150 bytes each; of others nothing is noted.
-const WAITING: usize = 1 << 16;
+/// Messages that may wait to be written, about 150 bytes each; of others nothing is noted, unless their forest is there.
+/// Few in tests, so that they get there.
+const WAITING: usize = if cfg!(test) { 16 } else { 1 << 16 };
 
 /// What a message says of itself, by fingerprints of its account.
 pub(crate) type Words = Said<Fingerprint>;
@@ -67,8 +68,10 @@ struct State {
     kept: Kept,
     /// What the file does not have yet.
     waiting: Vec<Waiting>,
-    /// The file is to be made anew, as soon as there is a forest to make it of.
+    /// The file is to be made anew, of the forest.
     renew: bool,
+    /// The last change by which the forest has got a message that does not wait to be written.
+    unqueued: u64,
 }
 
 #[derive(Default)]
@@ -170,8 +173,14 @@ impl Forests {
         }
         if self.waiting.fetch_add(1, Ordering::Relaxed) < WAITING {
             state.waiting.push(Waiting { position, uid, came, words });
-        } else {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if matches!(state.kept, Kept::Forest(_)) {
+            // It is written with all others.
+            state.unqueued = state.unqueued.max(position);
+            state.renew = true;
+            self.renew.store(true, Ordering::Relaxed);
         }
     }
 
@@ -278,9 +287,14 @@ impl Forests {
 
     /// Gives up a forest that has become too large.
     fn overgrown(&self, state: &mut State) {
+        self.forget(state);
         state.kept = Kept::Overgrown;
+    }
+
+    /// Forgets all that is in memory of a mailbox.
+    fn forget(&self, state: &mut State) {
         self.waiting.fetch_sub(state.waiting.len(), Ordering::Relaxed);
-        state.waiting = Vec::new();
+        *state = State::default();
     }
 
     /// Reads the file, and adds what waits to be written to it.
@@ -323,7 +337,7 @@ impl Forests {
         all.sort_by_key(|(used, ..)| *used);
         for (_, shelf, bytes) in all {
             if held > self.memory && !std::ptr::eq(&*shelf, in_use) {
-                shelf.state().kept = Kept::Unread;
+                shelf.state().let_go();
                 held -= bytes;
             }
         }
@@ -340,7 +354,7 @@ impl Forests {
             if shelf.used.load(Ordering::Relaxed).saturating_add(IDLE_MS) <= now
                 && !state.is_to_be_written()
             {
-                state.kept = Kept::Unread;
+                state.let_go();
             }
             // Somebody else may have it in hand.
             !matches!(state.kept, Kept::Unread)
@@ -368,35 +382,41 @@ impl Forests {
             if !state.is_to_be_written() {
                 continue;
             }
-            let before = state.waiting.len();
-            state.waiting.retain(|waiting| settled(waiting.position).is_some());
-            let mut ready = Vec::new();
-            let all = std::mem::take(&mut state.waiting);
-            for waiting in all {
-                match settled(waiting.position) {
-                    Some(true) => ready.push(waiting),
-                    Some(false) | None => state.waiting.push(waiting),
-                }
+            let settled_all = state.waiting.iter().map(|waiting| settled(waiting.position));
+            let outcomes: Vec<Option<bool>> =
+                settled_all.chain([settled(state.unqueued)]).collect();
+            if outcomes.contains(&None) {
+                // The account is loaded anew, under another number: nobody looks here any more.
+                self.forget(&mut state);
+                continue;
             }
-            self.waiting.fetch_sub(before - state.waiting.len(), Ordering::Relaxed);
+            let all = std::mem::take(&mut state.waiting);
+            let is_settled = |waiting: &Waiting| settled(waiting.position) == Some(true);
+            let (mut ready, later): (Vec<Waiting>, Vec<Waiting>) =
+                all.into_iter().partition(is_settled);
+            self.waiting.fetch_sub(ready.len(), Ordering::Relaxed);
+            state.waiting = later;
             ready.sort_by_key(|waiting| waiting.uid);
             ready.dedup_by_key(|waiting| waiting.uid);
-            let result = match &state.kept {
-                Kept::Forest(forest) if state.renew => {
-                    let except: UidSet = state.waiting.iter().map(|waiting| waiting.uid).collect();
+            let State { kept, waiting, renew, unqueued } = &mut *state;
+            let result = match kept {
+                Kept::Forest(forest) if *renew && settled(*unqueued) == Some(true) => {
+                    let except = waiting.iter().map(|waiting| waiting.uid).collect();
+                    *renew = false;
                     file::renew(files, &shelf.home, shelf.mailbox, forest, &except)
                 }
                 Kept::Forest(_) | Kept::Unread | Kept::Overgrown => {
                     let messages = ready.iter().map(Waiting::message);
-                    file::append(files, &shelf.home, shelf.mailbox, messages, state.renew)
+                    file::append(files, &shelf.home, shelf.mailbox, messages)
                 }
             };
-            match result {
-                Ok(done) => state.renew &= !done,
-                Err(error) => {
-                    state.renew = true;
-                    tracing::warn!(directory = %file::path(&shelf.home, shelf.mailbox).display(), %error, "threads can't be written; what the file would have told is read from the messages");
-                }
+            if let Err(error) = result {
+                // What it has now shows when it is read, unless the forest is there to make it anew.
+                *renew = matches!(kept, Kept::Forest(_));
+                tracing::warn!(file = %file::path(&shelf.home, shelf.mailbox).display(), %error, "threads can't be written; what the file would have told is read from the messages");
+            }
+            if state.renew {
+                self.renew.store(true, Ordering::Relaxed);
             }
         }
     }
@@ -432,7 +452,7 @@ impl Shelf {
         self.state.lock().unwrap_or_else(|poisoned| {
             // A forest that was left between two changes is read again.
             let mut state = poisoned.into_inner();
-            state.kept = Kept::Unread;
+            state.let_go();
             self.state.clear_poison();
             state
         })
@@ -440,8 +460,13 @@ impl Shelf {
 }
 
 impl State {
+    /// The forest leaves memory; what the file lacks of it will be learnt again.
+    fn let_go(&mut self) {
+        (self.kept, self.renew, self.unqueued) = (Kept::Unread, false, 0);
+    }
+
     fn is_to_be_written(&self) -> bool {
-        !self.waiting.is_empty() || self.renew && matches!(self.kept, Kept::Forest(_))
+        !self.waiting.is_empty() || self.renew
     }
 
     fn held(&self) -> usize {

@@ -173,7 +173,7 @@ impl Arranger for Threading {
 /// key behind INTHREAD finds, then the threads of the whole mailbox.
 pub(super) enum InThreads {
     Finding(Search),
-    Threading(UidSet, Arrange<Threading>),
+    Threading(UidSet, Box<Arrange<Threading>>),
 }
 
 impl InThreads {
@@ -199,7 +199,7 @@ impl InThreads {
                             return Progress::Done(Ok(UidSet::new()));
                         };
                         let threads = Arrange::threads(search.again(Arc::new(all)), algorithm);
-                        *self = Self::Threading(uids, threads);
+                        *self = Self::Threading(uids, Box::new(threads));
                     }
                     Progress::Done(refused) => return Progress::Done(Err(refused)),
                     Progress::More => return Progress::More,

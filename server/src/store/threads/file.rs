@@ -116,38 +116,32 @@ fn header(home: &Home, mailbox: Guid) -> Header {
     Header { owner: home.owner, mailbox }
 }
 
-/// Appends these messages by one write. Where there is no file, or none that can be appended to, or it is to be made anew,
-/// one with these messages alone takes its place: what it lacks is learnt when somebody asks. `false` when there was
-/// nothing to do.
+/// Appends these messages by one write. Where there is no file, or none that can be appended to, one with these messages
+/// alone takes its place: what it lacks is learnt when somebody asks.
 pub(super) fn append<'a>(
     files: &Files,
     home: &Home,
     mailbox: Guid,
     messages: impl Iterator<Item = Message<'a>>,
-    renew: bool,
-) -> io::Result<bool> {
-    let mut messages = messages.peekable();
-    if messages.peek().is_none() {
-        return Ok(false);
-    }
+) -> io::Result<()> {
     let mut out = Vec::new();
     write(messages, &mut out)?;
-    let found = match renew {
-        true => None,
-        false => match files.fs().open(&path(home, mailbox), Open::Append) {
-            Ok(file) => Some(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        },
+    if out.is_empty() {
+        return Ok(());
+    }
+    let found = match files.fs().open(&path(home, mailbox), Open::Append) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
     };
     if let Some(file) = found {
         let mut head = [0; Header::LEN];
         let read = file.read_at(&mut head, 0)?;
         if Header::parse(head.get(..read).unwrap_or_default()) == Ok(header(home, mailbox)) {
-            return append_all(&*file, &out).map(|()| true);
+            return append_all(&*file, &out);
         }
     }
-    replace(files, home, mailbox, &out).map(|()| true)
+    replace(files, home, mailbox, &out)
 }
 
 /// Makes the file anew, of a forest's messages but for some.
@@ -157,7 +151,7 @@ pub(super) fn renew(
     mailbox: Guid,
     forest: &Forest,
     except: &UidSet,
-) -> io::Result<bool> {
+) -> io::Result<()> {
     let mut out = Vec::new();
     let uids: Vec<Uid> = forest.uids().iter().collect();
     let mut lists: Vec<Vec<Fingerprint>> = Vec::new();
@@ -167,7 +161,7 @@ pub(super) fn renew(
         let messages = uids.zip(&mut lists).filter_map(|(uid, list)| forest.message(*uid, list));
         write(messages, &mut out)?;
     }
-    replace(files, home, mailbox, &out).map(|()| true)
+    replace(files, home, mailbox, &out)
 }
 
 fn write<'a>(messages: impl Iterator<Item = Message<'a>>, out: &mut Vec<u8>) -> io::Result<()> {
