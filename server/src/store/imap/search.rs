@@ -103,7 +103,7 @@ pub(super) struct Search {
     recent: UidSet,
     program: Arc<Program>,
     /// What the program has to know before.
-    threads: Option<Box<InThreads>>,
+    threads: Option<InThreads>,
     /// The last UID whose row was looked at; `None` when all were.
     after: Option<u32>,
     /// Messages to be looked at, the next one last.
@@ -155,8 +155,7 @@ impl Slices for Search {
 
     fn go_on(&mut self, turn: &Turn<'_>) -> Progress<Answer> {
         while let Some((algorithm, inner)) = self.program.needs_threads() {
-            let mut threads =
-                self.threads.take().unwrap_or_else(|| Box::new(InThreads::new(self, inner)));
+            let mut threads = self.threads.take().unwrap_or_else(|| InThreads::new(self, inner));
             match threads.go_on(algorithm, turn) {
                 Progress::Done(Ok(uids)) => {
                     self.program = Arc::new(self.program.with_threads(uids));

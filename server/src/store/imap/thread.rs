@@ -172,14 +172,14 @@ impl Arranger for Threading {
 /// What has to be known of threads before a search can look at its messages (draft-ietf-morg-inthread): first what the
 /// key behind INTHREAD finds, then the threads of the whole mailbox.
 pub(super) enum InThreads {
-    Finding(Search),
+    Finding(Box<Search>),
     Threading(UidSet, Box<Arrange<Threading>>),
 }
 
 impl InThreads {
     /// For a search whose program needs them.
     pub(super) fn new(search: &Search, inner: &Arc<Program>) -> Self {
-        Self::Finding(search.again(inner.clone()))
+        Self::Finding(Box::new(search.again(inner.clone())))
     }
 
     /// The messages around those that were found; a refusal ends the search.
