@@ -164,7 +164,8 @@ impl Forest {
     /// # Errors
     /// The forest is of no use any more.
     pub fn insert(&mut self, message: &Message<'_>) -> Result<bool, Overgrown> {
-        if self.contains(message.uid) {
+        let is_last = self.rows.last().is_none_or(|last| last.uid < message.uid);
+        if !is_last && self.contains(message.uid) {
             return Ok(false);
         }
         if self.references.len() + message.references.len()
@@ -193,12 +194,12 @@ impl Forest {
         if row.id == NONE {
             row.own = self.new_node();
         }
-        let at = self.rows.partition_point(|known| known.uid < row.uid);
-        if at == self.rows.len() {
+        if is_last {
             self.rows.push(row);
-            self.link_row(at);
+            self.link_row(self.rows.len() - 1);
         } else {
             // It is learnt of late: what came behind it was linked without it.
+            let at = self.rows.partition_point(|known| known.uid < row.uid);
             self.rows.insert(at, row);
             self.mark(&row);
         }
