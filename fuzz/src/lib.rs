@@ -26,6 +26,7 @@ mod imap;
 mod index_files;
 mod index_log;
 mod index_overlay;
+mod index_threads;
 mod lmtp;
 mod malformed;
 mod mime;
@@ -42,6 +43,7 @@ pub use imap::{imap_command, imap_session};
 pub use index_files::{index_cache, index_journal, index_list, index_snapshot};
 pub use index_log::index_log;
 pub use index_overlay::index_overlay;
+pub use index_threads::index_threads;
 pub use lmtp::lmtp_session;
 pub use malformed::MalformedMail;
 pub use mime::imap_mime;
@@ -73,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "index_log", run: index_log, seeds: seeds::index_log },
     Target { name: "index_overlay", run: index_overlay, seeds: seeds::index_overlay },
     Target { name: "index_snapshot", run: index_snapshot, seeds: seeds::index_snapshot },
+    Target { name: "index_threads", run: index_threads, seeds: seeds::index_threads },
     Target { name: "lmtp_session", run: lmtp_session, seeds: seeds::lmtp_session },
     Target { name: "uidset", run: uidset, seeds: seeds::uidset },
 ];

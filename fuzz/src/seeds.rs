@@ -9,7 +9,7 @@ use index_format::journal::{Part, Record as JournalRecord, Target};
 use index_format::list::{List, Record as ListRecord, SpecialUse};
 use index_format::mailbox::{Mailbox, NewMessage, TransactionBuilder};
 use index_format::record::{Names, Transaction};
-use index_format::{Flags, Guid, MapId, Uid, UidSet, cache, journal, list, log, snapshot};
+use index_format::{Flags, Guid, MapId, Uid, UidSet, cache, journal, list, log, snapshot, threads};
 
 /// `first` before `rest`.
 fn tagged(first: u8, rest: &[u8]) -> Vec<u8> {
@@ -215,6 +215,39 @@ pub(crate) fn index_cache() -> Vec<Vec<u8>> {
         tagged(0, &dates),
         tagged(0, &file[..file.len() - 1]),
         tagged(1, &join(&[77], [b"".as_slice(), b"(\"a\" NIL)", &[b'x'; 500], b"List-Id: x\r\n"])),
+    ]
+}
+
+pub(crate) fn index_threads() -> Vec<Vec<u8>> {
+    let mut file = Vec::new();
+    threads::Header { owner: Guid([1; 16]), mailbox: Guid([2; 16]) }.write(&mut file);
+    let message = |uid, id, references| threads::Message {
+        uid: Uid(uid),
+        came: 1_750_000_000,
+        sent: 1_749_999_990,
+        subject: 77,
+        is_reply: id > 1,
+        id,
+        references,
+    };
+    let block = [message(1, 1, &[][..]), message(2, 2, &[1]), message(9, 0, &[1, 2, 5])];
+    threads::write_block(block, &mut file).expect("UIDs ascend");
+    threads::write_block([message(10, 2, &[5])], &mut file).expect("one UID ascends");
+    let history: [&[u8]; 9] = [
+        &[0, 1, 1],
+        &[1, 2, 1, 0],
+        &[1, 3, 1, 0, 1],
+        &[1, 2, 9, 2, 0],
+        &[1],
+        &[0, 0],
+        &[7, 4, 2, 3, 0, 3],
+        &[0],
+        &[1, 0, 1, 4],
+    ];
+    vec![
+        tagged(0, &file),
+        tagged(0, &file[..file.len() - 1]),
+        tagged(1, &join(&[3 << 61 | 70], history)),
     ]
 }
 

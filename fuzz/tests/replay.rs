@@ -68,6 +68,7 @@ replays!(
     index_log,
     index_overlay,
     index_snapshot,
+    index_threads,
     lmtp_session,
     uidset,
 );

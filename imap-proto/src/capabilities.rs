@@ -83,6 +83,7 @@ pub const CAPABILITIES: [Capability; 39] = [
     at("ESORT", "RFC 5267", When::User),
     at("THREAD=ORDEREDSUBJECT", "RFC 5256", When::User),
     at("THREAD=REFERENCES", "RFC 5256", When::User),
+    // INTHREAD is understood; SEARCH=INTHREAD, which the draft names too, would promise its other keys (MESSAGEID) as well.
     at("THREAD=REFS", "draft-ietf-morg-inthread", When::User),
     at("CONTEXT=SEARCH", "RFC 5267", When::User),
     at("CONTEXT=SORT", "RFC 5267", When::User),

@@ -62,7 +62,8 @@ impl Fixed {
     pub const FULL: Fixed = Fixed(Self::ALL.0 | Self::BODY.0);
 
     /// What needs more than [`Meta`].
-    const SOURCED: Fixed = Fixed(Self::ENVELOPE.0 | Self::BODY.0 | Self::BODYSTRUCTURE.0);
+    const SOURCED: Fixed =
+        Fixed(Self::ENVELOPE.0 | Self::BODY.0 | Self::BODYSTRUCTURE.0 | Self::THREADID.0);
 
     /// Whether every item of `other` is in `self`.
     #[must_use]
@@ -119,7 +120,7 @@ impl FetchItems {
     #[must_use]
     pub fn needs(&self) -> Needs {
         let mut needs = Needs {
-            envelope: self.fixed.contains(Fixed::ENVELOPE),
+            envelope: self.fixed.intersects(Fixed::ENVELOPE | Fixed::THREADID),
             structure: self.fixed.intersects(Fixed::BODY | Fixed::BODYSTRUCTURE),
             header: false,
             whole: false,
@@ -191,7 +192,7 @@ pub struct Meta<'a> {
     pub modseq: ModSeq,
     /// When it was put into this mailbox, if known (RFC 8514 §4.2).
     pub save_date: Option<DateTime>,
-    /// Names the content: the same for its copies (RFC 8474 §5.1).
+    /// Names the content: the same for its copies (RFC 8474 §5.1). THREADID may come from it, too.
     pub email_id: u128,
     /// Names this instance of the message.
     pub guid: u128,

@@ -17,7 +17,7 @@ use crate::date::DateTime;
 use crate::fetch::{Rows, SourceError};
 use crate::search::Program;
 use crate::sort::{Order, Sorter};
-use crate::thread::{Algorithm, Threader};
+use crate::thread::{Algorithm, Threader, Threads};
 use crate::types::{
     Cursor, FlagRow, Flags, MailboxId, MailboxName, ModSeq, Position, SpecialUse, SystemFlags, Uid,
     UidSet, UidValidity,
@@ -410,14 +410,16 @@ impl Model {
     fn search(&mut self, program: &Program) -> Answer {
         let Some(folder) = self.folder() else { return nothing_selected() };
         let floor = folder.recent_floor;
-        let found = folder.messages.iter().filter(|message| message.matches(program, floor));
+        let program = folder.with_threads(program);
+        let found = folder.messages.iter().filter(|message| message.matches(&program, floor));
         found_answer(found)
     }
 
     fn sort(&mut self, program: &Program, order: &Arc<Order>) -> Answer {
         let Some(folder) = self.folder() else { return nothing_selected() };
         let floor = folder.recent_floor;
-        let found = folder.messages.iter().filter(|message| message.matches(program, floor));
+        let program = folder.with_threads(program);
+        let found = folder.messages.iter().filter(|message| message.matches(&program, floor));
         let Answer::Found { uids, mut modseqs } = found_answer(found) else {
             return nothing_selected();
         };
@@ -442,13 +444,10 @@ impl Model {
     fn thread(&mut self, program: &Program, algorithm: Algorithm) -> Answer {
         let Some(folder) = self.folder() else { return nothing_selected() };
         let floor = folder.recent_floor;
+        let program = folder.with_threads(program);
         let found: Vec<&Message> =
-            folder.messages.iter().filter(|message| message.matches(program, floor)).collect();
-        let uids = found.iter().map(|message| message.uid).collect();
-        let mut threader = Threader::new(algorithm, &uids);
-        found.iter().for_each(|message| message.thread(&mut threader));
-        threader.go_on(|| false);
-        Answer::Threaded(Arc::new(threader.into_threads()))
+            folder.messages.iter().filter(|message| message.matches(&program, floor)).collect();
+        Answer::Threaded(Arc::new(threads(&found, algorithm)))
     }
 
     fn changed_since(&mut self, uids: &UidSet, modseq: ModSeq) -> Answer {
@@ -493,7 +492,30 @@ impl Model {
     }
 }
 
+/// These messages put together.
+fn threads(messages: &[&Message], algorithm: Algorithm) -> Threads {
+    let uids = messages.iter().map(|message| message.uid).collect();
+    let mut threader = Threader::new(algorithm, &uids);
+    messages.iter().for_each(|message| message.thread(&mut threader));
+    threader.go_on(|| false);
+    threader.into_threads()
+}
+
 impl Folder {
+    /// The program with all that has to be known of threads before.
+    fn with_threads(&self, program: &Program) -> Program {
+        let mut program = program.clone();
+        while let Some((algorithm, inner)) = program.needs_threads() {
+            let inner = self.with_threads(inner);
+            let floor = self.recent_floor;
+            let found = self.messages.iter().filter(|message| message.matches(&inner, floor));
+            let found: UidSet = found.map(|message| message.uid).collect();
+            let all: Vec<&Message> = self.messages.iter().collect();
+            program = program.with_threads(threads(&all, algorithm).around(&found));
+        }
+        program
+    }
+
     fn cursor(&self) -> Cursor {
         Cursor([self.events.len() as u64; 2])
     }

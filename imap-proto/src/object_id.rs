@@ -11,6 +11,11 @@ pub(crate) fn email(id: u128) -> [u8; 33] {
     object_id(b'M', id)
 }
 
+/// The THREADID of a message (RFC 8474 §5.2).
+pub(crate) fn thread(id: u128) -> [u8; 33] {
+    object_id(b'T', id)
+}
+
 /// A MAILBOXID (RFC 8474 §4).
 pub(crate) fn mailbox(id: MailboxId) -> [u8; 33] {
     object_id(b'F', id.0)
@@ -37,9 +42,9 @@ mod tests {
     #[test]
     fn rfc8474_7_only_characters_that_are_allowed() {
         for id in [0, 1, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef, u128::MAX] {
-            let (mail, folder) = (email(id), mailbox(MailboxId(id)));
-            assert!(mail.iter().chain(&folder).all(|byte| is_allowed(*byte)));
-            assert!(mail.len() <= MAX && mail != folder);
+            let (mail, thread, folder) = (email(id), thread(id), mailbox(MailboxId(id)));
+            assert!(mail.iter().chain(&folder).chain(&thread).all(|byte| is_allowed(*byte)));
+            assert!(mail.len() <= MAX && mail != folder && mail != thread && thread != folder);
         }
         assert_eq!(&email(0xab), b"M000000000000000000000000000000ab");
         assert_eq!(&mailbox(MailboxId(7)), b"F00000000000000000000000000000007");

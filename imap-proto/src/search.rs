@@ -16,6 +16,7 @@ pub use program::{Columns, Limits, Look, Program, ProgramError, Reads};
 pub use text::{TEXT_FIELDS, field_text};
 
 use crate::date::Day;
+use crate::thread::Algorithm;
 use crate::types::{Keyword, ModSeq, SystemFlags, UidSet};
 
 /// One search key, or keys put together. Text is UTF-8.
@@ -58,6 +59,10 @@ pub enum Key {
     ModSeq(ModSeq),
     /// Its EMAILID is this (RFC 8474 §6).
     EmailId(Vec<u8>),
+    /// Its THREADID is this (RFC 8474 §6).
+    ThreadId(Vec<u8>),
+    /// Its thread has a message that the key matches (draft-ietf-morg-inthread).
+    InThread(Algorithm, Box<Key>),
     /// The other messages.
     Not(Box<Key>),
     /// Messages of either.
@@ -90,11 +95,16 @@ impl Key {
         while let Some(key) = waiting.pop() {
             bytes += size_of::<Self>();
             match key {
-                Self::Not(inner) => waiting.push(inner),
+                Self::Not(inner) | Self::InThread(_, inner) => waiting.push(inner),
                 Self::Or(left, right) => waiting.extend([&**left, &**right]),
                 Self::And(keys) => waiting.extend(keys),
                 Self::Header { field, value } => bytes += field.len() + value.len(),
-                Self::Body(text) | Self::Text(text) | Self::EmailId(text) => bytes += text.len(),
+                Self::Body(text)
+                | Self::Text(text)
+                | Self::EmailId(text)
+                | Self::ThreadId(text) => {
+                    bytes += text.len();
+                }
                 Self::Keyword(keyword) => bytes += keyword.as_str().len(),
                 Self::Uids(uids) => bytes += uids.held(),
                 Self::All
@@ -109,6 +119,37 @@ impl Key {
             }
         }
         bytes
+    }
+
+    /// Whether what it says of a message depends on others.
+    #[must_use]
+    pub fn looks_at_threads(&self) -> bool {
+        let mut waiting = vec![self];
+        while let Some(key) = waiting.pop() {
+            match key {
+                Self::InThread(..) => return true,
+                Self::Not(inner) => waiting.push(inner),
+                Self::Or(left, right) => waiting.extend([&**left, &**right]),
+                Self::And(keys) => waiting.extend(keys),
+                Self::All
+                | Self::Flags(_)
+                | Self::Keyword(_)
+                | Self::Recent
+                | Self::Internal(..)
+                | Self::Sent(..)
+                | Self::Saved(..)
+                | Self::Larger(_)
+                | Self::Smaller(_)
+                | Self::Header { .. }
+                | Self::Body(_)
+                | Self::Text(_)
+                | Self::Uids(_)
+                | Self::ModSeq(_)
+                | Self::EmailId(_)
+                | Self::ThreadId(_) => {}
+            }
+        }
+        false
     }
 
     /// `NOT key`

@@ -9,17 +9,22 @@
 //! - About 100 bytes are held for each message, whatever its References say.
 
 mod assembly;
+mod fingerprint;
 mod forest;
 mod graph;
 mod ids;
 mod names;
+mod said;
 mod threader;
 
 use std::sync::Arc;
 
 use crate::fetch::number;
-use crate::types::Uid;
-pub use threader::Threader;
+use crate::types::{Uid, UidSet};
+pub use fingerprint::fingerprint;
+pub use said::Said;
+pub(crate) use said::thread_id;
+pub use threader::{Known, Linked, Threader};
 
 /// How messages are put together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,6 +114,26 @@ impl Threads {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// All messages of the threads that one of these is in.
+    #[must_use]
+    pub fn around(&self, some: &UidSet) -> UidSet {
+        let mut out = Vec::new();
+        let (mut start, mut is_in) = (0, false);
+        for member in &self.0 {
+            if member.place_and_ends >> Member::BITS == Place::Root as u32 {
+                out.truncate(if is_in { out.len() } else { start });
+                (start, is_in) = (out.len(), false);
+            }
+            if member.uid != 0 {
+                is_in |= some.contains(Uid(member.uid));
+                out.push(Uid(member.uid));
+            }
+        }
+        out.truncate(if is_in { out.len() } else { start });
+        out.sort_unstable();
+        out.into_iter().collect()
     }
 
     /// Makes room for as many messages.

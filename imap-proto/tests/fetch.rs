@@ -76,18 +76,40 @@ fn meta_row(fixed: Fixed, meta: &Meta<'_>) -> String {
 
 #[test]
 fn facts() {
-    let all = Fixed::UID
-        | Fixed::FAST
-        | Fixed::MODSEQ
-        | Fixed::SAVEDATE
-        | Fixed::EMAILID
-        | Fixed::THREADID;
-    insta::assert_snapshot!(meta_row(all, &meta()), @r#"* 7 FETCH (UID 42 FLAGS (\Answered \Seen) INTERNALDATE "17-Jul-1996 02:44:25 -0700" RFC822.SIZE 1234 MODSEQ (99) SAVEDATE NIL EMAILID (M00000000000000000000000000001234) THREADID NIL)\r\n"#);
+    let all = Fixed::UID | Fixed::FAST | Fixed::MODSEQ | Fixed::SAVEDATE | Fixed::EMAILID;
+    insta::assert_snapshot!(meta_row(all, &meta()), @r#"* 7 FETCH (UID 42 FLAGS (\Answered \Seen) INTERNALDATE "17-Jul-1996 02:44:25 -0700" RFC822.SIZE 1234 MODSEQ (99) SAVEDATE NIL EMAILID (M00000000000000000000000000001234))\r\n"#);
     insta::assert_snapshot!(meta_row(Fixed::UID, &meta()), @r"* 7 FETCH (UID 42)\r\n");
     let date = meta().internal_date;
     insta::assert_snapshot!(meta_row(Fixed::SAVEDATE, &Meta { save_date: Some(date), ..meta() }), @r#"* 7 FETCH (SAVEDATE "17-Jul-1996 02:44:25 -0700")\r\n"#);
     insta::assert_snapshot!(meta_row(Fixed::SIZE, &Meta { size: u64::MAX, ..meta() }), @r"* 7 FETCH (RFC822.SIZE 18446744073709551615)\r\n");
     insta::assert_snapshot!(meta_row(Fixed::SIZE, &Meta { size: 0, ..meta() }), @r"* 7 FETCH (RFC822.SIZE 0)\r\n");
+}
+
+/// Of the message, or where that names no other and not even itself, of what names its content.
+#[test]
+fn thread_ids_are_of_the_eldest_that_is_named() {
+    let row = |email_id, header: &str| {
+        let mut rows = Rows::default();
+        let items = FetchItems { fixed: Fixed::THREADID, sections: Vec::new() };
+        assert!(!items.meta_only() && items.needs().envelope);
+        let mut stored = Stored::new(format!("{header}\r\n").into_bytes());
+        let meta = Meta { email_id, ..meta() };
+        render_row(&mut rows, &items, false, Seq(7), &meta, &mut stored).unwrap();
+        shown(&flatten(&rows.into_pieces(), b""))
+    };
+    let first = row(1, "Message-ID: <a@x>\r\n");
+    assert!(first.starts_with("* 7 FETCH (THREADID (T") && first.ends_with("))\\r\\n"), "{first}");
+    for reply in [
+        "References: <a@x> <b@x>\r\nIn-Reply-To: <b@x>\r\nMessage-ID: <c@x>\r\n",
+        "REFERENCES:\r\n <\"a\"@x>\r\n",
+        "References: none\r\nIn-Reply-To: your <a@x>\r\n",
+    ] {
+        assert_eq!(row(2, reply), first, "{reply}");
+    }
+    let none = "Subject: x\r\n";
+    assert_eq!(row(1, none), row(1, none));
+    assert_ne!(row(1, none), row(2, none));
+    assert_ne!(row(1, none), first);
 }
 
 #[test]

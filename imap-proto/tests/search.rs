@@ -427,7 +427,9 @@ fn simply(key: &Key) -> bool {
         | Key::Text(_)
         | Key::Uids(_)
         | Key::ModSeq(_)
-        | Key::EmailId(_) => false,
+        | Key::EmailId(_)
+        | Key::ThreadId(_)
+        | Key::InThread(..) => false,
     }
 }
 

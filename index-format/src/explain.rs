@@ -10,6 +10,7 @@ mod list;
 mod log;
 mod record;
 mod snapshot;
+mod threads;
 
 use std::fmt;
 
@@ -33,6 +34,7 @@ pub const KINDS: &[Kind] = &[
     Kind { magic: *b"LOFTdlt\n", name: "overlay", explain: snapshot::explain_overlay },
     Kind { magic: *b"LOFTlst\n", name: "list", explain: list::explain },
     Kind { magic: *b"LOFTcch\n", name: "cache", explain: cache::explain },
+    Kind { magic: *b"LOFTthr\n", name: "threads", explain: threads::explain },
     Kind { magic: *b"LOFTjrn\n", name: "journal", explain: journal::explain },
 ];
 

@@ -38,6 +38,7 @@ mod tests;
 
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod store;
+mod threads;
 
 pub use account::Account;
 pub use check::{Finding, Harm, Told};

@@ -10,6 +10,7 @@ use crate::mime::header::{Initials, RawFields};
 use crate::mime::wire::copy_without_nul;
 use crate::mime::{Kind, Limits};
 use crate::object_id;
+use crate::thread::thread_id;
 use crate::types::{Blob, Seq, SystemFlags};
 
 /// A section longer than this goes out as a [`Piece::Blob`].
@@ -112,7 +113,8 @@ pub fn render_row<S: MessageSource + ?Sized>(
     }
     let (pieces, bytes) = (rows.done.len(), rows.tail.len());
     write_meta(&mut rows.tail, fixed, seq, meta);
-    let result = write_sourced(rows, items, fixed, source);
+    let result = write_thread_id(&mut rows.tail, fixed, meta, source)
+        .and_then(|()| write_sourced(rows, items, fixed, source));
     match result {
         Ok(()) => end_row(&mut rows.tail),
         Err(_) => rows.undo(pieces, bytes),
@@ -161,10 +163,6 @@ fn write_meta(out: &mut Vec<u8>, fixed: Fixed, seq: Seq, meta: &Meta<'_>) {
         out.extend_from_slice(&object_id::email(meta.email_id));
         out.extend_from_slice(b") ");
     }
-    if fixed.contains(Fixed::THREADID) {
-        // RFC 8474 §5.2: NIL where the server keeps no threads.
-        out.extend_from_slice(b"THREADID NIL ");
-    }
 }
 
 /// Puts the end of the row in the place of the last item's space.
@@ -200,6 +198,22 @@ fn write_date(out: &mut Vec<u8>, date: DateTime) {
     out.push(b'"');
     out.extend_from_slice(&date.format());
     out.extend_from_slice(b"\" ");
+}
+
+/// `THREADID` SP `(` objectid `)` (RFC 8474 §5.3).
+fn write_thread_id<S: MessageSource + ?Sized>(
+    out: &mut Vec<u8>,
+    fixed: Fixed,
+    meta: &Meta<'_>,
+    source: &mut S,
+) -> Result<(), SourceError> {
+    if fixed.contains(Fixed::THREADID) {
+        let id = thread_id(meta.email_id, source)?;
+        out.extend_from_slice(b"THREADID (");
+        out.extend_from_slice(&object_id::thread(id));
+        out.extend_from_slice(b") ");
+    }
+    Ok(())
 }
 
 fn write_sourced<S: MessageSource + ?Sized>(

@@ -1,9 +1,9 @@
 //! SEARCH (RFC 3501 §6.4.4 and §9 `search`, RFC 4731 RETURN, RFC 5182 SAVE, RFC 7162
-//! MODSEQ, RFC 8474 EMAILID, RFC 8514 save dates).
+//! MODSEQ, RFC 8474 EMAILID and THREADID, draft-ietf-morg-inthread INTHREAD, RFC 8514 save dates).
 
 use super::partial::Partial;
 use super::set::Numbers;
-use super::{Cursor, Error, Names, condstore};
+use super::{Cursor, Error, Names, condstore, sort};
 use crate::date::Day;
 use crate::mime::charset::Charset;
 use crate::object_id;
@@ -188,10 +188,11 @@ impl Search<'_> {
                 Key::ModSeq(condstore::search_modseq(cursor)?)
             }
             b"EMAILID" => Key::EmailId(object_id(cursor)?),
-            b"THREADID" => {
-                object_id(cursor)?;
-                // RFC 8474 §5.2: no threads are kept, so no message has this id.
-                Key::All.negated()
+            b"THREADID" => Key::ThreadId(object_id(cursor)?),
+            b"INTHREAD" => {
+                cursor.space()?;
+                let algorithm = sort::algorithm_if_named(cursor)?;
+                Key::InThread(algorithm, Box::new(self.key(cursor, depth + 1)?))
             }
             b"SAVEDBEFORE" => Key::Saved(Order::Before, day(cursor)?),
             b"SAVEDON" => Key::Saved(Order::On, day(cursor)?),

@@ -1,11 +1,14 @@
 //! Keys turned into code: one test after the other, each saying where to go on.
 
+use std::sync::Arc;
+
 use super::text::{self, Buffers, Needle, Needles, Scan};
 use super::{Key, Order};
 use crate::date::{DateTime, Day, parse_message_date};
 use crate::fetch::{MessageSource, Meta, SourceError};
 use crate::mime::header::{Initials, RawFields};
 use crate::object_id;
+use crate::thread::{Algorithm, thread_id};
 use crate::types::{Keyword, ModSeq, SystemFlags, UidSet};
 
 /// Bounds on a program (row 45).
@@ -116,6 +119,9 @@ enum Test {
     Uids(UidSet),
     ModSeq(ModSeq),
     EmailId(Vec<u8>),
+    ThreadId(Vec<u8>),
+    /// Until it is known what the program finds, and what is around that, no message.
+    InThread(Algorithm, Arc<Program>),
     Sent(Order, Day),
     Header(Vec<u8>, Needle),
     Body(Needles),
@@ -126,11 +132,51 @@ impl Program {
     /// Checks the limits and compiles.
     pub fn compile(key: &Key, limits: Limits) -> Result<Program, ProgramError> {
         check(key, limits)?;
+        Ok(Self::checked(key))
+    }
+
+    fn checked(key: &Key) -> Program {
         let node = lower(key, false);
         let mut program = Program { steps: Vec::new(), entry: YES, reads: None };
         program.entry = program.emit(node, YES, NO);
         program.reads = program.steps.iter().filter_map(|step| step.test.reads()).max();
-        Ok(program)
+        program
+    }
+
+    /// What has to be known before messages are looked at: a program, and how messages are to be threaded. With what is
+    /// [around](crate::thread::Threads::around) those that it finds, in the threads of the whole mailbox, this one goes
+    /// [on](Self::with_threads). That program may ask for the same in its turn.
+    #[must_use]
+    pub fn needs_threads(&self) -> Option<(Algorithm, &Arc<Program>)> {
+        self.steps.iter().find_map(|step| match &step.test {
+            Test::InThread(algorithm, program) => Some((*algorithm, program)),
+            Test::Flags(_)
+            | Test::Keyword(_)
+            | Test::Recent
+            | Test::Internal(..)
+            | Test::Saved(..)
+            | Test::Larger(_)
+            | Test::Smaller(_)
+            | Test::Uids(_)
+            | Test::ModSeq(_)
+            | Test::EmailId(_)
+            | Test::ThreadId(_)
+            | Test::Sent(..)
+            | Test::Header(..)
+            | Test::Body(_)
+            | Test::Text(_) => None,
+        })
+    }
+
+    /// The program for which [`Self::needs_threads`] is answered by these messages.
+    #[must_use]
+    pub fn with_threads(&self, uids: UidSet) -> Program {
+        let mut program = self.clone();
+        let test = program.steps.iter_mut().map(|step| &mut step.test);
+        if let Some(test) = test.into_iter().find(|test| matches!(test, Test::InThread(..))) {
+            *test = Test::Uids(uids);
+        }
+        program
     }
 
     /// How many tests there are: what one message costs at most.
@@ -162,6 +208,7 @@ impl Program {
         self.steps.iter().filter_map(|step| match &step.test {
             Test::Header(name, _) => Some(name.as_slice()),
             Test::Sent(..) => Some(b"date"),
+            Test::ThreadId(_) => Some(b"references"),
             Test::Flags(_)
             | Test::Keyword(_)
             | Test::Recent
@@ -172,12 +219,13 @@ impl Program {
             | Test::Uids(_)
             | Test::ModSeq(_)
             | Test::EmailId(_)
+            | Test::InThread(..)
             | Test::Body(_)
             | Test::Text(_) => None,
         })
     }
 
-    /// Whether it looks at [`Meta::email_id`]; otherwise that may be left 0.
+    /// Whether [`Self::columns`] looks at [`Meta::email_id`]; otherwise that may be left 0 there.
     #[must_use]
     pub fn reads_email_id(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.test, Test::EmailId(_)))
@@ -225,7 +273,7 @@ impl Program {
                     if source.is_due() {
                         return Err(SourceError::Paused);
                     }
-                    let found = step.test.look(source, look)?;
+                    let found = step.test.look(meta, source, look)?;
                     look.past_header = false;
                     found
                 }
@@ -274,11 +322,13 @@ fn check(key: &Key, limits: Limits) -> Result<(), ProgramError> {
             return Err(ProgramError::Terms { allowed: limits.terms });
         }
         match key {
-            Key::Not(inner) => waiting.push((inner, depth + 1)),
+            Key::Not(inner) | Key::InThread(_, inner) => waiting.push((inner, depth + 1)),
             Key::Or(left, right) => waiting.extend([(&**left, depth + 1), (&**right, depth + 1)]),
             Key::And(keys) => waiting.extend(keys.iter().map(|key| (key, depth + 1))),
             Key::Header { field, value } => bytes += field.len() + value.len(),
-            Key::Body(text) | Key::Text(text) | Key::EmailId(text) => bytes += text.len(),
+            Key::Body(text) | Key::Text(text) | Key::EmailId(text) | Key::ThreadId(text) => {
+                bytes += text.len();
+            }
             Key::All
             | Key::Flags(_)
             | Key::Keyword(_)
@@ -340,6 +390,10 @@ fn lower(key: &Key, negated: bool) -> Node {
         Key::Uids(uids) => Test::Uids(uids.clone()),
         Key::ModSeq(modseq) => Test::ModSeq(*modseq),
         Key::EmailId(id) => Test::EmailId(id.clone()),
+        Key::ThreadId(id) => Test::ThreadId(id.clone()),
+        Key::InThread(algorithm, inner) => {
+            Test::InThread(*algorithm, Arc::new(Program::checked(inner)))
+        }
     };
     Node::Test { test, negated }
 }
@@ -352,7 +406,7 @@ fn group(mut nodes: Vec<Node>, all: bool) -> Node {
 impl Test {
     fn reads(&self) -> Option<Reads> {
         match self {
-            Test::Sent(..) | Test::Header(..) => Some(Reads::Header),
+            Test::Sent(..) | Test::Header(..) | Test::ThreadId(_) => Some(Reads::Header),
             Test::Body(_) | Test::Text(_) => Some(Reads::Body),
             Test::Flags(_)
             | Test::Keyword(_)
@@ -363,7 +417,8 @@ impl Test {
             | Test::Smaller(_)
             | Test::Uids(_)
             | Test::ModSeq(_)
-            | Test::EmailId(_) => None,
+            | Test::EmailId(_)
+            | Test::InThread(..) => None,
         }
     }
 
@@ -383,12 +438,18 @@ impl Test {
             Test::Uids(uids) => uids.contains(meta.uid),
             Test::ModSeq(modseq) => meta.modseq >= *modseq,
             Test::EmailId(id) => object_id::email(meta.email_id) == **id,
-            Test::Sent(..) | Test::Header(..) | Test::Body(_) | Test::Text(_) => return None,
+            Test::InThread(..) => false,
+            Test::Sent(..)
+            | Test::Header(..)
+            | Test::Body(_)
+            | Test::Text(_)
+            | Test::ThreadId(_) => return None,
         })
     }
 
     fn look<S: MessageSource + ?Sized>(
         &self,
+        meta: &Meta<'_>,
         source: &mut S,
         look: &mut Look,
     ) -> Result<bool, SourceError> {
@@ -407,6 +468,7 @@ impl Test {
                 }
                 Ok(text::in_fields(source.header_field(field)?, Some(field), needle, buffers))
             }
+            Test::ThreadId(id) => Ok(object_id::thread(thread_id(meta.email_id, source)?) == **id),
             Test::Body(needles) => text::in_body(source, needles, false, scan, buffers),
             Test::Text(needles) => {
                 if !*past_header
@@ -427,7 +489,8 @@ impl Test {
             | Test::Smaller(_)
             | Test::Uids(_)
             | Test::ModSeq(_)
-            | Test::EmailId(_) => Ok(false),
+            | Test::EmailId(_)
+            | Test::InThread(..) => Ok(false),
         }
     }
 }

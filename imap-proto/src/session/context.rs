@@ -214,7 +214,10 @@ impl Session {
         let contexts = &mut mailbox.contexts;
         let Kept { key, order } = kept;
         let mut line = Vec::new();
-        if contexts.list.len() >= most {
+        if key.looks_at_threads() {
+            // A message that comes, or changes, changes what is found of others.
+            no_update(tag, "What INTHREAD finds is not kept up to date", &mut line);
+        } else if contexts.list.len() >= most {
             no_update(tag, "Too many contexts", &mut line);
         } else if order.is_some() && uids.len() > most_sorted {
             no_update(tag, "Too many results", &mut line);

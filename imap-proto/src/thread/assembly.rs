@@ -84,8 +84,8 @@ enum Pass {
 }
 
 impl Assembly {
-    pub(super) fn new(facts: Facts) -> Self {
-        let Facts { algorithm, uids, sent, came, subjects, replies, graph } = facts;
+    pub(super) fn new(facts: Facts, links: Links) -> Self {
+        let Facts { algorithm, uids, sent, came, subjects, replies, graph: _ } = facts;
         let pass = match algorithm {
             Algorithm::OrderedSubject => Pass::SortByDate,
             Algorithm::References | Algorithm::Refs => Pass::Above,
@@ -99,7 +99,7 @@ impl Assembly {
             came,
             subjects,
             replies,
-            links: graph.into_links(),
+            links,
             groups: Vec::new(),
             above: Vec::new(),
             by_date: Vec::new(),

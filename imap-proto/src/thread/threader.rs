@@ -1,19 +1,12 @@
 //! Messages being put together into threads.
 
 use super::assembly::Assembly;
-use super::graph::Graph;
-use super::ids::Ids;
+use super::graph::{Graph, Links, NONE};
 use super::names::{Fingerprint, Fingerprints};
+use super::said::{Buffers, Said, Wanted};
 use super::{Algorithm, Threads};
-use crate::date::parse_sent_date;
 use crate::fetch::{MessageSource, Meta, SourceError};
-use crate::mime::header::{Initials, RawFields};
-use crate::sort::{Envelope, base_subject, casemap};
 use crate::types::{Uid, UidSet};
-
-/// Ancestors of one message that count, the nearest ones. References are shortened by those who write them; the others
-/// have their own.
-const ANCESTORS: usize = 1000;
 
 /// Stands for an empty subject: such messages have none in common.
 pub(super) const NO_SUBJECT: Fingerprint = 0;
@@ -24,6 +17,7 @@ pub(super) const NO_SUBJECT: Fingerprint = 0;
 pub struct Threader {
     stage: Stage,
     fingerprints: Fingerprints,
+    said: Said<Fingerprint>,
     buffers: Buffers,
 }
 
@@ -50,13 +44,41 @@ pub(super) struct Facts {
     pub(super) graph: Graph,
 }
 
-/// Memory for one message after the other.
-#[derive(Debug, Default)]
-struct Buffers {
-    subject: Vec<u8>,
-    key: Vec<u8>,
-    id: Vec<u8>,
-    references: Vec<Fingerprint>,
+/// What is known of a message by numbers: equal ones stand for equal texts, and none is 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// Its internal date, in seconds since 1970.
+    pub came: i64,
+    /// When it was sent.
+    pub sent: i64,
+    /// Its base subject, unless that is empty.
+    pub subject: Option<u64>,
+    /// Whether that says reply or forward.
+    pub is_reply: bool,
+    /// Its Message-ID.
+    pub id: Option<u64>,
+    /// The IDs of its ancestors, the eldest first.
+    pub references: &'a [u64],
+}
+
+/// Messages whose links are known (RFC 5256 §3, step 1 of THREAD=REFERENCES), in the order of the mailbox. All lists but
+/// the last have an entry for each of them.
+#[derive(Clone, Debug, Default)]
+pub struct Linked {
+    /// Which messages.
+    pub uids: Vec<Uid>,
+    /// Their internal dates, in seconds since 1970.
+    pub came: Vec<i64>,
+    /// When they were sent.
+    pub sent: Vec<i64>,
+    /// Their base subjects by number, 0 for an empty one.
+    pub subjects: Vec<u64>,
+    /// Whether these say reply or forward.
+    pub replies: Vec<bool>,
+    /// The node that each of them is.
+    pub nodes: Vec<u32>,
+    /// The node above each node, `u32::MAX` for none. What is in `nodes` is a message; others aren't there.
+    pub parents: Vec<u32>,
 }
 
 impl Threader {
@@ -78,6 +100,28 @@ impl Threader {
         Self {
             stage: Stage::Facts(Box::new(facts)),
             fingerprints: Fingerprints::default(),
+            said: Said::default(),
+            buffers: Buffers::default(),
+        }
+    }
+
+    /// Will put these messages together; it wants none.
+    #[must_use]
+    pub fn linked(algorithm: Algorithm, messages: Linked) -> Self {
+        let Linked { uids, came, sent, subjects, replies, nodes, parents } = messages;
+        let mut places = vec![NONE; parents.len()];
+        for (place, node) in (0..).zip(&nodes) {
+            if let Some(of) = places.get_mut(*node as usize) {
+                *of = place;
+            }
+        }
+        let links = Links { parents, places, nodes };
+        let graph = Graph::new(0);
+        let facts = Facts { algorithm, uids, sent, came, subjects, replies, graph };
+        Self {
+            stage: Stage::Assembly(Box::new(Assembly::new(facts, links))),
+            fingerprints: Fingerprints::default(),
+            said: Said::default(),
             buffers: Buffers::default(),
         }
     }
@@ -98,45 +142,37 @@ impl Threader {
         source: &mut S,
     ) -> Result<(), SourceError> {
         let Stage::Facts(facts) = &mut self.stage else { return Ok(()) };
-        let (buffers, fingerprints) = (&mut self.buffers, &self.fingerprints);
+        let Self { fingerprints, said, buffers, .. } = self;
         let came = meta.internal_date.seconds;
-        let mut envelope = Envelope::new(source.envelope()?);
-        let [date, subject] = envelope.date_and_subject();
-        let sent = date.and_then(|date| parse_sent_date(&date)).map_or(came, |sent| sent.seconds);
-        let mut fact = Fact { came, sent, ..Fact::default() };
-        if facts.algorithm != Algorithm::Refs {
-            let base = base_subject(&subject.unwrap_or_default(), &mut buffers.subject);
-            fact.is_reply = base.is_reply;
-            if !buffers.subject.is_empty() {
-                buffers.key.clear();
-                casemap(&buffers.subject, &mut buffers.key);
-                fact.subject = fingerprints.of(&buffers.key);
-            }
-        }
-        buffers.references.clear();
-        if facts.algorithm != Algorithm::OrderedSubject {
-            let [in_reply_to, message_id] = envelope.ids();
-            let mut first = |field: &[u8]| {
-                Ids::new(field).next(&mut buffers.id).then(|| fingerprints.of(&buffers.id))
-            };
-            fact.id = message_id.and_then(|field| first(&field));
-            let in_reply_to = in_reply_to.and_then(|field| first(&field));
-            let header = source.header_field(b"References")?;
-            buffers.references(header, fingerprints);
-            // RFC 5256 §3: without a valid ID there, the first of In-Reply-To.
-            if buffers.references.is_empty() {
-                buffers.references.extend(in_reply_to);
-            }
-        }
-        facts.add(&fact, &buffers.references);
+        let wanted = Wanted {
+            subject: facts.algorithm != Algorithm::Refs,
+            ids: facts.algorithm != Algorithm::OrderedSubject,
+        };
+        said.read_again(wanted, came, source, buffers, |text| fingerprints.of(text))?;
+        facts.add(&Known {
+            came,
+            sent: said.sent,
+            subject: said.subject,
+            is_reply: said.is_reply,
+            id: said.id,
+            references: &said.references,
+        });
         Ok(())
+    }
+
+    /// Takes the first message wanted by what is known of it. Numbers are not to be mixed with messages that are
+    /// [given](Self::give) whole.
+    pub fn give_known(&mut self, message: &Known<'_>) {
+        if let Stage::Facts(facts) = &mut self.stage {
+            facts.add(message);
+        }
     }
 
     /// Takes the first message wanted although its text can't be had, or not even what its mailbox says of it.
     pub fn give_bare(&mut self, meta: Option<&Meta<'_>>) {
         if let Stage::Facts(facts) = &mut self.stage {
             let came = meta.map_or(0, |meta| meta.internal_date.seconds);
-            facts.add(&Fact { came, sent: came, ..Fact::default() }, &[]);
+            facts.add(&Known { came, sent: came, ..Known::default() });
         }
     }
 
@@ -146,7 +182,10 @@ impl Threader {
             return true;
         }
         self.stage = match std::mem::replace(&mut self.stage, Stage::Done(Threads::default())) {
-            Stage::Facts(facts) => Stage::Assembly(Box::new(Assembly::new(*facts))),
+            Stage::Facts(mut facts) => {
+                let links = std::mem::replace(&mut facts.graph, Graph::new(0)).into_links();
+                Stage::Assembly(Box::new(Assembly::new(*facts, links)))
+            }
             later @ (Stage::Assembly(_) | Stage::Done(_)) => later,
         };
         if let Stage::Assembly(assembly) = &mut self.stage {
@@ -182,29 +221,23 @@ impl Threader {
     }
 }
 
-/// What a message says of itself.
-#[derive(Clone, Copy, Debug, Default)]
-struct Fact {
-    came: i64,
-    sent: i64,
-    subject: Fingerprint,
-    is_reply: bool,
-    id: Option<Fingerprint>,
-}
-
 impl Facts {
-    fn add(&mut self, fact: &Fact, references: &[Fingerprint]) {
-        self.sent.push(fact.sent);
+    fn add(&mut self, message: &Known<'_>) {
+        let &Known { came, sent, subject, is_reply, id, references } = message;
+        if self.sent.len() >= self.uids.len() {
+            return; // none is wanted
+        }
+        self.sent.push(sent);
         match self.algorithm {
-            Algorithm::OrderedSubject => self.subjects.push(fact.subject),
+            Algorithm::OrderedSubject => self.subjects.push(subject.unwrap_or(NO_SUBJECT)),
             Algorithm::References => {
-                self.subjects.push(fact.subject);
-                self.replies.push(fact.is_reply);
-                self.graph.add(fact.id, references);
+                self.subjects.push(subject.unwrap_or(NO_SUBJECT));
+                self.replies.push(is_reply);
+                self.graph.add(id, references);
             }
             Algorithm::Refs => {
-                self.came.push(fact.came);
-                self.graph.add(fact.id, references);
+                self.came.push(came);
+                self.graph.add(id, references);
             }
         }
     }
@@ -214,24 +247,6 @@ impl Facts {
         let subjects =
             self.subjects.capacity() * size_of::<Fingerprint>() + self.replies.capacity();
         self.uids.capacity() * size_of::<Uid>() + dates + subjects + self.graph.held()
-    }
-}
-
-impl Buffers {
-    /// Reads the IDs of a header's first References field.
-    fn references(&mut self, header: &[u8], fingerprints: &Fingerprints) {
-        let name = &b"References"[..];
-        let field = RawFields::beginning(header, Initials::of([name]))
-            .find(|field| field.name.eq_ignore_ascii_case(name));
-        let mut ids = Ids::new(field.map(|field| field.value).unwrap_or_default());
-        while ids.next(&mut self.id) {
-            if self.references.len() >= 2 * ANCESTORS {
-                self.references.drain(..ANCESTORS);
-            }
-            self.references.push(fingerprints.of(&self.id));
-        }
-        let farther = self.references.len().saturating_sub(ANCESTORS);
-        self.references.drain(..farther);
     }
 }
 

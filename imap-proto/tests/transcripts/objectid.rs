@@ -86,11 +86,11 @@ fn rfc8474_4_3_status_tells_the_id_and_rename_keeps_it() {
 
 #[test]
 fn rfc8474_5_3_fetch_emailid_and_threadid() {
-    insta::assert_snapshot!(play(r#"C: a FETCH 1:2 (EMAILID THREADID) | C: b UID FETCH 3 emailid | C: c FETCH 1 THREADID"#), @r#"
+    insta::assert_snapshot!(play(r#"C: a FETCH 1:2 (EMAILID THREADID) | C: b UID FETCH 3 emailid | C: c FETCH 1 THREADID"#), @r"
     C: a FETCH 1:2 (EMAILID THREADID)
     Q: fetch 1+2
-    S: * 1 FETCH (EMAILID (M00000000000000000000000700000001) THREADID NIL)
-    S: * 2 FETCH (EMAILID (M00000000000000000000000700000002) THREADID NIL)
+    S: * 1 FETCH (EMAILID (M00000000000000000000000700000001) THREADID (Ta4a7adaed066ebbfbd1b180b01de6883))
+    S: * 2 FETCH (EMAILID (M00000000000000000000000700000002) THREADID (T54b462f65d72ec96518277d8f7be4311))
     S: a OK Done
     C: b UID FETCH 3 emailid
     Q: fetch 3+1
@@ -98,9 +98,76 @@ fn rfc8474_5_3_fetch_emailid_and_threadid() {
     S: b OK Done
     C: c FETCH 1 THREADID
     Q: fetch 1+1
-    S: * 1 FETCH (THREADID NIL)
+    S: * 1 FETCH (THREADID (Ta4a7adaed066ebbfbd1b180b01de6883))
     S: c OK Done
-    "#);
+    ");
+}
+
+/// Messages of a thread have one id, whether its first message is there or not, in whatever mailbox; a message without
+/// any ID has one of its own, as its copies have.
+#[test]
+fn rfc8474_5_2_threadid() {
+    let mail = "C: 0 LOGIN u pw \
+        | M: mail Message-ID: <1@x>\\n \
+        | M: mail Message-ID: <2@x>\\nReferences: <\"1\"@x>\\n \
+        | M: mail Message-ID: <3@x>\\nIn-Reply-To: Ann's mail <gone@x>\\n \
+        | M: mail Message-ID: <4@x>\\nReferences: <1@x> <2@x>\\nIn-Reply-To: <3@x>\\n \
+        | M: mail References: none\\nMessage-ID: <5@x>\\nIn-Reply-To: <gone@x>\\n \
+        | M: mail X: none \
+        | M: mail X: none \
+        | C: 0 SELECT INBOX";
+    let stage = || Stage { messages: 0, before: mail, ..Stage::default() };
+    insta::assert_snapshot!(stage().play("C: a FETCH 1:* THREADID | C: s SEARCH THREADID T0fdac4cd5b18349a24f0475ca85857a2 | C: t SEARCH OR NOT THREADID T0fdac4cd5b18349a24f0475ca85857a2 1 | C: b CREATE x | C: c COPY 4,6 x | C: d MOVE 2 x | C: e SELECT x | C: f FETCH 1:* (EMAILID THREADID)"), @r"
+    C: a FETCH 1:* THREADID
+    Q: fetch 1+7
+    S: * 1 FETCH (THREADID (T0fdac4cd5b18349a24f0475ca85857a2))
+    S: * 2 FETCH (THREADID (T0fdac4cd5b18349a24f0475ca85857a2))
+    S: * 3 FETCH (THREADID (T2feced7383b83589d009e642377e31d3))
+    S: * 4 FETCH (THREADID (T0fdac4cd5b18349a24f0475ca85857a2))
+    S: * 5 FETCH (THREADID (T2feced7383b83589d009e642377e31d3))
+    S: * 6 FETCH (THREADID (Tefe88b1c05b6e40ce6dc0fd7e332df82))
+    S: * 7 FETCH (THREADID (Tc4567036cff64b7af3d081b1a20f6956))
+    S: a OK Done
+    C: s SEARCH THREADID T0fdac4cd5b18349a24f0475ca85857a2
+    Q: search
+    S: * SEARCH 1 2 4
+    S: s OK Done
+    C: t SEARCH OR NOT THREADID T0fdac4cd5b18349a24f0475ca85857a2 1
+    Q: search
+    S: * SEARCH 1 3 5 6 7
+    S: t OK Done
+    C: b CREATE x
+    Q: create x
+    S: b OK [MAILBOXID (F00000000000000000000000000000008)] Created
+    C: c COPY 4,6 x
+    Q: copy 4,6 x
+    S: c OK [COPYUID 8 4,6 1:2] Copied
+    C: d MOVE 2 x
+    Q: move 2 x
+    S: * OK [COPYUID 8 2 3] Moved
+    Q: changes
+    S: * 2 EXPUNGE
+    S: d OK Moved
+    C: e SELECT x
+    S: * OK [CLOSED] Previous mailbox is closed
+    Q: select x
+    S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+    S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that are kept
+    S: * 3 EXISTS
+    S: * 3 RECENT
+    S: * OK [UNSEEN 1] First unseen
+    S: * OK [UIDVALIDITY 8] UIDs are valid
+    S: * OK [UIDNEXT 4] Next UID
+    S: * OK [HIGHESTMODSEQ 4] Highest mod-sequence
+    S: * OK [MAILBOXID (F00000000000000000000000000000008)] Mailbox's id
+    S: e OK [READ-WRITE] Selected
+    C: f FETCH 1:* (EMAILID THREADID)
+    Q: fetch 1+3
+    S: * 1 FETCH (EMAILID (M00000000000000000000000700000004) THREADID (T0fdac4cd5b18349a24f0475ca85857a2))
+    S: * 2 FETCH (EMAILID (M00000000000000000000000700000006) THREADID (Tefe88b1c05b6e40ce6dc0fd7e332df82))
+    S: * 3 FETCH (EMAILID (M00000000000000000000000700000002) THREADID (T0fdac4cd5b18349a24f0475ca85857a2))
+    S: f OK Done
+    ");
 }
 
 #[test]
@@ -145,7 +212,7 @@ fn rfc8474_5_1_a_copy_keeps_the_emailid() {
 
 #[test]
 fn rfc8474_6_search_emailid_and_threadid() {
-    insta::assert_snapshot!(play(r#"C: a FETCH 2 EMAILID | C: b SEARCH EMAILID M00000000000000000000000700000002 | C: c SEARCH EMAILID m00000000000000000000000700000002 | C: d SEARCH NOT EMAILID M00000000000000000000000700000002 | C: e SEARCH THREADID T64b478a75b7ea9 | C: f SEARCH OR THREADID T1 2"#), @r#"
+    insta::assert_snapshot!(play(r#"C: a FETCH 2 EMAILID | C: b SEARCH EMAILID M00000000000000000000000700000002 | C: c SEARCH EMAILID m00000000000000000000000700000002 | C: d SEARCH NOT EMAILID M00000000000000000000000700000002 | C: e SEARCH THREADID T64b478a75b7ea9 | C: f SEARCH OR THREADID T1 2 | C: g FETCH 1:* THREADID"#), @r"
     C: a FETCH 2 EMAILID
     Q: fetch 2+1
     S: * 2 FETCH (EMAILID (M00000000000000000000000700000002))
@@ -170,7 +237,13 @@ fn rfc8474_6_search_emailid_and_threadid() {
     Q: search
     S: * SEARCH 2
     S: f OK Done
-    "#);
+    C: g FETCH 1:* THREADID
+    Q: fetch 1+3
+    S: * 1 FETCH (THREADID (Ta4a7adaed066ebbfbd1b180b01de6883))
+    S: * 2 FETCH (THREADID (T54b462f65d72ec96518277d8f7be4311))
+    S: * 3 FETCH (THREADID (T22302525a432e8c8217bd8b86e64fbc8))
+    S: g OK Done
+    ");
 }
 
 #[test]

@@ -135,11 +135,11 @@ fn rfc5256_3_wrong() {
     C: d SORT SUBJECT UTF-8 ALL
     S: d BAD Expected a list in parentheses
     C: e SORT () UTF-8 ALL
-    S: e BAD Expected a sort criterion
+    S: e BAD Expected a sort criterion, after REVERSE or not: ARRIVAL, CC, DATE, DISPLAYFROM, DISPLAYTO, FROM, SIZE, SUBJECT or TO
     C: f SORT (REVERSE) UTF-8 ALL
-    S: f BAD Unknown sort criterion
+    S: f BAD Expected a sort criterion, after REVERSE or not: ARRIVAL, CC, DATE, DISPLAYFROM, DISPLAYTO, FROM, SIZE, SUBJECT or TO
     C: g SORT (COLOUR) UTF-8 ALL
-    S: g BAD Unknown sort criterion
+    S: g BAD Expected a sort criterion, after REVERSE or not: ARRIVAL, CC, DATE, DISPLAYFROM, DISPLAYTO, FROM, SIZE, SUBJECT or TO
     C: h SORT (SUBJECT) UTF-8 9
     S: h BAD No such message
     C: i SORT (SUBJECT) CHARSET UTF-8 ALL

@@ -69,6 +69,75 @@ fn draft_ietf_morg_inthread_refs() {
     ");
 }
 
+/// The threads are those of the mailbox, by the algorithm that is named, or by REFS.
+#[test]
+fn draft_ietf_morg_inthread_inthread() {
+    insta::assert_snapshot!(play_mail("C: a SEARCH INTHREAD 2 | C: b SEARCH INTHREAD REFERENCES 2 | C: c UID SEARCH NOT INTHREAD refs (4 SUBJECT plan) SUBJECT Re: | C: d SEARCH INTHREAD SUBJECT nothing | C: e SEARCH INTHREAD ORDEREDSUBJECT 3 | C: f SORT (REVERSE DATE) UTF-8 INTHREAD 4 | C: g THREAD REFERENCES UTF-8 INTHREAD 4 NOT 1 | C: h SEARCH INTHREAD INTHREAD ORDEREDSUBJECT INTHREAD 2"), @r"
+    C: a SEARCH INTHREAD 2
+    Q: search
+    S: * SEARCH 1 2 4 7
+    S: a OK Done
+    C: b SEARCH INTHREAD REFERENCES 2
+    Q: search
+    S: * SEARCH 1 2 4 5 7
+    S: b OK Done
+    C: c UID SEARCH NOT INTHREAD refs (4 SUBJECT plan) SUBJECT Re:
+    Q: search
+    S: * SEARCH 3 6
+    S: c OK Done
+    C: d SEARCH INTHREAD SUBJECT nothing
+    Q: search
+    S: * SEARCH
+    S: d OK Done
+    C: e SEARCH INTHREAD ORDEREDSUBJECT 3
+    Q: search
+    S: * SEARCH 3 6
+    S: e OK Done
+    C: f SORT (REVERSE DATE) UTF-8 INTHREAD 4
+    Q: sort
+    S: * SORT 4 7 2 1
+    S: f OK Done
+    C: g THREAD REFERENCES UTF-8 INTHREAD 4 NOT 1
+    Q: thread References
+    S: * THREAD ((2 4)(7))
+    S: g OK Done
+    C: h SEARCH INTHREAD INTHREAD ORDEREDSUBJECT INTHREAD 2
+    Q: search
+    S: * SEARCH 1 2 4 5 7
+    S: h OK Done
+    ");
+}
+
+#[test]
+fn draft_ietf_morg_inthread_wrong() {
+    insta::assert_snapshot!(play_mail("C: a SEARCH INTHREAD | C: b SEARCH INTHREAD REFS | C: c SEARCH INTHREAD X ALL | C: d SEARCH INTHREAD REFERENCES 99"), @r"
+    C: a SEARCH INTHREAD
+    S: a BAD Expected a space
+    C: b SEARCH INTHREAD REFS
+    S: b BAD Expected a space
+    C: c SEARCH INTHREAD X ALL
+    S: c BAD Unknown search key
+    C: d SEARCH INTHREAD REFERENCES 99
+    S: d BAD No such message
+    ");
+    // RFC 5267 §4.3.1: nothing is promised that can't be kept.
+    insta::assert_snapshot!(play_mail("C: a SEARCH RETURN (UPDATE COUNT) INTHREAD 2 | M: mail Subject: Re: Plan\\nReferences: <1@x>\\n | C: b NOOP"), @r#"
+    C: a SEARCH RETURN (UPDATE COUNT) INTHREAD 2
+    Q: search
+    S: * ESEARCH (TAG "a") COUNT 4
+    S: * NO [NOUPDATE "a"] What INTHREAD finds is not kept up to date
+    S: a OK Done
+    M: mail Subject: Re: Plan\nReferences: <1@x>\n
+    C: b NOOP
+    Q: changes
+    S: * 9 EXISTS
+    S: * 9 RECENT
+    S: b OK Done
+    "#);
+    let deep = format!("C: a SEARCH {}ALL", "INTHREAD ".repeat(40));
+    assert!(play_mail(&deep).contains("S: a BAD [LIMIT] Too many or too long: nested search keys"));
+}
+
 #[test]
 fn rfc5256_3_thread_wrong() {
     insta::assert_snapshot!(play("C: a THREAD REFERENCES X-NONE ALL | C: b THREAD REFERENCES UTF-8 | C: c THREAD X UTF-8 ALL | C: d THREAD UTF-8 ALL | C: e THREAD (REFERENCES) UTF-8 ALL | C: f THREAD REFERENCES UTF-8 9 | C: g THREAD RETURN () REFERENCES UTF-8 ALL"), @r"
@@ -77,15 +146,15 @@ fn rfc5256_3_thread_wrong() {
     C: b THREAD REFERENCES UTF-8
     S: b BAD Expected a space
     C: c THREAD X UTF-8 ALL
-    S: c BAD Unknown threading algorithm
+    S: c BAD Expected a threading algorithm: ORDEREDSUBJECT, REFERENCES or REFS
     C: d THREAD UTF-8 ALL
-    S: d BAD Unknown threading algorithm
+    S: d BAD Expected a threading algorithm: ORDEREDSUBJECT, REFERENCES or REFS
     C: e THREAD (REFERENCES) UTF-8 ALL
-    S: e BAD Expected a threading algorithm
+    S: e BAD Expected a threading algorithm: ORDEREDSUBJECT, REFERENCES or REFS
     C: f THREAD REFERENCES UTF-8 9
     S: f BAD No such message
     C: g THREAD RETURN () REFERENCES UTF-8 ALL
-    S: g BAD Unknown threading algorithm
+    S: g BAD Expected a threading algorithm: ORDEREDSUBJECT, REFERENCES or REFS
     ");
 }
 

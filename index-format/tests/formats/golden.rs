@@ -12,7 +12,9 @@ use index_format::log::{EndKind, Frames, Header, write_frame, write_seal};
 use index_format::mailbox::{Mailbox, NewMessage, Parts};
 use index_format::record::{Append, Names, Origin, Prefix, Record, Tombstone, Transaction};
 use index_format::snapshot::{self, Head, Overlay, Section, Snapshot};
-use index_format::{Error, Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid, UidSet, cache};
+use index_format::{
+    Error, Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid, UidSet, cache, threads,
+};
 
 const OWNER: Guid = Guid(*b"golden mailbox 1");
 const SEED: u64 = 0x5eed;
@@ -350,6 +352,36 @@ fn golden_cache_of_sent_dates() {
     let read = cache::sent::SentFile::parse(&stored, 1).unwrap();
     assert_eq!(read.rows, [&dense[..], &sparse].concat());
     assert_eq!((read.end, read.blocks), (stored.len() as u64, 2));
+}
+
+#[test]
+fn golden_threads() {
+    let mut file = Vec::new();
+    threads::Header { owner: OWNER, mailbox: Guid(*b"golden mailbox 2") }.write(&mut file);
+    let id = |number: u128| 0x1122_3344_5566_7788_99aa_bbcc_ddee_ff00 + number;
+    let message = |uid, own, references| threads::Message {
+        uid: Uid(uid),
+        came: 1_750_000_000 + i64::from(uid),
+        sent: 1_749_999_000,
+        subject: id(100),
+        is_reply: own > 1,
+        id: id(own),
+        references,
+    };
+    let ids = [id(1), id(2)];
+    let first = [message(3, 1, &[]), message(7, 2, &ids[..1])];
+    threads::write_block(first, &mut file).unwrap();
+    let bare = threads::Message { subject: 0, id: 0, ..message(300, 0, &[]) };
+    let second = [message(299, 3, &ids), bare];
+    threads::write_block(second, &mut file).unwrap();
+    let stored = golden("threads", &file);
+    assert!(threads::Header::parse(&stored).is_ok());
+    let (mut blocks, mut read) = (threads::Blocks::new(&stored), Vec::new());
+    while let Some(block) = blocks.next(&mut |message| read.push(format!("{message:?}"))) {
+        block.unwrap();
+    }
+    let written = first.iter().chain(&second).map(|message| format!("{message:?}"));
+    assert!(written.eq(read));
 }
 
 #[test]

@@ -13,4 +13,5 @@ mod mailbox;
 mod salvage;
 mod sizes;
 mod snapshot;
+mod threads;
 mod uidset;

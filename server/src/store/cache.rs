@@ -39,6 +39,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(test)]
+pub(crate) use facts::HeadOf;
 pub(crate) use facts::{
     Compared, Facts, HEADER_ASKED, HEADER_WHOLE, Head, encode, header_end, header_value, key_of,
     text_of,

@@ -100,6 +100,7 @@ impl Store {
             || writer.touched.len() >= self.config.checkpoint_files
             || writer.journal.wants_spare().is_some()
             || self.cache.calls()
+            || self.forests.calls()
     }
 
     /// The thread that keeps house.
@@ -113,6 +114,7 @@ impl Store {
             }
             self.cache.forget_idle(clock.now().0);
             self.arranged.forget_idle(clock.now().0);
+            self.forests.forget_idle(clock.now().0);
             self.measure_space();
             self.resume();
             self.prepare_spare();
@@ -129,20 +131,30 @@ impl Store {
                     tracing::error!(%error, "the checkpoint failed and is tried again; the journal grows until it succeeds");
                 }
                 last = clock.now();
-            } else if self.cache.calls() || (aged && self.cache.has_work()) {
+            } else if self.cache.calls()
+                || self.forests.calls()
+                || (aged && (self.cache.has_work() || self.forests.has_unwritten()))
+            {
                 self.write_cache();
                 last = if aged { clock.now() } else { last };
             }
         }
     }
 
-    /// Writes what waits for the cache's files, if there is twice the room that mail is to have.
+    /// Writes what waits for files that nothing depends on: the cache, if there is twice the room that mail is to have,
+    /// and threads.
     fn write_cache(&self) {
         let room = |free| free >= self.config.reserve.saturating_mul(2);
         let room = self.files.fs().free_space(self.root()).is_ok_and(room);
         let seed = || u64::from_le_bytes(self.random());
         self.cache.write(&self.files, room, &seed);
         self.cache.regroup(&self.files, room, &seed);
+        let applied = self.applied();
+        self.forests.write(&self.files, &|position| match self.commit.outcome(position) {
+            Outcome::Lost => None,
+            // Told is not yet synced; what is in its files is.
+            Outcome::Durable | Outcome::Waiting => Some(position <= applied),
+        });
     }
 
     /// Tries whether what failed works again.

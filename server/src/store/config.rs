@@ -38,8 +38,10 @@ pub struct StoreConfig {
     /// Open files kept for reading and appending.
     pub open_files: usize,
     /// Bytes of cache files kept in memory, of all accounts; 0 turns the cache off. A fourth of it comes on top for what
-    /// SORT and THREAD came to.
+    /// SORT and THREAD came to, and half of it for threads that are kept.
     pub cache_memory: usize,
+    /// Messages in a mailbox from which on its threads are kept; fewer are threaded as quickly from the cache.
+    pub threads_from: usize,
     /// Bytes of cache rows that wait in memory to be written; when there are more, new ones are left out.
     pub cache_unwritten: usize,
     /// Bytes of cache rows of neighbouring messages that are worth being taken apart, so that what is read together lies
@@ -92,6 +94,7 @@ impl Default for StoreConfig {
             reserve: 128 << 20,
             open_files: 4096,
             cache_memory: 64 << 20,
+            threads_from: 64,
             cache_unwritten: 8 << 20,
             cache_apart: 64 << 10,
             sync_commits: true,

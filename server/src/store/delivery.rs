@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::ops::keyword_error;
 use super::planted::{Planted, planted};
 use super::store::{Preparing, Store};
+use super::threads;
 use dbox_format::container::{
     FILE_HEADER_LEN, FileHeader, RecordHead, RecordWriter, STREAM_CHUNK, SavedFlags,
 };
@@ -242,6 +243,17 @@ impl Drop for Spool {
     }
 }
 
+/// A message that was saved, for those who keep what it says.
+struct Kept<'a> {
+    mail: &'a Mail<'a>,
+    id: dbox_format::map::MapId,
+    guid: Guid,
+    mailbox: Guid,
+    uid: u32,
+    /// Its mailbox has so many messages that its threads are kept.
+    threads: bool,
+}
+
 /// An account's state, unless the account is dead.
 type Locked<'a> = Result<MutexGuard<'a, State>, StoreError>;
 
@@ -347,9 +359,10 @@ impl Store {
                 (_, Err(error)) => Err(error),
                 (None, Ok(_)) => Err(StoreError::NoMailbox),
             };
-            if let Ok((mailbox, id, _)) = &result {
+            if let Ok((mailbox, id, message)) = &result {
                 touched.push((mail.account, *mailbox));
-                saved.push((mail, *id, guid));
+                let (mailbox, uid) = (*mailbox, message.uid);
+                saved.push(Kept { mail, id: *id, guid, mailbox, uid, threads: false });
             } else if all {
                 // The first is refused before anything is assigned; the others were checked with it.
                 if !change.is_empty() {
@@ -369,11 +382,15 @@ impl Store {
             let of_account = touched.iter().filter(|(owner, _)| Arc::ptr_eq(owner, account));
             let guids: Vec<Guid> = of_account.map(|(_, guid)| *guid).collect();
             self.touch(state, &guids, position);
+            for kept in saved.iter_mut().filter(|kept| Arc::ptr_eq(kept.mail.account, account)) {
+                let mbox = state.mailboxes.get(&kept.mailbox);
+                kept.threads = mbox.is_some_and(|mbox| self.forests.are_kept(mbox.mailbox.len()));
+            }
         }
         drop(locked);
         let kept = files.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
         kept.filter_map(|(file, _)| file).for_each(Unsaved::keep);
-        self.cache_saved(&saved);
+        self.keep_saved(&saved, position);
         (position, results)
     }
 
@@ -412,15 +429,16 @@ impl Store {
         Ok(())
     }
 
-    /// Puts messages that were just saved into the cache, while their change is on its way to the journal.
-    fn cache_saved(&self, saved: &[(&Mail<'_>, dbox_format::map::MapId, Guid)]) {
+    /// Keeps for cache and threads what messages say that were just saved, while their change is on its way to the
+    /// journal.
+    fn keep_saved(&self, saved: &[Kept<'_>], position: u64) {
         if !self.cache.is_on() {
             return;
         }
         // A message for many recipients is one body, looked at once.
-        for mails in saved.chunk_by(|(one, ..), (other, ..)| std::ptr::eq(one.body, other.body)) {
+        for mails in saved.chunk_by(|one, other| std::ptr::eq(one.mail.body, other.mail.body)) {
             let made;
-            let facts = match mails.first().map(|(mail, ..)| mail.body) {
+            let facts = match mails.first().map(|kept| kept.mail.body) {
                 Some(Body::Memory { bytes, .. }) => {
                     made = Facts::of(bytes);
                     made.as_ref()
@@ -428,9 +446,17 @@ impl Store {
                 Some(Body::Spool { facts, .. }) => facts.as_deref(),
                 None => None,
             };
-            for (mail, id, guid) in mails {
-                if let Some(row) = facts.and_then(|facts| facts.row(mail.prefix)) {
-                    self.cache.add(mail.account.home(), (*id, guid.0), row);
+            let Some(facts) = facts else { continue };
+            for Kept { mail, id, guid, mailbox, uid, threads } in mails {
+                let home = mail.account.home();
+                let Some(row) = facts.row(mail.prefix) else { continue };
+                self.cache.add(home, (*id, guid.0), row);
+                if *threads {
+                    let shelf = self.forests.shelf(home, *mailbox);
+                    if let Some(words) = facts.words(mail.date, threads::fingerprints(home)) {
+                        let uid = imap_proto::Uid(*uid);
+                        self.forests.note(&shelf, uid, mail.date, words, position);
+                    }
                 }
             }
         }

@@ -8,6 +8,7 @@ mod fetch;
 mod search;
 mod sort;
 mod source;
+mod thread;
 mod wants;
 
 #[cfg(test)]

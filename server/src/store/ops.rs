@@ -336,8 +336,8 @@ impl Store {
         moving: bool,
     ) -> Result<Copied, StoreError> {
         self.writable()?;
-        let mut state = account.lock()?;
-        let state = &mut *state;
+        let mut locked = account.lock()?;
+        let state = &mut *locked;
         let target = state.list.by_name(target).ok_or(StoreError::NoMailbox)?.guid;
         let source = account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
         if exact && !uids.subtract(&source.uids).is_empty() {
@@ -348,6 +348,7 @@ impl Store {
             self.transfer(&mut change, account, state, (guid, target), uids, moving, session)?;
         let destination = account.mailbox_with(&self.files, state, target, Parts::NONE)?;
         let uidvalidity = destination.mailbox.uidvalidity();
+        let threads = self.forests.are_kept(destination.mailbox.len());
         if change.is_empty() {
             // That all of them are gone may not be durable yet.
             let source = account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
@@ -356,6 +357,10 @@ impl Store {
         }
         let position = self.submit(change);
         self.touch(state, &[guid, target], position);
+        drop(locked);
+        if threads {
+            self.forests.note_copies(account.home(), (guid, target), (&from, &to), position);
+        }
         Ok(Copied { position, uidvalidity, from, to })
     }
 

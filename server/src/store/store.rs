@@ -19,6 +19,7 @@ use super::files::Files;
 use super::journal::{self, Journal, Syncing};
 use super::planted::{Planted, planted};
 use super::recovery;
+use super::threads::Forests;
 use crate::signal::{self, Signal};
 use index_format::Guid;
 use index_format::list::SpecialUse;
@@ -53,6 +54,7 @@ pub struct Store {
     pub(crate) commit: Commit,
     pub(crate) cache: Cache,
     pub(crate) arranged: Arrangements,
+    pub(crate) forests: Forests,
     root: PathBuf,
     guid: Guid,
     epoch: u32,
@@ -164,6 +166,7 @@ impl Store {
             files,
             cache: Cache::new(&config),
             arranged: Arrangements::new(config.cache_memory / ARRANGED),
+            forests: Forests::new(&config),
             config,
             commit: Commit::default(),
             root: root.to_owned(),

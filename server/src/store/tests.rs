@@ -20,5 +20,6 @@ mod regrouping;
 mod repair;
 mod snapshots;
 mod sorting;
+mod threads;
 mod uidvalidity;
 mod world;

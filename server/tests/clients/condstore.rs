@@ -224,9 +224,11 @@ fn rfc8474_ids_stay_with_what_they_name() {
     let mut imap = filled(&loft, 3);
     let created = id(&imap.ok("CREATE Lists/Rust"), "MAILBOXID");
     imap.ok("SELECT INBOX");
-    let ids: Vec<String> = (1..=3)
-        .map(|n| id(&imap.ok(&format!("FETCH {n} (EMAILID THREADID)")), "EMAILID"))
-        .collect();
+    let [ids, threads] = ["EMAILID", "THREADID"].map(|name| {
+        (1..=3)
+            .map(|n| id(&imap.ok(&format!("FETCH {n} (EMAILID THREADID)")), name))
+            .collect::<Vec<String>>()
+    });
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
     imap.ok("COPY 1 Lists/Rust");
     imap.ok("MOVE 2 Lists/Rust");
@@ -245,8 +247,17 @@ fn rfc8474_ids_stay_with_what_they_name() {
         let found = imap.ok(&format!("SEARCH EMAILID {was} BODY mail"));
         assert!(found.contains(&format!("* SEARCH {n}")), "{found:?}");
     }
-    assert!(imap.ok("FETCH 1 THREADID").contains(&"* 1 FETCH (THREADID NIL)".to_owned()));
-    for none in [format!("EMAILID {}", ids[2]), format!("THREADID {}", ids[0])] {
+    // RFC 8474 §5.2: what was reported stays, for a copy in another mailbox too.
+    for (n, was) in [(1, &threads[0]), (2, &threads[1])] {
+        assert_eq!(id(&imap.ok(&format!("FETCH {n} THREADID")), "THREADID"), *was);
+        let found = imap.ok(&format!("SEARCH THREADID {was}"));
+        assert!(found.contains(&format!("* SEARCH {n}")), "{found:?}");
+    }
+    for none in [
+        format!("EMAILID {}", ids[2]),
+        format!("THREADID {}", ids[0]),
+        format!("THREADID {}", threads[2]),
+    ] {
         assert!(imap.ok(&format!("SEARCH {none}")).contains(&"* SEARCH".to_owned()), "{none}");
     }
 }

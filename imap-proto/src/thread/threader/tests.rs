@@ -9,6 +9,7 @@ use super::*;
 use crate::date::DateTime;
 use crate::fetch::Keywords;
 use crate::mime::{Limits, Mime, Parser};
+use crate::sort::base_subject;
 use crate::types::{Blob, ModSeq, SystemFlags};
 
 /// A message as it is threaded.
@@ -135,6 +136,16 @@ fn threaded(mails: &[Mail], algorithm: Algorithm, pause: u32) -> String {
         });
     }
     written(threader.into_threads(), pause as usize)
+}
+
+fn threads(mails: &[Mail], algorithm: Algorithm) -> Threads {
+    let uids = UidSet::range(Uid(1), Uid(mails.len() as u32));
+    let mut threader = Threader::new(algorithm, &uids);
+    for (uid, mail) in uids.iter().zip(mails) {
+        threader.give(&meta(uid, mail.came()), &mut mail.text()).unwrap();
+    }
+    threader.go_on(|| false);
+    threader.into_threads()
 }
 
 /// A message, or a dummy, and its children.
@@ -435,6 +446,74 @@ fn mail() -> impl Strategy<Value = Mail> {
         })
 }
 
+/// The same by numbers, and by links that were made before: those of a store that keeps threads.
+fn threaded_by_numbers(mails: &[Mail], algorithm: Algorithm) -> [String; 2] {
+    let mut texts: HashMap<Vec<u8>, u64> = HashMap::new();
+    let mut number = |text: &[u8]| {
+        let next = texts.len() as u64 + 1;
+        *texts.entry(text.to_vec()).or_insert(next)
+    };
+    let uids = UidSet::range(Uid(1), Uid(mails.len() as u32));
+    let mut threader = Threader::new(algorithm, &uids);
+    let (mut linked, mut graph) = (Linked::default(), Graph::new(mails.len()));
+    for (uid, mail) in uids.iter().zip(mails) {
+        let said = Said::read(mail.came(), &mut mail.text(), |text| text.to_vec()).unwrap();
+        let references: Vec<u64> = said.references.iter().map(|id| number(id)).collect();
+        let known = Known {
+            came: mail.came(),
+            sent: said.sent,
+            subject: said.subject.map(|subject| number(&subject)),
+            is_reply: said.is_reply,
+            id: said.id.map(|id| number(&id)),
+            references: &references,
+        };
+        assert_eq!(threader.wanted().next(), Some(uid));
+        threader.give_known(&known);
+        graph.add(known.id, known.references);
+        linked.uids.push(uid);
+        linked.came.push(known.came);
+        linked.sent.push(known.sent);
+        linked.subjects.push(known.subject.unwrap_or_default());
+        linked.replies.push(known.is_reply);
+    }
+    let Links { parents, nodes, .. } = graph.into_links();
+    let linked = Threader::linked(algorithm, Linked { parents, nodes, ..linked });
+    assert!(linked.wanted().next().is_none());
+    [threader, linked].map(|mut threader| {
+        assert!(threader.go_on(|| false));
+        written(threader.into_threads(), 64)
+    })
+}
+
+proptest! {
+    /// A thread is what stands in a pair of parentheses; all of it is around any part of it.
+    #[test]
+    fn what_is_around_messages_are_their_threads(
+        mails in prop::collection::vec(mail(), 0..14),
+        some in prop::collection::vec(1u32..15, 0..5),
+    ) {
+        let some: UidSet = some.into_iter().map(Uid).collect();
+        for (algorithm, _) in Algorithm::NAMES {
+            let threads = threads(&mails, algorithm);
+            let around = threads.around(&some);
+            let (mut wanted, mut depth, mut thread) = (Vec::new(), 0, String::new());
+            for c in written(threads, 64).chars() {
+                depth += match c { '(' => 1, ')' => -1, _ => 0 };
+                thread.push(if c.is_ascii_digit() { c } else { ' ' });
+                if depth == 0 {
+                    let uids: Vec<Uid> =
+                        thread.split_whitespace().map(|uid| Uid(uid.parse().unwrap())).collect();
+                    if uids.iter().any(|uid| some.contains(*uid)) {
+                        wanted.extend(uids);
+                    }
+                    thread.clear();
+                }
+            }
+            prop_assert_eq!(around, wanted.into_iter().collect(), "{:?}", algorithm);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
 
@@ -445,12 +524,11 @@ proptest! {
         pause in 1u32..4,
     ) {
         for (algorithm, _) in Algorithm::NAMES {
-            prop_assert_eq!(
-                threaded(&mails, algorithm, pause),
-                naively(&mails, algorithm),
-                "{:?}",
-                algorithm
-            );
+            let naively = naively(&mails, algorithm);
+            prop_assert_eq!(&threaded(&mails, algorithm, pause), &naively, "{:?}", algorithm);
+            for by_numbers in threaded_by_numbers(&mails, algorithm) {
+                prop_assert_eq!(&by_numbers, &naively, "{:?}", algorithm);
+            }
         }
     }
 }

@@ -2,11 +2,17 @@
 
 use super::ROW_MAX;
 use super::kind::named;
+use crate::store::threads::Words;
+use imap_proto::Blob;
+use imap_proto::fetch::{MessageSource, SourceError};
 use imap_proto::mime::header::RawFields;
 use imap_proto::mime::{FieldName, Limits, Mime, Parser};
 use imap_proto::search::{TEXT_FIELDS, field_text};
 use imap_proto::sort::{SortKey, sent, text_key};
+use imap_proto::thread::Said;
 use index_format::cache::{COMMON_HEADER, Field, Key, Text, encode_fields};
+use index_format::threads::Fingerprint;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A header block up to this many bytes is kept whole, a longer one by its common fields.
@@ -102,6 +108,16 @@ impl Facts {
         Self { wire, envelope, header, compared }
     }
 
+    /// What the message says of itself that threads are made of, when it came at `came`.
+    pub(crate) fn words(
+        &self,
+        came: i64,
+        fingerprint: impl Fn(&[u8]) -> Fingerprint,
+    ) -> Option<Words> {
+        let envelope = self.wire.get(..self.envelope)?;
+        Said::read(came, &mut HeadOf { envelope, header: &self.header }, fingerprint).ok()
+    }
+
     /// The row of the message behind `prefix`, which is whole header lines; `None` when the two together may be
     /// another message than one after the other.
     pub(crate) fn row(&self, prefix: &[u8]) -> Option<Arc<[u8]>> {
@@ -115,6 +131,42 @@ impl Facts {
         fields.extend(self.compared.fields());
         fields.push((field, value.as_deref().unwrap_or(&header)));
         encode(&fields)
+    }
+}
+
+/// As much of a message as threads are made of.
+pub(crate) struct HeadOf<'a> {
+    pub(crate) envelope: &'a [u8],
+    pub(crate) header: &'a [u8],
+}
+
+impl MessageSource for HeadOf<'_> {
+    fn len(&self) -> u64 {
+        self.header.len() as u64
+    }
+
+    fn envelope(&mut self) -> Result<&[u8], SourceError> {
+        Ok(self.envelope)
+    }
+
+    fn body_structure(&mut self, _: bool) -> Result<&[u8], SourceError> {
+        Err(SourceError::Gone)
+    }
+
+    fn header(&mut self) -> Result<&[u8], SourceError> {
+        Ok(self.header)
+    }
+
+    fn mime(&mut self) -> Result<&Mime, SourceError> {
+        Err(SourceError::Gone)
+    }
+
+    fn read(&mut self, _: Range<u64>) -> Result<&[u8], SourceError> {
+        Err(SourceError::Gone)
+    }
+
+    fn blob(&mut self) -> Result<Blob, SourceError> {
+        Err(SourceError::Gone)
     }
 }
 

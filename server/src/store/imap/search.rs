@@ -6,6 +6,7 @@
 
 use super::fetch::{email_id, meta};
 use super::source::Source;
+use super::thread::InThreads;
 use super::wants::of_search;
 use super::{Handled, ImapUser, hold_refusal, refusal};
 use crate::slices::{Progress, Slices, Turn};
@@ -35,7 +36,7 @@ impl ImapUser {
             Ok(search) => search,
             Err(error) => return Handled::Now(refusal(&error, false)),
         };
-        if search.program.reads().is_none() {
+        if search.program.reads().is_none() && search.program.needs_threads().is_none() {
             // Rows alone answer it: often the first are all.
             match search.look_at_rows() {
                 Err(error) => return Handled::Now(refusal(&error, false)),
@@ -57,6 +58,7 @@ impl ImapUser {
             recent: view.recent.clone(),
             wants: of_search(&program),
             program,
+            threads: None,
             after: Some(0),
             open: Vec::new(),
             looked: 0,
@@ -103,6 +105,8 @@ pub(super) struct Search {
     recent: UidSet,
     wants: Wants,
     program: Arc<Program>,
+    /// What the program has to know before.
+    threads: Option<InThreads>,
     /// The last UID whose row was looked at; `None` when all were.
     after: Option<u32>,
     /// Messages to be looked at, and how many of them were.
@@ -154,6 +158,23 @@ impl Slices for Search {
     type Result = Answer;
 
     fn go_on(&mut self, turn: &Turn<'_>) -> Progress<Answer> {
+        while let Some((algorithm, inner)) = self.program.needs_threads() {
+            let mut threads = self.threads.take().unwrap_or_else(|| InThreads::new(self, inner));
+            match threads.go_on(algorithm, turn) {
+                Progress::Done(Ok(uids)) => {
+                    self.program = Arc::new(self.program.with_threads(uids));
+                }
+                Progress::Done(Err(refused)) => return Progress::Done(refused),
+                Progress::More => {
+                    self.threads = Some(threads);
+                    return Progress::More;
+                }
+                Progress::Waits => {
+                    self.threads = Some(threads);
+                    return Progress::Waits;
+                }
+            }
+        }
         loop {
             match self.look_at_messages(turn) {
                 Looked::All => {}
@@ -182,6 +203,26 @@ enum Looked {
 }
 
 impl Search {
+    /// Another search in the same mailbox.
+    pub(super) fn again(&self, program: Arc<Program>) -> Self {
+        Self {
+            store: self.store.clone(),
+            account: self.account.clone(),
+            depends: self.depends.clone(),
+            guid: self.guid,
+            recent: self.recent.clone(),
+            wants: of_search(&program),
+            program,
+            threads: None,
+            after: Some(0),
+            open: Vec::new(),
+            looked: 0,
+            look: Look::default(),
+            parsing: None,
+            hits: Hits::default(),
+        }
+    }
+
     /// Looks at the next rows under the account's lock.
     fn look_at_rows(&mut self) -> Result<(), StoreError> {
         let Some(after) = self.after else { return Ok(()) };

@@ -6,6 +6,7 @@
 use super::fetch::meta;
 use super::search::Search;
 use super::source::Source;
+use super::thread::Threading;
 use super::wants::of_arranging;
 use super::{Handled, ImapUser, hold_refusal, refusal, row_of};
 use crate::slices::{Progress, Slices, Turn};
@@ -18,7 +19,7 @@ use imap_proto::fetch::{MessageSource, Meta, SourceError};
 use imap_proto::mime::Parser;
 use imap_proto::search::Program;
 use imap_proto::sort::{Order, Sorter};
-use imap_proto::thread::{Algorithm, Threader};
+use imap_proto::thread::Algorithm;
 use imap_proto::{Answer, FoundModSeqs, ModSeq, Uid, UidSet};
 use index_format::mailbox::Row;
 use std::sync::Arc;
@@ -28,38 +29,54 @@ const OPEN: usize = 1024;
 
 impl ImapUser {
     pub(super) fn sort(&mut self, program: Arc<Program>, order: Arc<Order>) -> Handled {
-        self.arrange(program, How::By(order.clone()), move |uids| Sorter::new(order, uids))
+        match self.searching(program) {
+            Ok(search) => {
+                let how = How::By(order.clone());
+                let begin = move |_: &Search, uids: &UidSet| Sorter::new(order, uids);
+                Handled::Slices(Box::new(Arrange::new(search, how, begin)))
+            }
+            Err(error) => Handled::Now(refusal(&error, false)),
+        }
     }
 
     pub(super) fn thread(&mut self, program: Arc<Program>, algorithm: Algorithm) -> Handled {
-        let begin = move |uids: &UidSet| Threader::new(algorithm, uids);
-        self.arrange(program, How::Threads(algorithm), begin)
-    }
-
-    fn arrange<A: Arranger + Send + 'static>(
-        &mut self,
-        program: Arc<Program>,
-        how: How,
-        begin: impl FnOnce(&UidSet) -> A + Send + 'static,
-    ) -> Handled {
         match self.searching(program) {
-            Ok(search) => Handled::Slices(Box::new(Arrange {
-                wants: of_arranging(&how),
-                key: Arrangements::key(search.account.home(), search.guid, how),
-                all_read: true,
-                search,
-                stage: Stage::Search(Box::new(begin)),
-                open: Vec::new(),
-                given: 0,
-                parsing: None,
-            })),
+            Ok(search) => Handled::Slices(Box::new(Arrange::threads(search, algorithm))),
             Err(error) => Handled::Now(refusal(&error, false)),
         }
     }
 }
 
+impl<A> Arrange<A> {
+    /// What the search finds is to be arranged.
+    fn new(
+        search: Search,
+        how: How,
+        begin: impl FnOnce(&Search, &UidSet) -> A + Send + 'static,
+    ) -> Self {
+        Self {
+            wants: of_arranging(&how),
+            key: Arrangements::key(search.account.home(), search.guid, how),
+            all_read: true,
+            search,
+            stage: Stage::Search(Box::new(begin)),
+            open: Vec::new(),
+            given: 0,
+            parsing: None,
+        }
+    }
+}
+
+impl Arrange<Threading> {
+    /// The threads of what the search finds.
+    pub(super) fn threads(search: Search, algorithm: Algorithm) -> Self {
+        let begin = move |search: &Search, uids: &UidSet| Threading::new(search, algorithm, uids);
+        Self::new(search, How::Threads(algorithm), begin)
+    }
+}
+
 /// Who puts messages in order, and takes them one after the other for it.
-trait Arranger {
+pub(super) trait Arranger {
     /// The messages wanted next; none when it is to go on by itself.
     fn wanted(&self) -> impl Iterator<Item = Uid> + '_;
 
@@ -72,8 +89,8 @@ trait Arranger {
     /// Takes it although it can't be read, or isn't even a row any more.
     fn give_bare(&mut self, meta: Option<&Meta<'_>>);
 
-    /// Works on what it has; `false` when the turn was over.
-    fn go_on(&mut self, turn: &Turn<'_>) -> bool;
+    /// Works on what it has, as long as the turn lasts and no disk has to be waited for.
+    fn go_on(&mut self, turn: &Turn<'_>) -> Result<Given, StoreError>;
 
     fn is_done(&self) -> bool;
 
@@ -82,7 +99,7 @@ trait Arranger {
 }
 
 /// A SORT or THREAD on its way.
-struct Arrange<A> {
+pub(super) struct Arrange<A> {
     key: Key,
     wants: Wants,
     search: Search,
@@ -97,18 +114,20 @@ struct Arrange<A> {
 }
 
 enum Stage<A> {
-    Search(Box<dyn FnOnce(&UidSet) -> A + Send>),
+    Search(Begin<A>),
     Arrange(A, UidSet, FoundModSeqs),
     Done,
 }
+
+type Begin<A> = Box<dyn FnOnce(&Search, &UidSet) -> A + Send>;
 
 struct Open {
     row: Row,
     message: Option<Message>,
 }
 
-/// How far the open messages were given.
-enum Given {
+/// How far the open messages were given, or what was done with them.
+pub(super) enum Given {
     All,
     Some,
     WouldBlock,
@@ -125,7 +144,7 @@ impl<A: Arranger + Send> Slices for Arrange<A> {
                         if let Some(known) = self.search.store.arranged.find(&self.key, &uids) {
                             return Progress::Done(answer(&self.search, known, modseqs));
                         }
-                        self.stage = Stage::Arrange(begin(&uids), uids, modseqs);
+                        self.stage = Stage::Arrange(begin(&self.search, &uids), uids, modseqs);
                     }
                     Progress::Done(refused) => return Progress::Done(refused),
                     unfinished @ (Progress::More | Progress::Waits) => {
@@ -143,8 +162,13 @@ impl<A: Arranger + Send> Slices for Arrange<A> {
                             }
                             return Progress::Done(answer(&self.search, arranged, modseqs));
                         }
-                        Ok(Given::All) if arranger.go_on(turn) => None,
-                        Ok(Given::All | Given::Some) => Some(Progress::More),
+                        Ok(Given::All) => match arranger.go_on(turn) {
+                            Ok(Given::All) => None,
+                            Ok(Given::Some) => Some(Progress::More),
+                            Ok(Given::WouldBlock) => Some(Progress::Waits),
+                            Err(error) => return Progress::Done(self.refuse(&error)),
+                        },
+                        Ok(Given::Some) => Some(Progress::More),
                         Ok(Given::WouldBlock) => Some(Progress::Waits),
                         Err(error) => return Progress::Done(self.refuse(&error)),
                     };
@@ -268,8 +292,8 @@ impl Arranger for Sorter {
         self.give_bare(meta);
     }
 
-    fn go_on(&mut self, turn: &Turn<'_>) -> bool {
-        self.go_on(|| turn.is_over())
+    fn go_on(&mut self, turn: &Turn<'_>) -> Result<Given, StoreError> {
+        Ok(if self.go_on(|| turn.is_over()) { Given::All } else { Given::Some })
     }
 
     fn is_done(&self) -> bool {
@@ -278,36 +302,6 @@ impl Arranger for Sorter {
 
     fn finish(self) -> Arranged {
         Arranged::Sorted(self.into_uids().into())
-    }
-}
-
-impl Arranger for Threader {
-    fn wanted(&self) -> impl Iterator<Item = Uid> + '_ {
-        self.wanted()
-    }
-
-    fn reads(&self) -> bool {
-        true
-    }
-
-    fn give(&mut self, meta: &Meta<'_>, source: &mut Source<'_>) -> Result<(), SourceError> {
-        self.give(meta, source)
-    }
-
-    fn give_bare(&mut self, meta: Option<&Meta<'_>>) {
-        self.give_bare(meta);
-    }
-
-    fn go_on(&mut self, turn: &Turn<'_>) -> bool {
-        self.go_on(|| turn.is_over())
-    }
-
-    fn is_done(&self) -> bool {
-        self.is_done()
-    }
-
-    fn finish(self) -> Arranged {
-        Arranged::Threads(Arc::new(self.into_threads()))
     }
 }
 

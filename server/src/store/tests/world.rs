@@ -2,7 +2,7 @@
 
 use crate::slices::{Progress, Turn};
 use crate::store::account::Account;
-use crate::store::cache::{Wants, header_end};
+use crate::store::cache::{HeadOf, Wants, header_end};
 use crate::store::commit::Outcome;
 use crate::store::compact::Wanted;
 use crate::store::config::StoreConfig;
@@ -12,11 +12,13 @@ use crate::store::imap::{Handled, ImapUser, Source};
 use crate::store::message::Message;
 use crate::store::ops::{Named, Storing};
 use crate::store::store::{Random, Store};
+use crate::store::threads::{Now, Shelf, Words, fingerprints};
 use dbox_format::map::MapId;
 use imap_proto::fetch::MessageSource;
 use imap_proto::mime::{Limits, Parser};
 use imap_proto::{Answer, Ask, Flags, MailboxName, StoreAction, StoredRows, SystemFlags, UidSet};
 use index_format::list::SpecialUse;
+use index_format::mailbox::Row;
 use runtime_smol::sim::SimFs;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -104,6 +106,7 @@ pub(super) fn config() -> StoreConfig {
         reserve: 0,
         cache_apart: 700,
         default_mailboxes: Vec::new(),
+        threads_from: 1,
         ..StoreConfig::default()
     }
 }
@@ -168,6 +171,23 @@ fn check_cached(store: &Arc<Store>, message: &Message, text: &[u8]) -> Result<()
     let end = header_end(text, 0).unwrap_or(text.len());
     if header != &text[..end] {
         return Err(different("the cache has another header"));
+    }
+    Ok(())
+}
+
+/// Whether the threads of a mailbox say of a message what its text says, if anything.
+fn check_threads(store: &Store, shelf: &Shelf, row: &Row, text: &[u8]) -> Result<(), StoreError> {
+    let Some((came, words)) = store.forests.known(shelf, row.uid.0) else { return Ok(()) };
+    let mut parser = Parser::new(Limits::default());
+    parser.feed(text);
+    let mut envelope = Vec::new();
+    parser.finish().write_envelope(&mut envelope);
+    let header = text.get(..header_end(text, 0).unwrap_or(text.len())).unwrap_or_default();
+    let mut source = HeadOf { envelope: &envelope, header };
+    let said = Words::read(came, &mut source, fingerprints(shelf.home())).unwrap();
+    if came != row.internal_date || words != said {
+        let why = format!("the threads say {words:?} of UID {}, it says {said:?}", row.uid.0);
+        return Err(StoreError::damaged(Path::new("threads"), why));
     }
     Ok(())
 }
@@ -375,6 +395,12 @@ impl World {
         for (name, guid) in entries {
             self.account.mailbox(&self.store.files, state, guid)?;
             let mbox = state.mailboxes.get(&guid).unwrap();
+            let shelf = self.store.forests.shelf(self.account.home(), guid);
+            let uidnext = mbox.mailbox.uidnext().0;
+            let now = Now { uids: mbox.uids.clone(), uidnext, position: mbox.position };
+            let lacks =
+                self.store.forests.follow(&self.store.files, &shelf, (&now, &now.uids), true);
+            assert!(matches!(lacks, Ok(Some(_))), "{lacks:?}");
             let mut messages = BTreeMap::new();
             for row in mbox.mailbox.iter() {
                 let message = Message::find(
@@ -394,6 +420,7 @@ impl World {
                     )
                 })?;
                 check_cached(&self.store, &message, &text)?;
+                check_threads(&self.store, &shelf, &row, &text)?;
                 if text.len() as u64 != row.size {
                     return Err(StoreError::damaged(
                         self.account.dir(),
