@@ -64,6 +64,9 @@ pub enum Command {
     /// List the sessions of a running server, and end them.
     #[command(subcommand, after_help = operate::SESSION)]
     Session(operate::Command),
+    /// Give back the room of expunged mail, now.
+    #[command(after_help = mailbox::PURGE)]
+    Purge(mailbox::Purge),
     /// Write a user's mail as maildir or mbox.
     #[command(after_help = transfer::EXPORT)]
     Export(transfer::ExportArgs),
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Status(status) => ended(status.run()),
         Command::Session(command) => ended(command.run()),
         Command::User(command) => ended(command.run()),
+        Command::Purge(purge) => ended(purge.run()),
         Command::Export(export) => ended(export.run()),
         Command::Import(import) => ended(import.run()),
         Command::Mailbox(command) => ended(command.run()),
@@ -289,7 +293,7 @@ mod tests {
         }
         let commands =
             ["serve", "config", "user", "status", "session", "mailbox", "dump", "export"];
-        for command in commands.into_iter().chain(["import"]) {
+        for command in commands.into_iter().chain(["import", "purge"]) {
             let help = Cli::try_parse_from(["loft", command, "--help"]).unwrap_err().to_string();
             assert!(help.contains("Example:\n  loft "), "{help}");
         }

@@ -92,14 +92,16 @@ fn a_damaged_section_is_pointed_at() {
 #[test]
 fn a_damaged_cache_says_what_does_not_count() {
     insta::assert_snapshot!(explained(&flipped("cache", 120)), @r#"
-    cache of 676f6c64656e206d61696c626f782031, map ids 2048 to 3071, 2 rows
-            68  map id 3000, GUID 67756964…
+    cache of 676f6c64656e206d61696c626f782031, map ids 2048 to 3071
+      kept together: envelope, structure, header, addresses, subject, sent date
+      2 rows
+            72  map id 3000, GUID 67756964…
                 Envelope: "(NIL)"
                 list-id: ""
-            92  map id 3001, GUID 67756964…
+            96  map id 3001, GUID 67756964…
                 BodyStructure: "(\"text\")"
                 Other(40): "new"
-           107  DAMAGED: no block begins here; 27 bytes to the end of the file do not count, their messages are read again
+           111  DAMAGED: no block begins here; 27 bytes to the end of the file do not count, their messages are read again
     "#);
 }
 

@@ -24,6 +24,15 @@ Example:
 
 A running server does it; when none runs, this command opens the store itself.";
 
+pub(super) const PURGE: &str = "\
+Example:
+  loft purge
+  loft purge --user alice --json
+
+A running server gives back the room of expunged mail by itself, where much of it is dead, at the pace of \
+`[limits.store] compaction`. This does it now, at full speed, wherever there is any to be had. When no server runs, this \
+command opens the store itself.";
+
 /// What `loft mailbox` can do.
 #[derive(Debug, Eq, PartialEq, Subcommand)]
 pub enum Command {
@@ -67,6 +76,20 @@ pub struct Which {
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// A JSON object for each thing that is told, a line each.
+    #[arg(long)]
+    json: bool,
+    /// Which server is meant.
+    #[command(flatten)]
+    place: Place,
+}
+
+/// What `loft purge` is told.
+#[derive(Args, Clone, Debug, Eq, PartialEq)]
+pub struct Purge {
+    /// Whose mail; all accounts' when nobody is named.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// A JSON object for each account, a line each.
     #[arg(long)]
     json: bool,
     /// Which server is meant.
@@ -143,10 +166,34 @@ impl Command {
         let mut told = Teller { json, ..Teller::default() };
         let task = Task { rebuild, user, mailbox };
         match ask(&data, &task, &mut told) {
-            Err(Error::Ask(AskError::NotRunning { .. })) => alone(&data, config, &task, &mut told)?,
+            Err(Error::Ask(AskError::NotRunning { .. })) => alone(&data, config, |store| {
+                mailboxes::run(store, &task, &mut |reply| told.reply(reply))
+            })?,
             result => result?,
         }
         told.end(rebuild)
+    }
+}
+
+impl Purge {
+    /// Does it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn run(self) -> Result<(), Error> {
+        let Self { user, json, place } = self;
+        let (data, config) = place.store()?;
+        let mut told = Teller { json, ..Teller::default() };
+        let asked =
+            client::ask(&data, Ask::Purge { user: user.clone() }, |reply| told.reply(reply));
+        match asked {
+            Err(AskError::NotRunning { .. }) => alone(&data, config, |store| {
+                mailboxes::purge(store, user.as_deref(), &mut |reply| told.reply(reply))
+            })?,
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        told.end(true)
     }
 }
 
@@ -162,7 +209,11 @@ fn ask(data: &Path, task: &Task, told: &mut Teller) -> Result<(), Error> {
 }
 
 /// Does it here: no server runs.
-fn alone(data: &Path, config: StoreConfig, task: &Task, told: &mut Teller) -> Result<(), Error> {
+fn alone(
+    data: &Path,
+    config: StoreConfig,
+    work: impl FnOnce(&Arc<Store>) -> Result<u64, String>,
+) -> Result<(), Error> {
     // Opening would make a store where there is none.
     let owner = match std::fs::metadata(data.join("journal")) {
         Ok(found) => found.uid(),
@@ -174,7 +225,7 @@ fn alone(data: &Path, config: StoreConfig, task: &Task, told: &mut Teller) -> Re
     let clock = Clock::new();
     let wall = Box::new(move || i64::try_from(clock.wall()).unwrap_or(i64::MAX));
     let store = Store::open(Arc::new(RealFs), data, config, Arc::new(assembly::random), wall)?;
-    let done = mailboxes::run(&store, task, &mut |reply| told.reply(reply));
+    let done = work(&store);
     store.last_checkpoint(&clock);
     done.map(|_| ()).map_err(Error::Refused)
 }
@@ -208,6 +259,14 @@ impl Teller {
             Reply::Progress { user, what, done, total } if io::stderr().is_terminal() => {
                 eprint!("\r\x1b[K{} {}: {done} of {total}", visible(user), visible(what));
                 self.progress = true;
+            }
+            Reply::Purged { user, freed, moved } => {
+                let (freed, moved) = (operate::size(*freed), operate::size(*moved));
+                let line = match self.json {
+                    true => json(&reply),
+                    false => format!("{}: {freed} given back, {moved} moved\n", visible(user)),
+                };
+                self.print(&line);
             }
             Reply::Progress { .. }
             | Reply::Status(_)

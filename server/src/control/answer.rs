@@ -30,6 +30,13 @@ pub(super) fn command(line: &[u8]) -> Result<Command, Vec<u8>> {
 /// The lines that answer a request, as they come. May look at the disk, for long where mailboxes are looked at.
 pub(super) fn answer(shared: &Shared, command: Command, each: &mut dyn FnMut(Vec<u8>)) {
     let (rebuild, user, mailbox) = match command {
+        Command::Purge { user } => {
+            info!(?user, "an administrator asks for the room of expunged mail");
+            let done = mailboxes::purge(shared.store(), user.as_deref(), &mut |reply| {
+                each(reply.line());
+            });
+            return each(done.map_or_else(error, |count| Reply::Done(count).line()));
+        }
         Command::CheckMailboxes { user, mailbox } => (false, user, mailbox),
         Command::RebuildMailboxes { user, mailbox } => (true, user, mailbox),
         quick @ (Command::Status
@@ -82,6 +89,7 @@ fn at_once(shared: &Shared, command: Command) -> Vec<u8> {
         },
         Command::CheckMailboxes { .. }
         | Command::RebuildMailboxes { .. }
+        | Command::Purge { .. }
         | Command::Imap { .. } => Vec::new(),
     }
 }

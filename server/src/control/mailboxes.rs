@@ -29,6 +29,35 @@ pub(crate) fn run(store: &Store, task: &Task, each: &mut dyn FnMut(Reply)) -> Re
     all(store, task, each)
 }
 
+/// Gives back the room of expunged mail; `each` gets what is to be told. Of how many accounts.
+///
+/// # Errors
+/// In words: what can't be done, and why.
+pub(crate) fn purge(
+    store: &Store,
+    user: Option<&str>,
+    each: &mut dyn FnMut(Reply),
+) -> Result<u64, String> {
+    let mut users = store.accounts_on_disk().map_err(|error| error.to_string())?;
+    if let Some(user) = user {
+        let name = AccountName::new(user).map_err(|error| error.to_string())?;
+        users.retain(|known| known == name.as_str());
+        if users.is_empty() {
+            return Err(format!("{user:?} has no mail here"));
+        }
+    }
+    let total = users.len() as u64;
+    for (done, user) in (0..).zip(users) {
+        let what = "accounts".to_owned();
+        each(Reply::Progress { user: user.clone(), what, done, total });
+        let given = store.purge(&user).map_err(|error| format!("{user}: {error}"))?;
+        each(Reply::Purged { user, freed: given.freed, moved: given.moved });
+    }
+    // The files go with it.
+    store.checkpoint(u64::MAX).map_err(|error| error.to_string())?;
+    Ok(total)
+}
+
 /// Whether one is under way: they read all there is, and one at a time is enough of that.
 static BUSY: AtomicBool = AtomicBool::new(false);
 

@@ -43,6 +43,11 @@ pub enum Command {
         /// The account's name.
         user: String,
     },
+    /// Gives back the room of expunged mail, now and all of it: a [`Reply::Purged`] for each account.
+    Purge {
+        /// Whose; all accounts' when nobody is named.
+        user: Option<String>,
+    },
     /// Looks at the files of mailboxes: [`Reply::Progress`], and a [`Reply::Finding`] for each thing that is wrong.
     CheckMailboxes {
         /// Whose; all accounts' when nobody is named.
@@ -71,6 +76,15 @@ pub enum Reply {
     Finding(Finding),
     /// What became of a mailbox that was made anew.
     Rebuilt(Box<Rebuilt>),
+    /// What an account's expunged mail has given back.
+    Purged {
+        /// Whose.
+        user: String,
+        /// Bytes of files that went.
+        freed: u64,
+        /// Bytes of messages that moved for it.
+        moved: u64,
+    },
     /// How far it is.
     Progress {
         /// Whose mailboxes are looked at.
@@ -82,7 +96,7 @@ pub enum Reply {
         /// Of so many.
         total: u64,
     },
-    /// All is said and done; how many sessions it was about, or findings, or mailboxes made anew.
+    /// All is said and done; how many sessions it was about, or findings, mailboxes made anew, accounts.
     Done(u64),
     /// It can't be done: why, and what to do about it. The last line.
     Error(String),
@@ -232,6 +246,7 @@ mod tests {
             request(Command::Kick { id: "tro8w0-2".into() }),
             request(Command::KickUser { user: "alice".into() }),
             request(Command::Imap { user: "alice".into() }),
+            request(Command::Purge { user: Some("alice".into()) }),
             request(Command::CheckMailboxes { user: Some("alice".into()), mailbox: None }),
             request(Command::RebuildMailboxes { user: None, mailbox: Some("INBOX".into()) }),
             String::from_utf8(Reply::Done(2).line()).unwrap().trim_end().to_owned(),
@@ -243,6 +258,7 @@ mod tests {
         {"version":1,"command":"kick","id":"tro8w0-2"}
         {"version":1,"command":"kick_user","user":"alice"}
         {"version":1,"command":"imap","user":"alice"}
+        {"version":1,"command":"purge","user":"alice"}
         {"version":1,"command":"check_mailboxes","user":"alice","mailbox":null}
         {"version":1,"command":"rebuild_mailboxes","user":null,"mailbox":"INBOX"}
         {"done":2}

@@ -98,6 +98,21 @@ impl Store {
         }
     }
 
+    /// Gives back all that an account has to give. The files go with the next checkpoint.
+    pub(crate) fn purge(&self, user: &str) -> Result<Compacted, StoreError> {
+        let account = self.account(user)?;
+        let mut sum = Compacted::default();
+        loop {
+            // What waits to be written stays where it is.
+            self.flush();
+            let Some(step) = self.compact_step(&account, Wanted::All, &mut |_| true)? else {
+                return Ok(sum);
+            };
+            sum.freed += step.freed;
+            sum.moved += step.moved;
+        }
+    }
+
     /// Decides what is next, and does what needs no I/O.
     fn plan(&self, account: &Arc<Account>, wanted: Wanted) -> Result<Plan, StoreError> {
         self.writable()?;

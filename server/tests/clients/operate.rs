@@ -633,3 +633,31 @@ fn what_is_no_store_is_not_made_one() {
         "{said}"
     );
 }
+
+#[test]
+fn purge_gives_back_the_room_of_expunged_mail() {
+    let dir = temporary();
+    let server = Loft::start(&dir);
+    let mut imap = Imap::log_in(server.imap, "u1");
+    let text = format!("Subject: x\r\n\r\n{}\r\n", "0123456789abcdef".repeat(6000));
+    (0..20).for_each(|_| imap.append("INBOX", &text));
+    imap.ok("SELECT INBOX");
+    imap.ok("STORE 1:18 +FLAGS.SILENT (\\Deleted)");
+    imap.ok("EXPUNGE");
+    let room = || -> u64 {
+        let out = run(Command::new("du").arg("-sk").arg(dir.path().join("data/users")));
+        String::from_utf8(out).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let before = room();
+    let out = run(&mut loft(dir.path(), &["purge", "--user", "u1", "--json"]));
+    let told: Value = serde_json::from_slice(&out).unwrap();
+    assert!(told["purged"]["freed"].as_u64().unwrap() > 1_700_000, "{told}");
+    // Two of twenty messages are left.
+    assert!(room() * 3 < before, "{before} KiB became {} KiB", room());
+    let again = run(&mut loft(dir.path(), &["purge"]));
+    assert_eq!(String::from_utf8(again).unwrap(), "u1: 0 B given back, 0 B moved\n");
+    let lines = imap.ok("FETCH 1:2 BODY.PEEK[TEXT]");
+    assert_eq!(lines.iter().filter(|line| line.starts_with("0123456789abcdef")).count(), 2);
+    let failed = output(&mut loft(dir.path(), &["purge", "--user", "nobody"]));
+    assert!(String::from_utf8(failed.stderr).unwrap().contains("\"nobody\" has no mail here"));
+}
