@@ -34,8 +34,7 @@ pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
         match block {
             None => return out.end(len, "the end"),
             Some(Ok(())) => {
-                let end = blocks.at() as u64;
-                let at = at as u64;
+                let end = blocks.at();
                 out.part(
                     at,
                     end - at,
@@ -43,7 +42,6 @@ pub(super) fn explain(file: &[u8], out: &mut Teller<'_>) -> fmt::Result {
                 )?;
             }
             Some(Err(error)) => {
-                let at = at as u64;
                 let why = format!(
                     "nothing from here on counts: {error}; those messages are looked at again"
                 );

@@ -292,7 +292,7 @@ impl Store {
     fn take_back(&self, account: &Arc<Account>, number: u32) -> Result<(), StoreError> {
         let mut state = account.lock()?;
         let state = &mut *state;
-        if !state.map.container(number).is_some_and(|container| container.messages == 0) {
+        if state.map.container(number).is_none_or(|container| container.messages > 0) {
             return Ok(());
         }
         let mut draft = Draft::new(&state.map);
