@@ -74,11 +74,9 @@ fn add_lines(out: &mut dyn Write, anchor: u8, message: &Added) -> fmt::Result {
 }
 
 fn ranges(ids: &IdSet) -> String {
-    let ids: Vec<u32> = ids.iter().map(|id| id.0).collect();
-    let runs = ids.chunk_by(|a, b| a.checked_add(1) == Some(*b));
-    let words = runs.map(|run| match run {
-        [first, .., last] => format!("{first} to {last}"),
-        other => other.iter().map(u32::to_string).collect(),
+    let words = ids.ranges().map(|range| match (range.start(), range.end()) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first} to {last}"),
     });
     words.collect::<Vec<String>>().join(", ")
 }
