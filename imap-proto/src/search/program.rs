@@ -148,23 +148,9 @@ impl Program {
     /// [on](Self::with_threads). That program may ask for the same in its turn.
     #[must_use]
     pub fn needs_threads(&self) -> Option<(Algorithm, &Arc<Program>)> {
-        self.steps.iter().find_map(|step| match &step.test {
-            Test::InThread(algorithm, program) => Some((*algorithm, program)),
-            Test::Flags(_)
-            | Test::Keyword(_)
-            | Test::Recent
-            | Test::Internal(..)
-            | Test::Saved(..)
-            | Test::Larger(_)
-            | Test::Smaller(_)
-            | Test::Uids(_)
-            | Test::ModSeq(_)
-            | Test::EmailId(_)
-            | Test::ThreadId(_)
-            | Test::Sent(..)
-            | Test::Header(..)
-            | Test::Body(_)
-            | Test::Text(_) => None,
+        self.steps.iter().find_map(|step| {
+            let Test::InThread(algorithm, program) = &step.test else { return None };
+            Some((*algorithm, program))
         })
     }
 

@@ -3,6 +3,7 @@
 use super::error::StoreError;
 use runtime_smol::fs::{File, Fs, Open};
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -55,6 +56,35 @@ impl Files {
         // Somebody else may have been first; all must use one handle, or their offsets would differ.
         let (_, file) = known.files.entry(path.to_owned()).or_insert((uses, file));
         Ok(file.clone())
+    }
+
+    /// All bytes of a file that is not kept open: at most `longest`, and with `wait` false only up to `inline` of them that
+    /// memory has.
+    pub(crate) fn read_whole(
+        &self,
+        path: &Path,
+        (inline, longest): (usize, usize),
+        wait: bool,
+    ) -> io::Result<Vec<u8>> {
+        let file = self.fs.open(path, Open::Read)?;
+        let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
+        if len > longest {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if len > inline && !wait {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let mut bytes = vec![0; len];
+        let mut have = 0;
+        while let Some(rest) = bytes.get_mut(have..).filter(|rest| !rest.is_empty()) {
+            let at = have as u64;
+            match if wait { file.read_at(rest, at)? } else { file.read_now(rest, at)? } {
+                0 => break,
+                n => have += n,
+            }
+        }
+        bytes.truncate(have);
+        Ok(bytes)
     }
 
     /// Whether this is the first time that somebody finds `why` wrong with `path`: then it is to be told. Damage that costs

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 const FILE_MAX: usize = 32 << 20;
 /// A file up to this many bytes is read on an executor's thread, when memory has it: less than a millisecond.
 const INLINE: usize = 4 << 20;
+/// Those two, as they are read by.
+pub(super) const SIZES: (usize, usize) = (INLINE, FILE_MAX);
 /// Bytes of rows after which a block ends.
 const BLOCK: usize = 1 << 20;
 
@@ -42,7 +44,7 @@ pub(super) fn read(
     (number, kind): (u32, Kind),
     wait: bool,
 ) -> Result<(Loaded, bool), WouldBlock> {
-    let bytes = match read_all(files, &path(home, number, kind), wait) {
+    let bytes = match files.read_whole(&path(home, number, kind), SIZES, wait) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock && !wait => return Err(WouldBlock),
         Err(error) => {
@@ -80,29 +82,6 @@ fn tell(files: &Files, path: &Path, why: &str) {
     if files.is_news(path, why) {
         tracing::warn!(file = %path.display(), why, "a cache file is damaged; the messages are read again");
     }
-}
-
-/// All bytes of a file; with `wait` false only if memory has them.
-pub(super) fn read_all(files: &Files, path: &Path, wait: bool) -> io::Result<Vec<u8>> {
-    let file = files.fs().open(path, Open::Read)?;
-    let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
-    if len > FILE_MAX {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    if len > INLINE && !wait {
-        return Err(io::ErrorKind::WouldBlock.into());
-    }
-    let mut bytes = vec![0; len];
-    let mut have = 0;
-    while let Some(rest) = bytes.get_mut(have..).filter(|rest| !rest.is_empty()) {
-        let at = have as u64;
-        match if wait { file.read_at(rest, at)? } else { file.read_now(rest, at)? } {
-            0 => break,
-            n => have += n,
-        }
-    }
-    bytes.truncate(have);
-    Ok(bytes)
 }
 
 /// A file that has nothing.

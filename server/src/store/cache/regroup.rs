@@ -42,7 +42,7 @@ impl Writer<'_> {
     fn regroup(&self, looks: Vec<(index_format::Guid, u32, super::Wants)>) -> io::Result<()> {
         let directory = Directory::read(self.files, self.home);
         let path = file::directory(self.home).join(ASKED);
-        let known = file::read_all(self.files, &path, true).unwrap_or_default();
+        let known = self.files.read_whole(&path, file::SIZES, true).unwrap_or_default();
         let mut asked = Asked::read(&known, self.home.owner);
         for (mailbox, number, wants) in looks {
             asked.note(mailbox, number, &wants);

@@ -40,7 +40,7 @@ pub(super) fn read(
     let damaged = |why: &dyn std::fmt::Display| {
         tracing::error!(file = %path.display(), %why, "the threads of a mailbox are damaged from there on; what is lacking is read from the messages, and the file made anew");
     };
-    let bytes = match read_all(files, &path, wait) {
+    let bytes = match files.read_whole(&path, (INLINE, FILE_MAX), wait) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok((Ok(Forest::default()), false));
@@ -88,28 +88,6 @@ pub(super) fn read(
     }
     renew |= count > BLOCKS + forest.len() / BLOCKS_EACH;
     Ok((overgrown.map_or(Ok(forest), Err), renew))
-}
-
-fn read_all(files: &Files, path: &std::path::Path, wait: bool) -> io::Result<Vec<u8>> {
-    let file = files.fs().open(path, Open::Read)?;
-    let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
-    if len > FILE_MAX {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    if len > INLINE && !wait {
-        return Err(io::ErrorKind::WouldBlock.into());
-    }
-    let mut bytes = vec![0; len];
-    let mut have = 0;
-    while let Some(rest) = bytes.get_mut(have..).filter(|rest| !rest.is_empty()) {
-        let at = have as u64;
-        match if wait { file.read_at(rest, at)? } else { file.read_now(rest, at)? } {
-            0 => break,
-            n => have += n,
-        }
-    }
-    bytes.truncate(have);
-    Ok(bytes)
 }
 
 fn header(home: &Home, mailbox: Guid) -> Header {
