@@ -17,7 +17,6 @@ use runtime_smol::Clock;
 use runtime_smol::fs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -162,9 +161,9 @@ impl Store {
         if !self.commit.refusing() {
             return;
         }
-        if self.suspect.load(Ordering::Acquire) {
+        if self.files.is_suspect() {
             match self.recover_in_place() {
-                Ok(()) => self.suspect.store(false, Ordering::Release),
+                Ok(()) => self.files.set_suspect(false),
                 Err(error) => {
                     tracing::error!(%error, "the files can't be brought up to the journal yet; no changes are taken")
                 }
@@ -238,16 +237,19 @@ impl Store {
         if planted(Planted::RetireBeforeSync) {
             self.writer().journal.retire(covered)?;
         }
-        if let Err(error) = self.sync(&touched) {
-            // What a failed sync has lost can still be read, and a second sync would say nothing of it: the files are
-            // brought up to the journal again, as after a crash.
-            self.suspect.store(true, Ordering::Release);
+        // Also if a sync failed elsewhere meanwhile: this one would say nothing of what that has lost.
+        if let Err(error) = self.sync(&touched).and_then(|()| self.not_suspect()) {
+            // The files are brought up to the journal again, as after a crash.
+            self.files.set_suspect(true);
             self.commit.set_refusing(true);
             return Err(error);
         }
         self.each_log(LogFile::note_durable);
         if let Err(error) = self.write_snapshots(snapshot_after, time) {
             self.writer().journal.written += written;
+            if self.files.is_suspect() {
+                self.commit.set_refusing(true);
+            }
             return Err(error);
         }
         self.writer().journal.retire(covered)?;
@@ -326,6 +328,16 @@ impl Store {
         Ok(())
     }
 
+    /// # Errors
+    /// A sync has failed: what the files hold is not to be believed yet.
+    fn not_suspect(&self) -> Result<(), StoreError> {
+        if !self.files.is_suspect() {
+            return Ok(());
+        }
+        let why = std::io::Error::other("a sync has failed, the journal makes it good first");
+        Err(StoreError::io("sync", self.root(), why))
+    }
+
     fn sync(&self, touched: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
         if planted(Planted::NoCheckpointSync) {
             return Ok(());
@@ -339,7 +351,7 @@ impl Store {
         let mut dirs: BTreeSet<&Path> = BTreeSet::new();
         for path in touched {
             dirs.extend(path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())));
-            match fs.open(path, fs::Open::Append).and_then(|file| file.sync_data()) {
+            match self.files.sync(path) {
                 // Its mailbox was deleted meanwhile.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 result => result.map_err(|error| StoreError::io("sync", path, error))?,

@@ -23,7 +23,6 @@ use dbox_format::map::{ContainerState, Draft, IdSet, MapId, Moved, Op};
 use runtime_smol::fs::{self, File, Open, read_exact_at};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, IoSlice};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -480,7 +479,7 @@ impl Store {
     /// was read and written.
     fn compact_while(&self, wait: &dyn Fn(Option<u64>) -> bool) {
         while wait(None) {
-            if self.commit.refusing() || self.suspect.load(Ordering::Acquire) {
+            if self.commit.refusing() || self.files.is_suspect() {
                 continue;
             }
             for account in self.loaded_accounts() {

@@ -5,6 +5,7 @@ use runtime_smol::fs::{File, Fs, Open};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Open files by path; the ones used longest ago are closed when there are too many.
@@ -15,6 +16,8 @@ pub(crate) struct Files {
     fs: Arc<dyn Fs>,
     limit: usize,
     open: Mutex<Known>,
+    /// A sync of files that the journal covers failed: what they hold is not to be believed.
+    suspect: AtomicBool,
     /// Damage that was told of: the file, and what is wrong with it.
     told: Mutex<HashSet<(PathBuf, String)>>,
 }
@@ -30,7 +33,8 @@ struct Known {
 
 impl Files {
     pub(crate) fn new(fs: Arc<dyn Fs>, limit: usize) -> Self {
-        Self { fs, limit: limit.max(8), open: Mutex::default(), told: Mutex::default() }
+        let suspect = AtomicBool::new(false);
+        Self { fs, limit: limit.max(8), open: Mutex::default(), suspect, told: Mutex::default() }
     }
 
     /// The file system below.
@@ -56,6 +60,25 @@ impl Files {
         // Somebody else may have been first; all must use one handle, or their offsets would differ.
         let (_, file) = known.files.entry(path.to_owned()).or_insert((uses, file));
         Ok(file.clone())
+    }
+
+    /// Syncs a file that the journal covers.
+    ///
+    /// # Errors
+    /// Those of the disk. Then what was written can be read and may be lost all the same, and a second sync would say
+    /// nothing of it: the files are suspect until they have been brought up to the journal again.
+    pub(crate) fn sync(&self, path: &Path) -> io::Result<()> {
+        let file = self.fs.open(path, Open::Append)?;
+        file.sync_data().inspect_err(|_| self.set_suspect(true))
+    }
+
+    /// Whether what files hold that the journal covers is not to be believed.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_suspect(&self, suspect: bool) {
+        self.suspect.store(suspect, Ordering::Release);
     }
 
     /// All bytes of a file that is not kept open: at most `longest`, and with `wait` false only up to `inline` of them that

@@ -258,7 +258,7 @@ impl Journal {
             None => prepare(&*self.fs, &self.dir, number, size)?,
         };
         self.spare = None;
-        let ahead = if planted(Planted::SegmentEndAhead) { 64 } else { 0 };
+        let ahead = if planted(Planted::SegmentEndAhead) { self.active.size } else { 0 };
         let previous =
             Previous { segment: self.active.header.segment, end: self.active.end + ahead };
         let header = Header {

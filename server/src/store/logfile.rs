@@ -387,7 +387,7 @@ impl LogFile {
         if let Some(path) = self.current_path().filter(|_| !planted(Planted::RotateUnsynced)) {
             // Power may fail: a file must not be there without the one that its header builds on.
             let error = |error| StoreError::io("sync", &path, error);
-            files.get(&path, Open::Append)?.sync_data().map_err(error)?;
+            files.sync(&path).map_err(error)?;
             files.fs().sync_dir(&self.dir).map_err(error)?;
         }
         let path = self.path(number);

@@ -81,15 +81,12 @@ pub(crate) fn plant(fault: Option<Planted>) {
 
 #[cfg(test)]
 impl Planted {
-    /// Those that a crash can show.
-    pub(crate) const CRASH: [Self; 17] = [
+    /// Those that a crash in a short history can show.
+    pub(crate) const CRASH: [Self; 13] = [
         Self::NoJournalSync,
         Self::NoSegmentDirSync,
-        Self::SegmentEndAhead,
         Self::NoCheckpointSync,
         Self::RetireBeforeSync,
-        Self::RenameBeforeSync,
-        Self::OneGeneration,
         Self::SnapshotAhead,
         Self::ReplyBeforeDurable,
         Self::ReplayTwice,
@@ -99,9 +96,10 @@ impl Planted {
         Self::ReferenceApart,
         Self::BodyNotJournalled,
         Self::LargeBodyNotSynced,
-        Self::UnlinkEarly,
     ];
     /// Those that only an error of the disk can show.
-    pub(crate) const FAULT: [Self; 3] =
-        [Self::ContinueShortWrite, Self::FailedSyncIsOk, Self::BelieveCache];
+    pub(crate) const FAULT: [Self; 4] =
+        [Self::ContinueShortWrite, Self::FailedSyncIsOk, Self::BelieveCache, Self::SegmentEndAhead];
+    /// Those that break what is needed only after much else has happened.
+    pub(crate) const LONG: [Self; 2] = [Self::RenameBeforeSync, Self::UnlinkEarly];
 }

@@ -107,7 +107,7 @@ impl Store {
         if !planted(Planted::SnapshotAhead)
             && let Some(log) = self.current_log(account, name)
         {
-            fs.open(&log, fs::Open::Append).and_then(|file| file.sync_data()).map_err(error)?;
+            self.files.sync(&log).map_err(error)?;
             fs.sync_dir(dir).map_err(error)?;
         }
         if planted(Planted::RenameBeforeSync) {

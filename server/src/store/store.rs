@@ -69,8 +69,6 @@ pub struct Store {
     /// Position up to which all changes are in their files.
     applied: AtomicU64,
     full: AtomicBool,
-    /// A sync of files that the journal covers failed: what they hold is not to be believed.
-    pub(crate) suspect: AtomicBool,
     pub(crate) due: Due,
     pub(crate) pause: Pause,
     pub(crate) counts: Counts,
@@ -187,7 +185,6 @@ impl Store {
             keeping: Mutex::default(),
             applied: AtomicU64::new(0),
             full: AtomicBool::new(false),
-            suspect: AtomicBool::new(false),
             due: Due::default(),
             pause: Pause::default(),
             counts: Counts::default(),
@@ -417,6 +414,10 @@ impl Store {
     pub(crate) fn write_files(&self, writer: &mut Writer) {
         let Writer { backlog, touched, .. } = writer;
         let Some(last) = backlog.last().map(|entry| entry.position) else { return };
+        if self.files.is_suspect() {
+            // They are written again, from the journal, with what was lost before them.
+            return;
+        }
         let seed = || u64::from_le_bytes(self.random());
         if let Err(error) =
             apply::apply(&self.files, backlog.iter().map(|entry| &entry.change), &seed, touched)

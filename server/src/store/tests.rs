@@ -11,6 +11,7 @@ mod crashes;
 mod damage;
 mod deferred;
 mod faults;
+mod histories;
 mod idle;
 mod listing;
 mod modseq;
