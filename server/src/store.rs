@@ -8,6 +8,7 @@
 mod account;
 mod apply;
 mod arranged;
+mod body;
 mod cache;
 mod change;
 mod check;
@@ -24,6 +25,7 @@ mod files;
 mod idle;
 mod imap;
 mod journal;
+mod large;
 mod logfile;
 mod mailbox;
 mod message;
@@ -33,6 +35,7 @@ mod rebuild;
 mod recovery;
 mod salvage;
 mod snapshots;
+mod stored;
 #[cfg(test)]
 mod tests;
 

@@ -13,8 +13,9 @@
 
 use super::account::{Account, State};
 use super::change::Change;
-use super::delivery::{Unsaved, container_header, unfinished};
+use super::delivery::container_header;
 use super::error::StoreError;
+use super::large::{Unsaved, unfinished};
 use super::planted::{Planted, planted};
 use super::store::Store;
 use dbox_format::Seed;

@@ -5,24 +5,21 @@
 //! journal names it. Dropping a [`Delivery`] gives the message up and leaves nothing.
 
 use super::account::{Account, Container, Pending, State};
-use super::cache::{Facts, Head};
+use super::body::{Body, Gather};
+use super::cache::Facts;
 use super::change::Change;
-use super::commit::Outcome;
 use super::error::StoreError;
+use super::large::Unsaved;
 use super::ops::keyword_error;
 use super::planted::{Planted, planted};
 use super::store::{Preparing, Store};
+use super::stored::StoredText;
 use super::threads;
-use dbox_format::container::{
-    FILE_HEADER_LEN, FileHeader, RecordHead, RecordWriter, STREAM_CHUNK, SavedFlags,
-};
+use dbox_format::Seed;
+use dbox_format::container::{FILE_HEADER_LEN, FileHeader, RecordHead, SavedFlags};
 use dbox_format::map::{Added, Draft, Extra};
-use dbox_format::{Content, Seed};
 use index_format::mailbox::{NewMessage, Parts, TransactionBuilder};
 use index_format::{Flags, Guid, MapId};
-use runtime_smol::fs::{self, File, Open};
-use std::io::IoSlice;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 
 /// Where a message goes.
@@ -131,118 +128,6 @@ pub(crate) struct Mail<'a> {
     pub(crate) keywords: &'a [&'a str],
 }
 
-/// The text of a message that has all come in.
-pub(crate) enum Body {
-    Memory { bytes: Arc<[u8]>, content: Content },
-    Spool { spool: Spool, facts: Option<Box<Facts>> },
-}
-
-/// The text of a message while it comes in.
-pub(crate) struct Gather {
-    store: Arc<Store>,
-    limit: usize,
-    memory: Vec<u8>,
-    spool: Option<Spool>,
-    /// What is learnt of a message that goes to a file.
-    head: Option<Head>,
-}
-
-impl Gather {
-    /// Up to `limit` bytes stay in memory.
-    pub(crate) fn new(store: Arc<Store>, limit: usize) -> Self {
-        Self { store, limit, memory: Vec::new(), spool: None, head: None }
-    }
-
-    pub(crate) fn write(&mut self, text: &[u8]) -> Result<(), StoreError> {
-        if self.spool.is_none() && self.memory.len() + text.len() > self.limit {
-            let mut spool = Spool::create(&self.store)?;
-            spool.write(&self.memory)?;
-            if self.store.cache.is_on() {
-                let mut head = Head::new();
-                head.feed(&self.memory);
-                self.head = Some(head);
-            }
-            self.memory = Vec::new();
-            self.spool = Some(spool);
-        }
-        match &mut self.spool {
-            Some(spool) => {
-                let max = self.store.config.message_max;
-                if spool.len + text.len() as u64 > max {
-                    return Err(StoreError::TooLarge { max });
-                }
-                spool.write(text)?;
-                if let Some(head) = &mut self.head {
-                    head.feed(text);
-                }
-                Ok(())
-            }
-            None => {
-                self.memory.extend_from_slice(text);
-                Ok(())
-            }
-        }
-    }
-
-    /// Whether the message is in a file.
-    pub(crate) fn is_spooled(&self) -> bool {
-        self.spool.is_some()
-    }
-
-    /// Bytes so far.
-    pub(crate) fn len(&self) -> u64 {
-        self.spool.as_ref().map_or(self.memory.len() as u64, |spool| spool.len)
-    }
-
-    pub(crate) fn finish(self) -> Result<Body, StoreError> {
-        Ok(match self.spool {
-            Some(spool) => {
-                Body::Spool { spool, facts: self.head.and_then(Head::finish).map(Box::new) }
-            }
-            None => {
-                let content = Content::of(&self.memory);
-                Body::Memory { bytes: self.memory.into(), content }
-            }
-        })
-    }
-}
-
-/// A large message in a file of its own, unlinked when it is dropped.
-pub(crate) struct Spool {
-    store: Arc<Store>,
-    path: PathBuf,
-    file: Arc<dyn File>,
-    len: u64,
-}
-
-impl Spool {
-    fn create(store: &Arc<Store>) -> Result<Self, StoreError> {
-        let number = u64::from_le_bytes(store.random());
-        let path = store.spool_dir().join(format!("{number:016x}"));
-        let fs = store.files.fs();
-        fs.create_dir_all(&store.spool_dir())
-            .map_err(|error| StoreError::io("create", &store.spool_dir(), error))?;
-        let file =
-            fs.open(&path, Open::Write).map_err(|error| StoreError::io("create", &path, error))?;
-        Ok(Self { store: store.clone(), path, file, len: 0 })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file
-            .write_at(&[IoSlice::new(bytes)], self.len)
-            .map_err(|error| StoreError::io("write", &self.path, error))?;
-        self.len += bytes.len() as u64;
-        Ok(())
-    }
-}
-
-impl Drop for Spool {
-    fn drop(&mut self) {
-        // What can't be unlinked now goes at the next start.
-        let _ = self.store.files.fs().unlink(&self.path);
-    }
-}
-
 /// A message that was saved, for those who keep what it says.
 struct Kept<'a> {
     mail: &'a Mail<'a>,
@@ -259,45 +144,18 @@ type Locked<'a> = Result<MutexGuard<'a, State>, StoreError>;
 
 /// A message's place in a container, before the change that names it.
 #[derive(Clone, Copy)]
-struct Place {
-    container: u32,
-    record_len: u64,
-    size: u64,
+pub(super) struct Place {
+    pub(super) container: u32,
+    pub(super) record_len: u64,
+    pub(super) size: u64,
 }
 
-/// The file of a large message: removed when it is dropped before a change names it.
-pub(super) struct Unsaved<'a> {
-    store: &'a Store,
-    /// What it is called now, if it is still to be removed.
-    path: Option<PathBuf>,
-    /// Once it is called as a container: the change that gave its number away. While that may be lost, another may get
-    /// the number, and the name is left alone.
-    position: Option<u64>,
-}
-
-impl<'a> Unsaved<'a> {
-    pub(super) fn new(store: &'a Store, path: PathBuf) -> Self {
-        Self { store, path: Some(path), position: None }
-    }
-
-    /// It has its name now, and its number since the change at `position`.
-    pub(super) fn is_called(&mut self, path: PathBuf, position: u64) {
-        (self.path, self.position) = (Some(path), Some(position));
-    }
-
-    pub(super) fn keep(mut self) {
-        self.path = None;
-    }
-}
-
-impl Drop for Unsaved<'_> {
-    fn drop(&mut self) {
-        let Some(path) = &self.path else { return };
-        if self.position.is_none_or(|position| self.store.outcome(position) == Outcome::Durable) {
-            // What can't be unlinked is not told of: the reason why it is to go is.
-            let _ = self.store.files.fs().unlink(path);
-        }
-    }
+/// How a message gets to its container.
+enum Way {
+    /// With the change, through the journal.
+    Journal(StoredText),
+    /// It is in a container of its own already.
+    Written(Place),
 }
 
 impl Store {
@@ -314,18 +172,11 @@ impl Store {
         if all && let Err(error) = self.check_append(mails) {
             return (0, vec![Err(error); mails.len()]);
         }
-        let mut places = Vec::with_capacity(mails.len());
-        for mail in mails {
-            places.push(match mail.body {
-                Body::Memory { .. } => Ok(None),
-                Body::Spool { spool, .. } => self.place_large(mail, spool, Guid(guid)).map(Some),
-            });
-        }
-        if all && let Some(error) = places.iter().find_map(|place| place.as_ref().err()) {
+        // Files are removed behind the locks, but for those that were saved.
+        let (ways, files): (Vec<_>, Vec<_>) = self.ways(mails, Guid(guid)).unzip();
+        if all && let Some(error) = ways.iter().find_map(|way| way.as_ref().err()) {
             return (0, vec![Err(error.clone()); mails.len()]);
         }
-        // Removed behind the locks, but for those that were saved.
-        let mut files = Vec::with_capacity(mails.len());
         let mut accounts: Vec<&Arc<Account>> = mails.iter().map(|mail| mail.account).collect();
         accounts.sort_by(|left, right| left.name().cmp(right.name()));
         accounts.dedup_by(|left, right| Arc::ptr_eq(left, right));
@@ -341,19 +192,13 @@ impl Store {
         let mut results = Vec::with_capacity(mails.len());
         let mut touched = Vec::new();
         let mut saved = Vec::new();
-        for (mail, place) in mails.iter().zip(places) {
+        for (mail, way) in mails.iter().zip(ways) {
             // Each message of a MULTIAPPEND has a GUID of its own; copies of one delivery share theirs.
             let guid = Guid(if all { self.random() } else { guid });
             let state = locked.iter_mut().find(|(account, _)| Arc::ptr_eq(account, mail.account));
-            let (place, file) = match place {
-                Ok(Some((place, file))) => (Ok(Some(place)), Some(file)),
-                Ok(None) => (Ok(None), None),
-                Err(error) => (Err(error), None),
-            };
-            files.push(file);
-            let result = match (state, place) {
-                (Some((_, Ok(state))), Ok(place)) => {
-                    self.add_message(&mut change, mail, state, guid, place, session)
+            let result = match (state, way) {
+                (Some((_, Ok(state))), Ok(way)) => {
+                    self.add_message(&mut change, (mail, guid, session), state, way)
                 }
                 (Some((_, Err(error))), _) => Err(error.clone()),
                 (_, Err(error)) => Err(error),
@@ -392,6 +237,22 @@ impl Store {
         kept.filter_map(|(file, _)| file).for_each(Unsaved::keep);
         self.keep_saved(&saved, position);
         (position, results)
+    }
+
+    /// Makes each message ready to be saved, and gives the file that it may be in: what takes time, before any lock.
+    fn ways<'s>(
+        &'s self,
+        mails: &[Mail<'_>],
+        guid: Guid,
+    ) -> impl Iterator<Item = (Result<Way, StoreError>, Option<Unsaved<'s>>)> {
+        let mut texts = self.stored_texts(mails).into_iter();
+        mails.iter().map(move |mail| match mail.body {
+            Body::Memory(_) => (texts.next().map(Way::Journal).ok_or(StoreError::Lost), None),
+            Body::Spool { spool, .. } => match self.place_large(mail, spool, guid) {
+                Ok((place, file)) => (Ok(Way::Written(place)), Some(file)),
+                Err(error) => (Err(error), None),
+            },
+        })
     }
 
     /// Whether the messages of an APPEND could be saved now.
@@ -439,8 +300,8 @@ impl Store {
         for mails in saved.chunk_by(|one, other| std::ptr::eq(one.mail.body, other.mail.body)) {
             let made;
             let facts = match mails.first().map(|kept| kept.mail.body) {
-                Some(Body::Memory { bytes, .. }) => {
-                    made = Facts::of(bytes);
+                Some(Body::Memory(text)) => {
+                    made = Facts::of(text);
                     made.as_ref()
                 }
                 Some(Body::Spool { facts, .. }) => facts.as_deref(),
@@ -466,31 +327,24 @@ impl Store {
     fn add_message(
         &self,
         change: &mut Change,
-        mail: &Mail<'_>,
+        (mail, guid, session): (&Mail<'_>, Guid, u64),
         state: &mut State,
-        guid: Guid,
-        place: Option<Place>,
-        session: u64,
+        way: Way,
     ) -> Result<(Guid, dbox_format::map::MapId, Saved), StoreError> {
         let entry = state.list.by_name(mail.mailbox).ok_or(StoreError::NoMailbox)?;
         let mailbox = entry.guid;
         let mut draft = Draft::new(&state.map);
         let mut gathered = None;
-        let place = match (place, mail.body) {
-            (Some(place), _) => place,
-            (None, Body::Memory { bytes, content }) => {
+        let place = match way {
+            Way::Written(place) => place,
+            Way::Journal(text) => {
                 let name = entry.name.clone();
-                let (place, container, pending, tail) = self.place_small(
-                    &mut draft,
-                    mail,
-                    state,
-                    (guid, mailbox, &name),
-                    (bytes, *content),
-                )?;
+                let message = (guid, mailbox, &*name);
+                let (place, container, pending, tail) =
+                    self.place_small(&mut draft, mail, state, message, text)?;
                 gathered = Some((container, pending, tail));
                 place
             }
-            (None, Body::Spool { .. }) => return Err(StoreError::Lost),
         };
         let offset = gathered.as_ref().map_or(FILE_HEADER_LEN, |(container, ..)| container.end);
         let added = Added {
@@ -539,7 +393,7 @@ impl Store {
         mail: &Mail<'_>,
         state: &State,
         (guid, mailbox, name): (Guid, Guid, &str),
-        (bytes, content): (&Arc<[u8]>, Content),
+        text: StoredText,
     ) -> Result<(Place, Container, Pending, Vec<u8>), StoreError> {
         let full = |container: &Container| container.end >= self.config.container_size;
         let mut file_header = Vec::new();
@@ -558,123 +412,26 @@ impl Store {
         if container.end == FILE_HEADER_LEN {
             container_header(mail.account, container, self.now()).write(&mut file_header);
         }
-        let content = Content::of(mail.prefix).then(content);
         let head = record_head(mail, guid, mailbox, name);
         let frame = head
-            .frame(container.seed, content)
+            .frame_stored(&text.stored(), container.seed, text.len, text.content)
             .map_err(|_| StoreError::Cannot("the mailbox's name is too long"))?;
         let mut head = file_header;
         head.extend_from_slice(&frame.head);
         let start = head.len();
-        head.extend_from_slice(mail.prefix);
-        let place = Place {
-            container: container.number,
-            record_len: frame.record_len,
-            size: content.len(),
-        };
-        let body = if planted(Planted::BodyNotJournalled) {
-            Arc::from([].as_slice())
-        } else {
-            bytes.clone()
-        };
+        head.extend_from_slice(&text.prefix);
+        let place =
+            Place { container: container.number, record_len: frame.record_len, size: text.len };
+        let body =
+            if planted(Planted::BodyNotJournalled) { Arc::from([].as_slice()) } else { text.body };
         let pending = Pending { head: head.into(), start, body };
         Ok((place, container, pending, frame.tail.to_vec()))
-    }
-
-    /// Writes a large message into a container of its own, which is durable afterwards and not yet in the map.
-    fn place_large(
-        &self,
-        mail: &Mail<'_>,
-        spool: &Spool,
-        guid: Guid,
-    ) -> Result<(Place, Unsaved<'_>), StoreError> {
-        let (container, mailbox, name, position) = {
-            let mut state = mail.account.lock()?;
-            let entry = state.list.by_name(mail.mailbox).ok_or(StoreError::NoMailbox)?;
-            let (mailbox, name) = (entry.guid, entry.name.clone());
-            let number = state.map.next_container();
-            let container = self.new_container(number);
-            let mut draft = Draft::new(&state.map);
-            draft.container_open(number, container.seed);
-            let mut change = Change::default();
-            change.map(mail.account, &mut state, &draft.finish())?;
-            state.position = self.submit(change);
-            (container, mailbox, name, state.position)
-        };
-        let path = mail.account.container_path(container.number);
-        let fs = self.files.fs();
-        let dir = fs::parent(&path);
-        fs.create_dir_all(dir).map_err(|error| StoreError::io("create", dir, error))?;
-        let temporary = unfinished(&path);
-        let write = |error| StoreError::io("write", &temporary, error);
-        match fs.unlink(&temporary) {
-            // A crash may have left one, with a number that was not durable.
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(write(error)),
-            Ok(()) | Err(_) => {}
-        }
-        let file = fs.open(&temporary, Open::Write).map_err(write)?;
-        let mut unsaved = Unsaved::new(self, temporary.clone());
-        let mut out = Vec::with_capacity(2 * STREAM_CHUNK as usize);
-        container_header(mail.account, container, self.now()).write(&mut out);
-        let head = record_head(mail, guid, mailbox, &name);
-        let mut writer = RecordWriter::new(&head, container.seed, STREAM_CHUNK, &mut out)
-            .map_err(|_| StoreError::Cannot("the mailbox's name is too long"))?;
-        writer.push(mail.prefix, &mut out);
-        let (mut at, mut read) = (0, 0);
-        let mut step = vec![0; STREAM_CHUNK as usize];
-        while read < spool.len {
-            let count = spool
-                .file
-                .read_at(&mut step, read)
-                .map_err(|error| StoreError::io("read", &spool.path, error))?;
-            let bytes = step.get(..count).filter(|bytes| !bytes.is_empty());
-            let bytes = bytes.ok_or_else(|| {
-                StoreError::damaged(&spool.path, "it is shorter than what was written")
-            })?;
-            writer.push(bytes, &mut out);
-            read += count as u64;
-            file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
-            at += out.len() as u64;
-            out.clear();
-        }
-        let written = writer.finish(&mut out);
-        file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
-        self.publish(&*file, &temporary, &path)?;
-        unsaved.is_called(path, position);
-        let (record_len, size) = (written.record_len, written.content.len());
-        Ok((Place { container: container.number, record_len, size }, unsaved))
-    }
-
-    /// Makes a container that was written under another name durable under its own.
-    pub(super) fn publish(
-        &self,
-        file: &dyn File,
-        temporary: &Path,
-        path: &Path,
-    ) -> Result<(), StoreError> {
-        let (fs, synced) = (self.files.fs(), !planted(Planted::LargeBodyNotSynced));
-        if synced {
-            file.sync_data().map_err(|error| StoreError::io("write", temporary, error))?;
-        }
-        fs.rename(temporary, path).map_err(|error| StoreError::io("rename to", path, error))?;
-        if synced {
-            // The directories above may be as new as the file.
-            for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())) {
-                fs.sync_dir(dir).map_err(|error| StoreError::io("sync", dir, error))?;
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn new_container(&self, number: u32) -> Container {
         let seed = Seed(u32::from_le_bytes(self.random()));
         Container { number, seed, end: FILE_HEADER_LEN }
     }
-}
-
-/// What a container is called until it is whole; another's of the same directory has another name.
-pub(super) fn unfinished(path: &Path) -> PathBuf {
-    path.with_added_extension("tmp")
 }
 
 pub(super) fn container_header(
@@ -691,7 +448,12 @@ pub(super) fn container_header(
     }
 }
 
-fn record_head<'a>(mail: &'a Mail<'_>, guid: Guid, mailbox: Guid, name: &'a str) -> RecordHead<'a> {
+pub(super) fn record_head<'a>(
+    mail: &'a Mail<'_>,
+    guid: Guid,
+    mailbox: Guid,
+    name: &'a str,
+) -> RecordHead<'a> {
     RecordHead {
         guid: dbox_format::Guid(guid.0),
         mailbox: dbox_format::Guid(mailbox.0),
@@ -725,21 +487,11 @@ pub(crate) fn flags_of(saved: SavedFlags) -> Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dbox_format::paths;
-    use std::collections::BTreeSet;
 
     #[test]
     fn flags_come_back_from_a_container() {
         for bits in 0..32 {
             assert_eq!(flags_of(saved_flags(Flags(bits))), Flags(bits));
         }
-    }
-
-    #[test]
-    fn containers_that_are_written_at_the_same_time_are_different_files() {
-        let all: BTreeSet<PathBuf> =
-            (1..1000).map(|number| unfinished(Path::new(&paths::container(number)))).collect();
-        assert_eq!(all.len(), 999);
-        assert!((1..1000).all(|number| !all.contains(Path::new(&paths::container(number)))));
     }
 }

@@ -1,7 +1,8 @@
 //! APPEND: messages that come in, all of one command saved together.
 
 use super::{Handled, ImapUser, refusal};
-use crate::store::delivery::{Body, Gather, Mail};
+use crate::store::body::{Body, Gather};
+use crate::store::delivery::Mail;
 use crate::store::error::StoreError;
 use crate::store::store::Preparing;
 use imap_proto::date::DateTime;
