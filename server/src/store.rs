@@ -8,6 +8,7 @@
 mod account;
 mod apply;
 mod arranged;
+mod attachments;
 mod body;
 mod cache;
 mod change;

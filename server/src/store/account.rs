@@ -7,6 +7,7 @@
 //!   held over a sync or an await.
 //! - An account whose change was lost is dead: its state is never used again, and the next log-in loads it anew.
 
+use super::attachments::Attachments;
 use super::error::StoreError;
 use super::files::Files;
 use super::logfile::{Begin, Item, LogFile, LogPosition};
@@ -70,6 +71,7 @@ pub(crate) struct State {
     /// Containers with a damaged message, as far as compaction has met them.
     pub(crate) damaged_containers: BTreeSet<u32>,
     pub(crate) readers: Readers,
+    pub(crate) attachments: Attachments,
 }
 
 /// Who knows where messages are. When some move, what is there now goes only after all who found them before.
@@ -149,6 +151,8 @@ impl Account {
                 seed: container.seed,
                 end: container.end,
             });
+        let attachments = Attachments::of(&map)
+            .map_err(|error| StoreError::damaged(&dir.join("map.log"), error))?;
         let state = State {
             list,
             map,
@@ -161,6 +165,7 @@ impl Account {
             garbage: true,
             damaged_containers: BTreeSet::new(),
             readers: Readers::default(),
+            attachments,
         };
         let logs = Logs { list: list_log, map: map_log, mailboxes: Few::new() };
         static HOMES: AtomicU64 = AtomicU64::new(1);

@@ -3,9 +3,11 @@
 //! Up to [`StoreConfig::gather_max`](super::config::StoreConfig::gather_max) bytes are held in memory; more go to a spool
 //! file, which is gone when the text is dropped.
 
+use super::attachments::{Cuts, Whole};
 use super::cache::{Facts, Head};
 use super::error::StoreError;
 use super::store::Store;
+use imap_proto::mime::Mime;
 use runtime_smol::fs::{File, Open};
 use std::io::IoSlice;
 use std::path::PathBuf;
@@ -39,7 +41,7 @@ impl Gather {
         if self.spool.is_none() && self.memory.len() + text.len() > self.limit {
             let mut spool = Spool::create(&self.store)?;
             spool.write(&self.memory)?;
-            if self.store.cache.is_on() {
+            if self.store.cache.is_on() || self.store.config.attachments {
                 let mut head = Head::new();
                 head.feed(&self.memory);
                 self.head = Some(head);
@@ -76,13 +78,35 @@ impl Gather {
         self.spool.as_ref().map_or(self.memory.len() as u64, |spool| spool.len)
     }
 
-    pub(crate) fn finish(self) -> Result<Body, StoreError> {
-        Ok(match self.spool {
-            Some(spool) => {
-                Body::Spool { spool, facts: self.head.and_then(Head::finish).map(Box::new) }
+    /// Whether saving it waits for a disk: it is in a file, or parts of it may have to go to files.
+    pub(crate) fn is_large(&self) -> bool {
+        self.is_spooled() || self.store.may_be_cut(self.len())
+    }
+
+    /// The message is complete; what is large enough of its parts stands apart from now on.
+    ///
+    /// # Errors
+    /// A file of the spool directory can't be written, or read.
+    pub(crate) fn finish(self) -> Result<(Body, Option<Cuts>), StoreError> {
+        let (cuts, mut parts) = (self.store.may_be_cut(self.len()), Vec::new());
+        let mut look = |mime: &Mime| {
+            if cuts {
+                parts = mime.base64_bodies();
             }
-            None => Body::Memory(self.memory.into()),
-        })
+        };
+        let (body, facts) = match self.spool {
+            Some(spool) => {
+                let facts = self.head.and_then(|head| head.finish(&mut look)).map(Box::new);
+                (Body::Spool { spool, facts: None }, facts)
+            }
+            None => {
+                // Of a message that stays whole they are made while its change is on its way.
+                let facts =
+                    if cuts { Facts::of(&self.memory, &mut look).map(Box::new) } else { None };
+                (Body::Memory(self.memory.into()), facts)
+            }
+        };
+        self.store.cut(Whole { body, parts, facts }, self.limit)
     }
 }
 
@@ -95,7 +119,7 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    fn create(store: &Arc<Store>) -> Result<Self, StoreError> {
+    pub(super) fn create(store: &Arc<Store>) -> Result<Self, StoreError> {
         let number = u64::from_le_bytes(store.random());
         let path = store.spool_dir().join(format!("{number:016x}"));
         let fs = store.files.fs();
@@ -106,7 +130,7 @@ impl Spool {
         Ok(Self { store: store.clone(), path, file, len: 0 })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file
             .write_at(&[IoSlice::new(bytes)], self.len)
             .map_err(|error| StoreError::io("write", &self.path, error))?;

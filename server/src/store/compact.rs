@@ -326,7 +326,7 @@ impl Store {
         draft: Draft,
     ) -> Result<u64, StoreError> {
         let mut change = Change::default();
-        change.map(account, state, &draft.finish())?;
+        change.map(account, state, &draft.finish(), self.now())?;
         state.position = self.submit(change);
         Ok(state.position)
     }
@@ -438,7 +438,7 @@ fn entries(
     Ok(Some(found))
 }
 
-/// What the thread that compacts unasked waits by.
+/// What the threads wait by that give room back unasked.
 #[derive(Default)]
 pub(crate) struct Pause {
     stopping: Mutex<bool>,
@@ -446,10 +446,15 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    /// Ends the thread.
+    /// Ends the threads.
     pub(crate) fn stop(&self) {
         *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.called.notify_all();
+    }
+
+    /// Whether it is time to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits; `false` when stopping.

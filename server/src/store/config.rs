@@ -31,6 +31,16 @@ pub struct StoreConfig {
     pub log_size: u64,
     /// Bytes a second that compaction writes at most, unasked; 0 leaves it to those who ask.
     pub compaction_rate: u64,
+    /// Whether large base64 parts of messages that come in are stored apart, decoded, one file for each content.
+    pub attachments: bool,
+    /// Bytes of decoded content from which on a part is stored apart.
+    pub attachment_least: u64,
+    /// Whether accounts share contents that came to them one by one; one delivery's recipients always do.
+    pub attachment_sharing: bool,
+    /// Whether two contents of the same name and length are held against each other before one takes the other's place.
+    pub attachment_compare: bool,
+    /// Seconds that a content is kept after the last message that needs it has gone.
+    pub attachment_grace: i64,
     /// Largest message accepted, bytes.
     pub message_max: u64,
     /// Free bytes below which new mail is refused before its text is taken.
@@ -90,6 +100,11 @@ impl Default for StoreConfig {
             overlay_percent: 12,
             log_size: 1 << 20,
             compaction_rate: 32 << 20,
+            attachments: true,
+            attachment_least: 64 << 10,
+            attachment_sharing: true,
+            attachment_compare: true,
+            attachment_grace: 3600,
             message_max: 512 << 20,
             reserve: 128 << 20,
             open_files: 4096,

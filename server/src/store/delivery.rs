@@ -5,6 +5,7 @@
 //! journal names it. Dropping a [`Delivery`] gives the message up and leaves nothing.
 
 use super::account::{Account, Container, Pending, State};
+use super::attachments::{Cuts, Pinned};
 use super::body::{Body, Gather};
 use super::cache::Facts;
 use super::change::Change;
@@ -16,6 +17,7 @@ use super::store::{Preparing, Store};
 use super::stored::StoredText;
 use super::threads;
 use dbox_format::Seed;
+use dbox_format::attachment::CutOut;
 use dbox_format::container::{FILE_HEADER_LEN, FileHeader, RecordHead, SavedFlags};
 use dbox_format::map::{Added, Draft, Extra};
 use index_format::mailbox::{NewMessage, Parts, TransactionBuilder};
@@ -86,13 +88,13 @@ impl Delivery {
 
     /// Whether [`Delivery::commit`] waits for a disk: then it should not run on an executor's thread.
     pub fn is_large(&self) -> bool {
-        self.body.is_spooled()
+        self.body.is_large()
     }
 
     /// Saves the message for every target.
     pub fn commit(self) -> Delivered {
-        let body = match self.body.finish() {
-            Ok(body) => body,
+        let (body, cuts) = match self.body.finish() {
+            Ok(finished) => finished,
             Err(error) => {
                 return Delivered { position: 0, results: vec![Err(error); self.targets.len()] };
             }
@@ -106,6 +108,7 @@ impl Delivery {
                 mailbox: &target.mailbox,
                 prefix: &target.prefix,
                 body: &body,
+                cuts: cuts.as_ref(),
                 date,
                 flags: Flags::NONE,
                 keywords: &[],
@@ -121,11 +124,26 @@ pub(crate) struct Mail<'a> {
     pub(crate) account: &'a Arc<Account>,
     pub(crate) mailbox: &'a str,
     pub(crate) prefix: &'a [u8],
+    /// Its text; of a message with parts that stand apart, what is left of it.
     pub(crate) body: &'a Body,
+    /// The parts that stand apart.
+    pub(crate) cuts: Option<&'a Cuts>,
     /// INTERNALDATE, seconds since 1970.
     pub(crate) date: i64,
     pub(crate) flags: Flags,
     pub(crate) keywords: &'a [&'a str],
+}
+
+impl Mail<'_> {
+    /// The parts that stand apart, by their places in what its record holds.
+    pub(super) fn apart(&self) -> Vec<CutOut> {
+        self.cuts.map(|cuts| cuts.list_behind(self.prefix.len())).unwrap_or_default()
+    }
+
+    /// Bytes of the message, of whose text `len` bytes are stored.
+    pub(super) fn size(&self, len: u64) -> u64 {
+        self.cuts.map_or(len, |cuts| self.prefix.len() as u64 + cuts.message_len)
+    }
 }
 
 /// A message that was saved, for those who keep what it says.
@@ -147,6 +165,7 @@ type Locked<'a> = Result<MutexGuard<'a, State>, StoreError>;
 pub(super) struct Place {
     pub(super) container: u32,
     pub(super) record_len: u64,
+    /// Bytes of the message.
     pub(super) size: u64,
 }
 
@@ -172,6 +191,14 @@ impl Store {
         if all && let Err(error) = self.check_append(mails) {
             return (0, vec![Err(error); mails.len()]);
         }
+        // Their drops take the accounts' locks, so they come behind those of the locks below.
+        let links: Vec<Result<Option<Pinned<'_>>, StoreError>> = mails
+            .iter()
+            .map(|mail| mail.cuts.map(|cuts| self.link_contents(mail.account, cuts)).transpose())
+            .collect();
+        if all && let Some(error) = links.iter().find_map(|link| link.as_ref().err()) {
+            return (0, vec![Err(error.clone()); mails.len()]);
+        }
         // Files are removed behind the locks, but for those that were saved.
         let (ways, files): (Vec<_>, Vec<_>) = self.ways(mails, Guid(guid)).unzip();
         if all && let Some(error) = ways.iter().find_map(|way| way.as_ref().err()) {
@@ -192,7 +219,8 @@ impl Store {
         let mut results = Vec::with_capacity(mails.len());
         let mut touched = Vec::new();
         let mut saved = Vec::new();
-        for (mail, way) in mails.iter().zip(ways) {
+        for ((mail, way), link) in mails.iter().zip(ways).zip(&links) {
+            let way = link.as_ref().map_err(Clone::clone).and(way);
             // Each message of a MULTIAPPEND has a GUID of its own; copies of one delivery share theirs.
             let guid = Guid(if all { self.random() } else { guid });
             let state = locked.iter_mut().find(|(account, _)| Arc::ptr_eq(account, mail.account));
@@ -257,7 +285,9 @@ impl Store {
 
     /// Whether the messages of an APPEND could be saved now.
     fn check_append(&self, mails: &[Mail<'_>]) -> Result<(), StoreError> {
-        if !mails.iter().any(|mail| matches!(mail.body, Body::Spool { .. })) {
+        let waits =
+            |mail: &Mail<'_>| mail.cuts.is_some() || matches!(mail.body, Body::Spool { .. });
+        if !mails.iter().any(waits) {
             return Ok(());
         }
         let Some(first) = mails.first() else { return Ok(()) };
@@ -299,13 +329,14 @@ impl Store {
         // A message for many recipients is one body, looked at once.
         for mails in saved.chunk_by(|one, other| std::ptr::eq(one.mail.body, other.mail.body)) {
             let made;
-            let facts = match mails.first().map(|kept| kept.mail.body) {
-                Some(Body::Memory(text)) => {
-                    made = Facts::of(text);
+            let Some(first) = mails.first().map(|kept| kept.mail) else { continue };
+            let facts = match (first.cuts, first.body) {
+                (Some(cuts), _) => cuts.facts.as_deref(),
+                (None, Body::Memory(text)) => {
+                    made = Facts::of(text, &mut |_| {});
                     made.as_ref()
                 }
-                Some(Body::Spool { facts, .. }) => facts.as_deref(),
-                None => None,
+                (None, Body::Spool { facts, .. }) => facts.as_deref(),
             };
             let Some(facts) = facts else { continue };
             for Kept { mail, id, guid, mailbox, uid, threads } in mails {
@@ -347,6 +378,8 @@ impl Store {
             }
         };
         let offset = gathered.as_ref().map_or(FILE_HEADER_LEN, |(container, ..)| container.end);
+        let mut extra = Extra::new();
+        extra.push_attachments(&mail.apart());
         let added = Added {
             guid: dbox_format::Guid(guid.0),
             container: place.container,
@@ -354,7 +387,7 @@ impl Store {
             record_len: place.record_len,
             size: place.size,
             refs: 1,
-            extra: Extra::new(),
+            extra,
         };
         let map_id = draft.add(added);
         if gathered.is_none() {
@@ -375,7 +408,7 @@ impl Store {
         let transaction = builder.finish();
         change.mailbox(mail.account, mbox, &transaction, session)?;
         let uidvalidity = mbox.mailbox.uidvalidity();
-        change.map(mail.account, state, &draft.finish())?;
+        change.map(mail.account, state, &draft.finish(), self.now())?;
         if let Some((container, pending, tail)) = gathered {
             state.container = Some(Container { end: offset + place.record_len, ..container });
             // The first record of a container brings the file's header along.
@@ -420,8 +453,8 @@ impl Store {
         head.extend_from_slice(&frame.head);
         let start = head.len();
         head.extend_from_slice(&text.prefix);
-        let place =
-            Place { container: container.number, record_len: frame.record_len, size: text.len };
+        let (record_len, size) = (frame.record_len, mail.size(text.len));
+        let place = Place { container: container.number, record_len, size };
         let body =
             if planted(Planted::BodyNotJournalled) { Arc::from([].as_slice()) } else { text.body };
         let pending = Pending { head: head.into(), start, body };

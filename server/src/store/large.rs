@@ -7,7 +7,7 @@ use super::delivery::{Mail, Place, container_header, record_head};
 use super::error::StoreError;
 use super::planted::{Planted, planted};
 use super::store::Store;
-use dbox_format::container::{RecordWriter, STREAM_CHUNK};
+use dbox_format::container::{RecordWriter, STREAM_CHUNK, Stored};
 use dbox_format::map::Draft;
 use index_format::Guid;
 use runtime_smol::fs::{self, File, Open};
@@ -66,7 +66,7 @@ impl Store {
             let mut draft = Draft::new(&state.map);
             draft.container_open(number, container.seed);
             let mut change = Change::default();
-            change.map(mail.account, &mut state, &draft.finish())?;
+            change.map(mail.account, &mut state, &draft.finish(), self.now())?;
             state.position = self.submit(change);
             (container, mailbox, name, state.position)
         };
@@ -86,8 +86,11 @@ impl Store {
         let mut out = Vec::with_capacity(2 * STREAM_CHUNK as usize);
         container_header(mail.account, container, self.now()).write(&mut out);
         let head = record_head(mail, guid, mailbox, &name);
-        let mut writer = RecordWriter::new(&head, container.seed, STREAM_CHUNK, &mut out)
-            .map_err(|_| StoreError::Cannot("the mailbox's name is too long"))?;
+        let apart = mail.apart();
+        let stored = Stored { apart: &apart, ..Stored::default() };
+        let mut writer =
+            RecordWriter::new_stored(&head, &stored, container.seed, STREAM_CHUNK, &mut out)
+                .map_err(|_| StoreError::Cannot("the mailbox's name is too long"))?;
         writer.push(mail.prefix, &mut out);
         let (mut at, mut read) = (0, 0);
         let mut step = vec![0; STREAM_CHUNK as usize];
@@ -110,7 +113,7 @@ impl Store {
         file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
         self.publish(&*file, &temporary, &path)?;
         unsaved.is_called(path, position);
-        let (record_len, size) = (written.record_len, written.content.len());
+        let (record_len, size) = (written.record_len, mail.size(written.content.len()));
         Ok((Place { container: container.number, record_len, size }, unsaved))
     }
 

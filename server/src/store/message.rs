@@ -1,6 +1,7 @@
 //! Reading messages: from memory while their containers are not written yet, else from the containers.
 
 use super::account::{Account, Home, Pending, State};
+use super::attachments::Apart;
 use super::error::StoreError;
 use super::files::Files;
 use dbox_format::Seed;
@@ -32,6 +33,8 @@ pub(crate) struct Message {
     pub(crate) location: Location,
     pub(crate) size: u64,
     pub(crate) guid: [u8; 16],
+    /// How it is put together, if parts of it stand apart.
+    pub(crate) apart: Option<Apart>,
     /// Keeps the container where it was found, should it move.
     _place: Arc<()>,
 }
@@ -61,8 +64,9 @@ impl Message {
                 Location::Container { number: container, seed, offset, record_len }
             }
         };
+        let apart = state.map.extra(id).and_then(|extra| Apart::of(extra, size));
         let (home, _place) = (account.home().clone(), state.readers.hold());
-        Some(Self { home, id, location, size, guid: guid.0, _place })
+        Some(Self { home, id, location, size, guid: guid.0, apart, _place })
     }
 
     /// Whether it is small enough to be held whole.
@@ -77,6 +81,36 @@ impl Message {
         wait: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), ReadError> {
+        let Some(apart) = &self.apart else { return self.read_text(files, wait, out) };
+        let mut skeleton = Vec::new();
+        self.read_text(files, wait, &mut skeleton)?;
+        out.clear();
+        apart.whole((files, &self.home), &skeleton, wait, out)
+    }
+
+    /// Appends the bytes of `range` to `out`, without looking at the rest; after an error some of them may be there.
+    pub(crate) fn read_range(
+        &self,
+        files: &Files,
+        range: Range<u64>,
+        wait: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
+        let mut read =
+            |range: Range<u64>, out: &mut Vec<u8>| self.read_text_range(files, range, wait, out);
+        match &self.apart {
+            None => read(range, out),
+            Some(apart) => apart.range((files, &self.home), range, wait, &mut read, out),
+        }
+    }
+
+    /// Bytes of what its record holds: the message, or its skeleton.
+    fn text_len(&self) -> u64 {
+        self.apart.as_ref().map_or(self.size, Apart::skeleton_len)
+    }
+
+    /// Reads all that its record holds into `out`, which is cleared, and checks it.
+    fn read_text(&self, files: &Files, wait: bool, out: &mut Vec<u8>) -> Result<(), ReadError> {
         out.clear();
         match &self.location {
             Location::Memory(pending) => {
@@ -119,8 +153,8 @@ impl Message {
         }
     }
 
-    /// Appends the bytes of `range` to `out`, without looking at the rest; after an error some of them may be there.
-    pub(crate) fn read_range(
+    /// The same of what its record holds.
+    fn read_text_range(
         &self,
         files: &Files,
         range: Range<u64>,
@@ -153,7 +187,7 @@ impl Message {
     }
 
     fn layout(&self, files: &Files, wait: bool) -> Result<Layout, ReadError> {
-        self.head(files, wait, |head| head.layout(self.size))
+        self.head(files, wait, |head| head.text_layout(self.text_len()))
     }
 
     /// What its record's head says; of a message that is in its container.
@@ -192,7 +226,12 @@ pub(crate) struct Handle {
     pub(crate) store: Arc<super::store::Store>,
 }
 
-fn read_exact(file: &dyn File, mut out: &mut [u8], mut offset: u64, wait: bool) -> io::Result<()> {
+pub(super) fn read_exact(
+    file: &dyn File,
+    mut out: &mut [u8],
+    mut offset: u64,
+    wait: bool,
+) -> io::Result<()> {
     while !out.is_empty() {
         let read = if wait { file.read_at(out, offset)? } else { file.read_now(out, offset)? };
         if read == 0 {

@@ -54,6 +54,14 @@ pub(crate) enum Planted {
     ApplyUnsynced,
     /// What was told before a sync failed is not written again.
     ForgetTold,
+    /// An attachment's content is not synced before the journal names it.
+    ContentNotSynced,
+    /// An account's link to a content is not synced before the journal names it.
+    LinkNotSynced,
+    /// A link goes before a checkpoint has covered that nobody needs it.
+    LinkGoesEarly,
+    /// What needs a link is counted from when the account was loaded, instead of derived from its map.
+    BareCounter,
 }
 
 #[cfg(test)]

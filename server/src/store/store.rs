@@ -7,6 +7,7 @@
 use super::account::Account;
 use super::apply;
 use super::arranged::Arrangements;
+use super::attachments::Shared;
 use super::cache::Cache;
 use super::change::Change;
 use super::checkpoint::Due;
@@ -73,6 +74,7 @@ pub struct Store {
     pub(crate) suspect: AtomicBool,
     pub(crate) due: Due,
     pub(crate) pause: Pause,
+    pub(crate) shared: Shared,
     pub(crate) counts: Counts,
     _lock: Lock,
 }
@@ -190,6 +192,7 @@ impl Store {
             suspect: AtomicBool::new(false),
             due: Due::default(),
             pause: Pause::default(),
+            shared: Shared::default(),
             counts: Counts::default(),
             _lock: lock,
         }))
@@ -499,7 +502,11 @@ impl Store {
         let compaction = std::thread::Builder::new()
             .name("compact".into())
             .spawn(move || store.keep_compact())?;
-        Ok(Threads { store: self.clone(), clock, commit, house, compaction })
+        let store = self.clone();
+        let attachments = std::thread::Builder::new()
+            .name("attachments".into())
+            .spawn(move || store.keep_attachments())?;
+        Ok(Threads { store: self.clone(), clock, commit, house, compaction, attachments })
     }
 
     /// Zeroes the journal's next segment ahead, when it is time.
@@ -577,6 +584,7 @@ pub struct Threads {
     commit: std::thread::JoinHandle<()>,
     house: std::thread::JoinHandle<()>,
     compaction: std::thread::JoinHandle<()>,
+    attachments: std::thread::JoinHandle<()>,
 }
 
 impl Threads {
@@ -585,6 +593,7 @@ impl Threads {
         self.store.pause.stop();
         // A panic was logged where it happened; what is durable is in the journal.
         let _ = self.compaction.join();
+        let _ = self.attachments.join();
         self.store.due.stop();
         let _ = self.house.join();
         self.store.commit.stop();

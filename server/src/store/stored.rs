@@ -5,6 +5,7 @@ use super::body::Body;
 use super::delivery::Mail;
 use super::store::Store;
 use dbox_format::Content;
+use dbox_format::attachment::CutOut;
 use dbox_format::container::{Compression, Stored};
 use std::sync::Arc;
 
@@ -19,12 +20,14 @@ pub(crate) struct StoredText {
     pub(super) content: Content,
     /// Bytes of the text itself.
     pub(super) len: u64,
+    /// The parts of the message that stand apart from it.
+    pub(super) apart: Vec<CutOut>,
 }
 
 impl StoredText {
     /// What its record says of it.
     pub(super) fn stored(&self) -> Stored<'_> {
-        Stored { compression: self.compression, ..Stored::default() }
+        Stored { compression: self.compression, apart: &self.apart }
     }
 }
 
@@ -35,14 +38,15 @@ impl Store {
         for mails in mails.chunk_by(|one, other| std::ptr::eq(one.body, other.body)) {
             let Some(Body::Memory(text)) = mails.first().map(|mail| mail.body) else { continue };
             let content = Content::of(text);
-            texts.extend(mails.iter().map(|mail| as_it_came(mail.prefix, text, content)));
+            texts.extend(mails.iter().map(|mail| as_it_came(mail, text, content)));
         }
         texts
     }
 }
 
-fn as_it_came(prefix: &[u8], text: &Arc<[u8]>, content: Content) -> StoredText {
-    let content = Content::of(prefix).then(content);
+fn as_it_came(mail: &Mail<'_>, text: &Arc<[u8]>, content: Content) -> StoredText {
+    let content = Content::of(mail.prefix).then(content);
     let (compression, len) = (Compression::None, content.len());
-    StoredText { compression, prefix: prefix.to_vec(), body: text.clone(), content, len }
+    let (prefix, body, apart) = (mail.prefix.to_vec(), text.clone(), mail.apart());
+    StoredText { compression, prefix, body, content, len, apart }
 }

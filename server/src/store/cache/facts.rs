@@ -90,13 +90,15 @@ impl Compared {
 }
 
 impl Facts {
-    /// Of a message in memory; `None` when its header is too long to look at.
-    pub(crate) fn of(message: &[u8]) -> Option<Self> {
+    /// Of a message in memory, whose structure `look` may look at; `None` when its header is too long to look at.
+    pub(crate) fn of(message: &[u8], look: &mut dyn FnMut(&Mime)) -> Option<Self> {
         let end = header_end(message, 0).unwrap_or(message.len());
         let header = message.get(..end).filter(|header| header.len() <= HEADER)?;
         let mut parser = Parser::new(Limits::default());
         parser.feed(message);
-        Some(Self::new(&parser.finish(), header.to_vec()))
+        let mime = parser.finish();
+        look(&mime);
+        Some(Self::new(&mime, header.to_vec()))
     }
 
     fn new(mime: &Mime, header: Vec<u8>) -> Self {
@@ -204,10 +206,12 @@ impl Head {
         }
     }
 
-    /// The message is complete; `None` when it was too much.
-    pub(crate) fn finish(self) -> Option<Facts> {
+    /// The message is complete, and `look` may look at its structure; `None` when it was too much.
+    pub(crate) fn finish(self, look: &mut dyn FnMut(&Mime)) -> Option<Facts> {
         let header = Some(self.header).filter(|header| header.len() <= HEADER)?;
-        Some(Facts::new(&self.parser?.finish(), header))
+        let mime = self.parser?.finish();
+        look(&mime);
+        Some(Facts::new(&mime, header))
     }
 }
 

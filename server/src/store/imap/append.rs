@@ -1,6 +1,7 @@
 //! APPEND: messages that come in, all of one command saved together.
 
 use super::{Handled, ImapUser, refusal};
+use crate::store::attachments::Cuts;
 use crate::store::body::{Body, Gather};
 use crate::store::delivery::Mail;
 use crate::store::error::StoreError;
@@ -82,12 +83,12 @@ impl ImapUser {
             return Handled::Now(refusal(&error, false));
         }
         let (store, account, session) = (self.store.clone(), self.account.clone(), self.session);
-        let large = append.messages.iter().any(|message| message.gather.is_spooled());
+        let large = append.messages.iter().any(|message| message.gather.is_large());
         let work = move || {
             let mut bodies = Vec::with_capacity(append.messages.len());
             for message in append.messages {
                 match message.gather.finish() {
-                    Ok(body) => bodies.push((body, message.flags, message.date)),
+                    Ok((body, cuts)) => bodies.push((body, cuts, message.flags, message.date)),
                     Err(error) => return refusal(&error, false),
                 }
             }
@@ -102,20 +103,21 @@ fn save(
     account: &Arc<crate::store::Account>,
     session: u64,
     mailbox: &str,
-    bodies: &[(Body, Flags, i64)],
+    bodies: &[(Body, Option<Cuts>, Flags, i64)],
 ) -> Answer {
     let keywords: Vec<Vec<&str>> = bodies
         .iter()
-        .map(|(_, flags, _)| flags.keywords.iter().map(Keyword::as_str).collect())
+        .map(|(_, _, flags, _)| flags.keywords.iter().map(Keyword::as_str).collect())
         .collect();
     let mails: Vec<Mail<'_>> = bodies
         .iter()
         .zip(&keywords)
-        .map(|((body, flags, date), keywords)| Mail {
+        .map(|((body, cuts, flags, date), keywords)| Mail {
             account,
             mailbox,
             prefix: &[],
             body,
+            cuts: cuts.as_ref(),
             date: *date,
             flags: index_format::Flags(flags.system.0),
             keywords,
