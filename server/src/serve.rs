@@ -253,6 +253,11 @@ fn needs_start(old: &Config, new: &Config) -> Vec<&'static str> {
         let cache = (store.cache_memory, store.cache_unwritten);
         (store.reserve, store.open_files, cache, checkpoint, store.compaction_rate)
     };
+    let attachments = |config: &Config| {
+        let store = &config.store;
+        let how = (store.attachments, store.attachment_compare);
+        (how, store.attachment_least, store.attachment_grace_ms)
+    };
     // The line may differ.
     let listen = |config: &Config| -> Vec<Listen> {
         config.listen.iter().map(|listen| Listen { line: 0, ..listen.clone() }).collect()
@@ -264,6 +269,7 @@ fn needs_start(old: &Config, new: &Config) -> Vec<&'static str> {
         ("whether there is a [tls]", old.tls.is_none() != new.tls.is_none()),
         ("[limits]", old.limits != new.limits || old.store.message_max != new.store.message_max),
         ("[limits.store]", store(old) != store(new)),
+        ("[attachments]", attachments(old) != attachments(new)),
         ("[durability]", old.durability != new.durability),
         ("[log]", old.log != new.log),
     ];

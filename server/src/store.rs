@@ -47,7 +47,7 @@ mod threads;
 pub use account::Account;
 pub use check::{Finding, Harm, Told};
 pub use commit::Outcome;
-pub use config::{SpecialUse, StoreConfig};
+pub use config::{Attachments, Compared, SpecialUse, StoreConfig};
 pub use delivery::{Delivered, Delivery, Saved, Target};
 pub use error::StoreError;
 pub use figures::Figures;

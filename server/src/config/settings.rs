@@ -8,6 +8,7 @@ use super::{
     TlsFiles,
 };
 use crate::service::Plaintext;
+use crate::store::{Attachments, Compared};
 use runtime_smol::Address;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -119,6 +120,8 @@ pick! {
     Driver: PasswdFile;
     Mode: PowerLoss, ProcessCrash;
     Flags: Synced, Deferred;
+    Attachments: Shared, Apart, Whole;
+    Compared: Content, Length;
     LogFormat: Text, Json;
     LogLevel: Error, Warn, Info, Debug;
 }
@@ -200,6 +203,12 @@ pub(super) const SECTIONS: &[Section] = &[
     ),
     section("limits.lmtp", false, "How many LMTP connections there are, and the bounds of each."),
     section("limits.store", false, "Bounds of the store."),
+    section(
+        "attachments",
+        false,
+        "How large attachments are stored. A change concerns mail that comes in from then on; what is there is read as it \
+        is.",
+    ),
     section("durability", false, "What an acknowledged change survives."),
     section(
         "log",

@@ -5,7 +5,8 @@
 //! - [`cut`] writes the contents of a message that comes in to the spool directory, each synced;
 //! - [`link`] gives each account that gets the message its own links, durable before the journal names them;
 //! - [`apart`] reads a message from its skeleton and its contents;
-//! - [`keep`] shares contents between accounts and removes links that nobody needs, later and unhurried.
+//! - [`keep`] shares contents between accounts and removes links that nobody needs, later and unhurried;
+//! - [`verify`] reads all contents of an account, for who wants to know whether they are whole.
 //!
 //! Invariants:
 //! - A journal record that names a content comes behind that content's bytes and the account's link, both durable.
@@ -18,11 +19,13 @@ pub(super) mod apart;
 pub(super) mod cut;
 mod keep;
 mod link;
+mod verify;
 
 pub(super) use apart::Apart;
 pub(super) use cut::{Cuts, Whole};
 pub(super) use keep::Shared;
 pub(super) use link::Pinned;
+pub(super) use verify::Verified;
 
 use super::planted::{Planted, planted};
 use dbox_format::attachment::{Hash, Holdings};
@@ -38,7 +41,7 @@ pub(crate) struct Attachments {
     unshared: BTreeSet<Hash>,
     /// Links that are due, with those who may still read them.
     going: BTreeMap<Hash, Vec<Weak<()>>>,
-    /// The next directory of links to be held against what is needed, since the account was loaded; 256 when all were.
+    /// The next directory of links to be held against what is needed, since the account was loaded; 256 when none is left.
     unseen: usize,
     /// Directories of links that are known to be durable.
     durable: BTreeSet<u8>,

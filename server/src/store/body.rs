@@ -5,6 +5,7 @@
 
 use super::attachments::{Cuts, Whole};
 use super::cache::{Facts, Head};
+use super::config::Attachments;
 use super::error::StoreError;
 use super::store::Store;
 use imap_proto::mime::Mime;
@@ -41,7 +42,7 @@ impl Gather {
         if self.spool.is_none() && self.memory.len() + text.len() > self.limit {
             let mut spool = Spool::create(&self.store)?;
             spool.write(&self.memory)?;
-            if self.store.cache.is_on() || self.store.config.attachments {
+            if self.store.cache.is_on() || self.store.config.attachments != Attachments::Whole {
                 let mut head = Head::new();
                 head.feed(&self.memory);
                 self.head = Some(head);
@@ -102,7 +103,7 @@ impl Gather {
             None => {
                 // Of a message that stays whole they are made while its change is on its way.
                 let facts =
-                    if cuts { Facts::of(&self.memory, &mut look).map(Box::new) } else { None };
+                    if cuts { Facts::of_with(&self.memory, &mut look).map(Box::new) } else { None };
                 (Body::Memory(self.memory.into()), facts)
             }
         };

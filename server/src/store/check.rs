@@ -4,10 +4,12 @@
 //! looked at; what is appended to a log is no damage, since it is known before reading how much must be there.
 
 use super::account::{Account, log_owner};
+use super::attachments::Verified;
 use super::change::LogName;
 use super::error::StoreError;
 use super::logfile::{LogPosition, missing};
 use super::mailbox::{Mbox, directory};
+use super::message::Message;
 use super::recovery::names;
 use super::salvage::{self, LogPart};
 use super::store::Store;
@@ -446,7 +448,7 @@ impl Check<'_> {
             state.map.iter().filter(|(id, _)| asked(*id) && !pending.contains_key(&id.0)).collect()
         };
         wanted.sort_by_key(|(_, entry)| (entry.container, entry.offset));
-        let mut container = None;
+        let (mut container, mut verified) = (None, Verified::new());
         for (done, (id, entry)) in (0..).zip(&wanted) {
             if done % STEP == 0 {
                 self.progress(done, wanted.len() as u64, "messages");
@@ -458,23 +460,63 @@ impl Check<'_> {
                 container = Some(entry.container);
                 self.container_header(&path, entry.container, seed)?;
             }
-            if let Err(why) = self.record(&path, seed, entry)? {
-                // Let go of meanwhile.
-                if account.lock()?.map.get(*id) != Some(*entry) {
-                    continue;
-                }
-                let place = references.places.get(&id.0);
-                let (mailbox, whose) = match place {
-                    Some((mailbox, uid)) => (Some(mailbox.clone()), format!("UID {uid}")),
-                    None => (None, "a message that is in no mailbox".to_owned()),
-                };
-                self.mailbox = mailbox;
-                let what = format!("{whose} (map id {}, {} bytes): {why}", id.0, entry.size);
-                self.found(&path, Some(entry.offset), Harm::Mail, what);
-                self.mailbox = None;
+            let damage = match self.record(&path, seed, entry)? {
+                Ok(()) => self.attachments(account, *id, &mut verified)?,
+                Err(why) => Some((path, Some(entry.offset), why)),
+            };
+            let Some((path, at, why)) = damage else { continue };
+            // Let go of meanwhile.
+            if account.lock()?.map.get(*id) != Some(*entry) {
+                continue;
             }
+            let place = references.places.get(&id.0);
+            let (mailbox, whose) = match place {
+                Some((mailbox, uid)) => (Some(mailbox.clone()), format!("UID {uid}")),
+                None => (None, "a message that is in no mailbox".to_owned()),
+            };
+            self.mailbox = mailbox;
+            let what = format!("{whose} (map id {}, {} bytes): {why}", id.0, entry.size);
+            self.found(&path, at, Harm::Mail, what);
+            self.mailbox = None;
         }
         Ok(())
+    }
+
+    /// What is wrong with the parts of a message that stand apart, if anything, and where.
+    #[allow(clippy::type_complexity, reason = "taken apart at once")]
+    fn attachments(
+        &self,
+        account: &Arc<Account>,
+        id: MapId,
+        verified: &mut Verified,
+    ) -> Result<Option<(PathBuf, Option<u64>, String)>, StoreError> {
+        let message = {
+            let state = account.lock()?;
+            Message::find(account, &state, &account.pending(), id)
+        };
+        let Some(message) = message else { return Ok(None) };
+        let list = match &message.apart {
+            Some(apart) => apart.list().map_err(|why| why.to_string()),
+            None => Ok(&[][..]),
+        };
+        let named = match message.head(&self.store.files, true, |head| Ok(head.apart())) {
+            Ok(named) => named,
+            // It has moved, or gone; damage was looked for already.
+            Err(_) => return Ok(None),
+        };
+        let map = self.dir.join("map.log");
+        let list = match list {
+            Ok(list) if list == named => list,
+            Ok(_) => {
+                let why = "the map and the record name different attachments".to_owned();
+                return Ok(Some((map, None, why)));
+            }
+            Err(why) => return Ok(Some((map, None, why))),
+        };
+        let damaged = self.store.verify_contents(account.home(), list, verified)?;
+        Ok(damaged.map(|(hash, why)| {
+            (account.home().attachment_path(&hash), None, format!("an attachment of it: {why}"))
+        }))
     }
 
     fn container_header(
@@ -596,6 +638,25 @@ impl Check<'_> {
                 }
                 let what = "the map knows no message in it: one that is coming in, or what a crash has left";
                 self.found(&storage.join(&dir).join(name), None, Harm::None, what.to_owned());
+            }
+        }
+        self.unneeded_attachments(account)
+    }
+
+    /// Links that no message needs.
+    fn unneeded_attachments(&mut self, account: &Arc<Account>) -> Result<(), StoreError> {
+        let att = self.dir.join("att");
+        for dir in names(self.store.files.fs(), &att)? {
+            for name in names(self.store.files.fs(), &att.join(&dir))? {
+                let hash = paths::parse_attachment_link(&format!("att/{dir}/{name}"));
+                let needs =
+                    |hash| account.lock().map(|state| state.attachments.holdings.needs(hash));
+                let what = match &hash {
+                    Ok(hash) if needs(hash)? > 0 => continue,
+                    Ok(_) => "no message needs it: it goes once it was not needed for a while",
+                    Err(_) => "it is no attachment, and nothing uses it",
+                };
+                self.found(&att.join(&dir).join(&name), None, Harm::None, what.to_owned());
             }
         }
         Ok(())

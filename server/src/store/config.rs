@@ -31,16 +31,14 @@ pub struct StoreConfig {
     pub log_size: u64,
     /// Bytes a second that compaction writes at most, unasked; 0 leaves it to those who ask.
     pub compaction_rate: u64,
-    /// Whether large base64 parts of messages that come in are stored apart, decoded, one file for each content.
-    pub attachments: bool,
+    /// What becomes of large base64 parts of messages that come in.
+    pub attachments: Attachments,
     /// Bytes of decoded content from which on a part is stored apart.
     pub attachment_least: u64,
-    /// Whether accounts share contents that came to them one by one; one delivery's recipients always do.
-    pub attachment_sharing: bool,
-    /// Whether two contents of the same name and length are held against each other before one takes the other's place.
-    pub attachment_compare: bool,
-    /// Seconds that a content is kept after the last message that needs it has gone.
-    pub attachment_grace: i64,
+    /// How contents of one hash are held against each other before accounts share them.
+    pub attachment_compare: Compared,
+    /// Milliseconds that a content is kept after the last message that needs it has gone.
+    pub attachment_grace_ms: u64,
     /// Largest message accepted, bytes.
     pub message_max: u64,
     /// Free bytes below which new mail is refused before its text is taken.
@@ -66,6 +64,26 @@ pub struct StoreConfig {
     pub defer_ms: u64,
     /// Mailboxes made with an account, with their special use (RFC 6154); INBOX is always made.
     pub default_mailboxes: Vec<(String, SpecialUse)>,
+}
+
+/// How large base64 parts of messages are stored, which those have that come in from now on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Attachments {
+    /// Apart, decoded, one file for each content, which all accounts share that have it.
+    Shared,
+    /// The same, but accounts share contents only where one delivery brought them to several.
+    Apart,
+    /// In their messages, as they came.
+    Whole,
+}
+
+/// How two contents of the same hash are compared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Compared {
+    /// Byte by byte: so no damaged copy takes the place of a good one.
+    Content,
+    /// By their lengths.
+    Length,
 }
 
 /// Special use of a mailbox (RFC 6154 §2), as far as Loft makes such mailboxes itself.
@@ -100,11 +118,10 @@ impl Default for StoreConfig {
             overlay_percent: 12,
             log_size: 1 << 20,
             compaction_rate: 32 << 20,
-            attachments: true,
+            attachments: Attachments::Shared,
             attachment_least: 64 << 10,
-            attachment_sharing: true,
-            attachment_compare: true,
-            attachment_grace: 3600,
+            attachment_compare: Compared::Content,
+            attachment_grace_ms: 3_600_000,
             message_max: 512 << 20,
             reserve: 128 << 20,
             open_files: 4096,

@@ -333,7 +333,7 @@ impl Store {
             let facts = match (first.cuts, first.body) {
                 (Some(cuts), _) => cuts.facts.as_deref(),
                 (None, Body::Memory(text)) => {
-                    made = Facts::of(text, &mut |_| {});
+                    made = Facts::of(text);
                     made.as_ref()
                 }
                 (None, Body::Spool { facts, .. }) => facts.as_deref(),

@@ -109,6 +109,9 @@ impl Planted {
         Self::LargeBodyNotSynced,
         Self::UnlinkEarly,
     ];
+    /// Those of attachments.
+    pub(crate) const ATTACHMENTS: [Self; 4] =
+        [Self::ContentNotSynced, Self::LinkNotSynced, Self::LinkGoesEarly, Self::BareCounter];
     /// Those that only an error of the disk can show.
     pub(crate) const FAULT: [Self; 3] =
         [Self::ContinueShortWrite, Self::FailedSyncIsOk, Self::BelieveCache];

@@ -35,8 +35,19 @@ impl Apart {
     }
 
     /// The parts that stand apart.
-    pub(crate) fn list(&self) -> &[CutOut] {
-        (*self.0).as_ref().map_or(&[], Assembly::list)
+    ///
+    /// # Errors
+    /// Why they make no message of this size.
+    pub(crate) fn list(&self) -> Result<&[CutOut], &AssemblyError> {
+        (*self.0).as_ref().map(Assembly::list)
+    }
+
+    /// The first base64 from `at` on that is made of a content, and how many line ends are in it.
+    pub(crate) fn next_text(&self, at: u64) -> Option<(Range<u64>, u64)> {
+        let assembly = (*self.0).as_ref().ok()?;
+        let texts = assembly.texts().zip(assembly.list());
+        let mut ahead = texts.filter(|(text, _)| text.start >= at && !text.is_empty());
+        ahead.next().map(|(text, part)| (text, part.line_ends()))
     }
 
     fn assembly(&self, home: &Home) -> Result<&Assembly, ReadError> {

@@ -2,6 +2,7 @@
 
 use crate::store::body::{Body, Spool};
 use crate::store::cache::Facts;
+use crate::store::config::Attachments;
 use crate::store::error::StoreError;
 use crate::store::planted::{Planted, planted};
 use crate::store::store::Store;
@@ -43,7 +44,7 @@ pub(crate) struct Whole {
 impl Store {
     /// Whether a message of so many bytes may have a part that is cut out.
     pub(crate) fn may_be_cut(&self, len: u64) -> bool {
-        self.config.attachments && len / 4 * 3 >= self.config.attachment_least
+        self.config.attachments != Attachments::Whole && len / 4 * 3 >= self.config.attachment_least
     }
 
     /// Cuts out what is large enough. What is left is in memory if it has at most `most` bytes.

@@ -4,6 +4,7 @@
 //! the next start's look at the directories finds.
 
 use crate::store::account::{Account, State};
+use crate::store::config::{Attachments, Compared};
 use crate::store::error::StoreError;
 use crate::store::planted::{Planted, planted};
 use crate::store::recovery::names;
@@ -96,7 +97,7 @@ impl Store {
     ) -> Result<Tended, StoreError> {
         self.look_at_links(account)?;
         let mut done = Tended { removed: self.remove_links(account)?, ..Tended::default() };
-        if !self.config.attachment_sharing {
+        if self.config.attachments != Attachments::Shared {
             account.lock()?.attachments.unshared.clear();
             return Ok(done);
         }
@@ -130,34 +131,55 @@ impl Store {
 
     /// Holds the account's links against what its map needs, once after it was loaded: a crash may have left some.
     fn look_at_links(&self, account: &Arc<Account>) -> Result<(), StoreError> {
+        let att = account.dir().join("att");
         loop {
             let mut guard = account.lock()?;
             let state = &mut *guard;
-            let Ok(first) = u8::try_from(state.attachments.unseen) else { return Ok(()) };
-            let mut lone = Vec::new();
-            let dir = account.dir().join(format!("att/{first:02x}"));
-            let mut links = Vec::new();
-            for name in names(self.files.fs(), &dir)? {
-                let Ok(hash) = paths::parse_attachment_link(&format!("att/{first:02x}/{name}"))
-                else {
-                    continue;
-                };
-                links.push(hash);
-                if self.meta(&dir.join(&name))?.is_some_and(|meta| meta.links == 1) {
-                    lone.push(hash);
-                }
+            let unseen = state.attachments.unseen;
+            if unseen > usize::from(u8::MAX) {
+                return Ok(());
             }
-            let (transactions, now) = (state.map.transactions(), self.now());
-            let attachments = &mut state.attachments;
-            let found = attachments.holdings.reconcile_in(first..=first, links, transactions, now);
-            attachments.unshared.extend(lone);
-            attachments.unseen += 1;
+            let there = names(self.files.fs(), &att)?;
+            let there = there.iter().filter_map(|name| u8::from_str_radix(name, 16).ok());
+            let needed = state.attachments.holdings.needed();
+            let needed = needed.filter_map(|hash| hash.0.first().copied());
+            let next = there.chain(needed).filter(|first| usize::from(*first) >= unseen).min();
+            let Some(first) = next else {
+                state.attachments.unseen = usize::from(u8::MAX) + 1;
+                return Ok(());
+            };
+            let missing = self.look_at_directory(account, state, first)?;
+            state.attachments.unseen = usize::from(first) + 1;
             drop(guard);
-            for hash in found.missing {
+            for hash in missing {
                 let path = account.home().attachment_path(&hash);
                 tracing::error!(account = account.name(), file = %path.display(), "an attachment is missing: `loft mailbox check` names the messages that have it");
             }
         }
+    }
+
+    /// The same for one directory; what messages need and it does not have.
+    fn look_at_directory(
+        &self,
+        account: &Account,
+        state: &mut State,
+        first: u8,
+    ) -> Result<Vec<Hash>, StoreError> {
+        let below = format!("att/{first:02x}");
+        let (mut links, mut lone) = (Vec::new(), Vec::new());
+        for name in names(self.files.fs(), &account.dir().join(&below))? {
+            let path = format!("{below}/{name}");
+            let Ok(hash) = paths::parse_attachment_link(&path) else { continue };
+            links.push(hash);
+            if self.meta(&account.dir().join(&path))?.is_some_and(|meta| meta.links == 1) {
+                lone.push(hash);
+            }
+        }
+        let (transactions, now) = (state.map.transactions(), self.now());
+        let attachments = &mut state.attachments;
+        let found = attachments.holdings.reconcile_in(first..=first, links, transactions, now);
+        attachments.unshared.extend(lone);
+        Ok(found.missing)
     }
 
     /// Removes links that may go; how many.
@@ -185,7 +207,7 @@ impl Store {
         state: &mut State,
         checkpointed: u64,
     ) -> Result<u64, StoreError> {
-        let grace = self.config.attachment_grace;
+        let grace = self.grace();
         let holdings = &state.attachments.holdings;
         let due: Vec<Hash> = holdings.due(checkpointed, self.now(), grace).collect();
         // One that is needed again begins anew.
@@ -279,7 +301,7 @@ impl Store {
         if one_meta.len != other_meta.len {
             return Ok(false);
         }
-        if !self.config.attachment_compare {
+        if self.config.attachment_compare == Compared::Length {
             return Ok(true);
         }
         let open = |path: &Path| {
@@ -320,7 +342,7 @@ impl Store {
     /// I/O.
     pub(crate) fn sweep_copies(&self, first: u8) -> Result<u64, StoreError> {
         let dir = self.root().join(format!("attachments/{first:02x}"));
-        let (now, grace) = (self.now(), self.config.attachment_grace);
+        let (now, grace) = (self.now(), self.grace());
         let mut removed = 0;
         let mut seen = Vec::new();
         for second in names(self.files.fs(), &dir)? {
@@ -348,6 +370,11 @@ impl Store {
         let is_first = |hash: &Hash| hash.0.first() == Some(&first);
         self.alone().since.retain(|copy, _| !is_first(&copy.0) || seen.contains(copy));
         Ok(removed)
+    }
+
+    /// Seconds.
+    fn grace(&self) -> i64 {
+        i64::try_from(self.config.attachment_grace_ms / 1000).unwrap_or(i64::MAX)
     }
 
     fn alone(&self) -> MutexGuard<'_, Alone> {

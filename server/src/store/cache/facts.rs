@@ -90,8 +90,13 @@ impl Compared {
 }
 
 impl Facts {
-    /// Of a message in memory, whose structure `look` may look at; `None` when its header is too long to look at.
-    pub(crate) fn of(message: &[u8], look: &mut dyn FnMut(&Mime)) -> Option<Self> {
+    /// Of a message in memory; `None` when its header is too long to look at.
+    pub(crate) fn of(message: &[u8]) -> Option<Self> {
+        Self::of_with(message, &mut |_| {})
+    }
+
+    /// The same, and `look` may look at the message's structure.
+    pub(crate) fn of_with(message: &[u8], look: &mut dyn FnMut(&Mime)) -> Option<Self> {
         let end = header_end(message, 0).unwrap_or(message.len());
         let header = message.get(..end).filter(|header| header.len() <= HEADER)?;
         let mut parser = Parser::new(Limits::default());
@@ -335,7 +340,7 @@ mod tests {
         fn a_message_in_pieces_has_the_row_of_the_whole(message in message(), size in 1usize..40) {
             let mut head = Head::new();
             message.chunks(size).for_each(|piece| head.feed(piece));
-            let row = head.finish().unwrap().row(b"").unwrap();
+            let row = head.finish(&mut |_| {}).unwrap().row(b"").unwrap();
             prop_assert_eq!(values(&row), values(&Facts::of(&message).unwrap().row(b"").unwrap()));
         }
 
@@ -368,7 +373,7 @@ mod tests {
         assert!(Facts::of(huge.as_bytes()).is_none());
         let mut head = Head::new();
         huge.as_bytes().chunks(1000).for_each(|piece| head.feed(piece));
-        assert!(head.finish().is_none());
+        assert!(head.finish(&mut |_| {}).is_none());
         let parts = format!(
             "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}",
             "--b\r\nContent-Type: text/plain\r\n\r\n".repeat(5000)
@@ -379,7 +384,7 @@ mod tests {
             let held = head.parser.as_ref().map_or(0, Parser::held) + head.header.capacity();
             assert!(held <= HELD + HEADER, "{held} bytes");
         }
-        assert!(head.finish().is_none());
+        assert!(head.finish(&mut |_| {}).is_none());
     }
 
     #[test]

@@ -174,8 +174,21 @@ impl<'a> Source<'a> {
             parser.feed(whole);
         } else {
             let size = self.message()?.size;
+            let apart = self.message()?.apart.clone();
             while at < size {
-                let end = (at + STEP).min(size);
+                let mut end = (at + STEP).min(size);
+                // Base64 that stands apart says nothing of the structure: it is not read for that.
+                if let Some((text, line_ends)) =
+                    apart.as_ref().and_then(|apart| apart.next_text(at))
+                {
+                    if text.start == at && parser.skip(text.end - at, line_ends) {
+                        at = text.end;
+                        continue;
+                    }
+                    if text.start > at {
+                        end = end.min(text.start);
+                    }
+                }
                 self.read_step(at..end)?;
                 parser.feed(&self.wire);
                 at = end;

@@ -31,7 +31,11 @@ fn is_synced(config: &StoreConfig, op: Op) -> bool {
         | Op::Move
         | Op::Create
         | Op::Rename
-        | Op::Delete => config.sync_commits,
+        | Op::Delete
+        | Op::DeliverAttachment
+        | Op::DeliverOther
+        | Op::Tend
+        | Op::FreeAndTend => config.sync_commits,
     }
 }
 

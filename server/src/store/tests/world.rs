@@ -4,23 +4,28 @@ use crate::slices::{Progress, Turn};
 use crate::store::account::Account;
 use crate::store::cache::{HeadOf, Wants, header_end};
 use crate::store::commit::Outcome;
+use crate::store::compact::Wanted;
 use crate::store::config::StoreConfig;
 use crate::store::delivery::Target;
 use crate::store::error::StoreError;
 use crate::store::imap::{Handled, ImapUser, Source};
 use crate::store::message::Message;
 use crate::store::ops::{Named, Storing};
+use crate::store::recovery::names;
 use crate::store::store::{Random, Store};
 use crate::store::threads::{Now, Shelf, Words, fingerprints};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dbox_format::map::MapId;
 use imap_proto::fetch::MessageSource;
 use imap_proto::mime::{Limits, Parser};
 use imap_proto::{Answer, Ask, Flags, MailboxName, StoreAction, StoredRows, SystemFlags, UidSet};
 use index_format::list::SpecialUse;
 use index_format::mailbox::Row;
+use runtime_smol::fs::Fs as _;
 use runtime_smol::sim::SimFs;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -41,6 +46,14 @@ pub(super) enum Op {
     Rotate,
     LetGo,
     Compact,
+    /// One message for two accounts, with an attachment that all of these have, and one of its own.
+    DeliverAttachment,
+    /// The attachment that all have, for the other account alone.
+    DeliverOther,
+    /// What is done later: sharing of attachments between accounts, and removal of those that nobody needs.
+    Tend,
+    /// Messages that nobody refers to leave the map, and before that is durable attachments are looked at.
+    FreeAndTend,
 }
 
 impl Op {
@@ -99,6 +112,8 @@ pub(super) fn config() -> StoreConfig {
         checkpoint_ms: u64::MAX,
         gather_max: 256,
         container_size: 900,
+        attachment_least: 48,
+        attachment_grace_ms: 0,
         snapshot_after: 1,
         overlay_percent: 110,
         log_size: 200,
@@ -136,6 +151,22 @@ pub(super) fn open_with(
         random(seed),
         Box::new(|| 1_800_000_000),
     )
+}
+
+/// A message with these attachments.
+pub(super) fn with_attachments(number: u32, contents: &[&[u8]]) -> String {
+    let mut text = format!(
+        "Subject: {number}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee below\r\n"
+    );
+    for content in contents {
+        text.push_str("--b\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+        for line in STANDARD.encode(content).as_bytes().chunks(20) {
+            text.push_str(str::from_utf8(line).unwrap());
+            text.push_str("\r\n");
+        }
+    }
+    text.push_str("--b--\r\n");
+    text
 }
 
 /// The answer, whatever thread would give it.
@@ -299,18 +330,45 @@ impl World {
             Op::Snapshot => self.store.checkpoint(0).map(|()| 0),
             Op::LetGo => {
                 self.store.checkpoint(u64::MAX)?;
+                self.tend()?;
                 let (root, store) = (self.store.root(), self.account.store());
                 let nobody = Account::load(&self.store.files, root, store, "nobody")?.0;
                 self.account = Arc::new(nobody);
                 self.store.let_go();
-                let gone = self.store.let_go();
+                self.store.let_go();
+                let there = self.store.account_in_memory("u1").is_some();
+                assert!(!there, "all was durable, and nobody had it");
                 self.account = self.store.account("u1")?;
-                assert_eq!(gone.accounts, 1, "all was durable, and nobody had it");
                 Ok(0)
             }
             Op::Compact => {
                 self.store.purge("u1")?;
                 self.store.checkpoint(u64::MAX).map(|()| 0)
+            }
+            Op::DeliverAttachment => {
+                let other = self.store.account("u2")?;
+                let text = with_attachments(count, &[&[7; 64], format!("{count:048}").as_bytes()]);
+                let targets = [self.account.clone(), other];
+                let targets = targets.map(|account| Target {
+                    account,
+                    mailbox: "INBOX".to_owned(),
+                    prefix: b"X-To: u1\r\n".to_vec(),
+                });
+                self.deliver_to(targets.to_vec(), &text)
+            }
+            Op::DeliverOther => {
+                let account = self.store.account("u2")?;
+                let text = with_attachments(count, &[&[7; 64]]);
+                let (mailbox, prefix) = ("INBOX".to_owned(), Vec::new());
+                self.deliver_to(vec![Target { account, mailbox, prefix }], &text)
+            }
+            Op::Tend => self.tend().map(|()| 0),
+            Op::FreeAndTend => {
+                let mut go_on = |_| true;
+                self.store.compact_step(&self.account, Wanted::All, &mut go_on)?;
+                self.tend()?;
+                let state = self.account.lock()?;
+                Ok(state.position)
             }
             Op::Rotate => {
                 let mut logs = self.account.logs();
@@ -329,10 +387,83 @@ impl World {
             mailbox: "INBOX".to_owned(),
             prefix: b"X-To: u1\r\n".to_vec(),
         };
-        let mut delivery = self.store.deliver(vec![target])?;
+        self.deliver_to(vec![target], text)
+    }
+
+    fn deliver_to(&self, targets: Vec<Target>, text: &str) -> Result<u64, StoreError> {
+        let mut delivery = self.store.deliver(targets)?;
         delivery.write(text.as_bytes())?;
         let delivered = delivery.commit();
-        delivered.results.into_iter().next().unwrap().map(|_| delivered.position)
+        for result in delivered.results {
+            result?;
+        }
+        Ok(delivered.position)
+    }
+
+    /// One round of what is done about attachments unasked.
+    pub(super) fn tend(&self) -> Result<(), StoreError> {
+        for account in self.store.loaded_accounts() {
+            self.store.tend_attachments(&account, &|| true)?;
+        }
+        for first in names(self.store.files.fs(), &self.store.root().join("attachments"))? {
+            self.store.sweep_copies(u8::from_str_radix(&first, 16).unwrap())?;
+        }
+        Ok(())
+    }
+
+    /// Every attachment that a message in a map names is there, in all accounts, and none that no message names is left once
+    /// there was time to see to it.
+    pub(super) fn check_attachments(&self) -> Result<(), StoreError> {
+        let root = self.store.root();
+        let mut accounts = Vec::new();
+        for user in self.store.accounts_on_disk()? {
+            accounts.push(self.store.account(&user)?);
+        }
+        let read_all = || {
+            for account in &accounts {
+                let state = account.lock()?;
+                for (id, _) in state.map.iter() {
+                    let message = Message::find(account, &state, &account.pending(), id).unwrap();
+                    let mut text = Vec::new();
+                    let read = message.read_whole(&self.store.files, true, &mut text);
+                    read.map_err(|error| {
+                        let why = format!("message {id:?}, referred to or not: {error:?}");
+                        StoreError::damaged(account.dir(), why)
+                    })?;
+                }
+            }
+            Ok(())
+        };
+        read_all()?;
+        self.tend()?;
+        self.store.checkpoint(u64::MAX)?;
+        self.tend()?;
+        read_all()?;
+        for account in &accounts {
+            let state = account.lock()?;
+            let needed: BTreeSet<PathBuf> = state
+                .attachments
+                .holdings
+                .needed()
+                .map(|hash| account.home().attachment_path(&hash))
+                .collect();
+            let att = account.dir().join("att");
+            let files = self.fs.files().into_iter().filter(|path| path.starts_with(&att));
+            let there: BTreeSet<PathBuf> = files.collect();
+            if there != needed {
+                let why = format!("{needed:?} are needed, {there:?} are there");
+                return Err(StoreError::damaged(account.dir(), why));
+            }
+        }
+        for path in self.fs.files() {
+            let links = self.fs.metadata(&path).unwrap().unwrap().links;
+            if path.starts_with(root.join("spool"))
+                || (path.starts_with(root.join("attachments")) && links < 2)
+            {
+                return Err(StoreError::damaged(&path, "nobody needs it"));
+            }
+        }
+        Ok(())
     }
 
     /// Two messages by one APPEND: both or neither.
