@@ -18,6 +18,7 @@ mod compact;
 mod config;
 mod deferred;
 mod delivery;
+mod dictionaries;
 mod error;
 mod feed;
 mod figures;
@@ -30,6 +31,7 @@ mod logfile;
 mod mailbox;
 mod message;
 mod ops;
+mod packing;
 mod planted;
 mod rebuild;
 mod recovery;
@@ -42,6 +44,7 @@ mod tests;
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod store;
 mod threads;
+mod training;
 
 pub use account::Account;
 pub use check::{Finding, Harm, Told};

@@ -4,8 +4,8 @@ mod general;
 mod limits;
 
 use super::{
-    Config, Driver, Flags, Listen, LogFormat, LogLevel, Mode, Network, OwnerName, Service, Source,
-    TlsFiles,
+    Compression, Config, Container, Dictionary, Driver, Flags, Listen, LogFormat, LogLevel, Mode,
+    Network, OwnerName, Service, Source, TlsFiles,
 };
 use crate::service::Plaintext;
 use runtime_smol::Address;
@@ -119,6 +119,9 @@ pick! {
     Driver: PasswdFile;
     Mode: PowerLoss, ProcessCrash;
     Flags: Synced, Deferred;
+    Compression: Zstd, None;
+    Dictionary: Learnt, None;
+    Container: Shared, OnePerMessage;
     LogFormat: Text, Json;
     LogLevel: Error, Warn, Info, Debug;
 }
@@ -201,6 +204,11 @@ pub(super) const SECTIONS: &[Section] = &[
     section("limits.lmtp", false, "How many LMTP connections there are, and the bounds of each."),
     section("limits.store", false, "Bounds of the store."),
     section("durability", false, "What an acknowledged change survives."),
+    section(
+        "storage",
+        false,
+        "How messages are stored. What is stored already stays as it is, and is read whatever stands here.",
+    ),
     section(
         "log",
         false,

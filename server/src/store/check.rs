@@ -8,10 +8,12 @@ use super::change::LogName;
 use super::error::StoreError;
 use super::logfile::{LogPosition, missing};
 use super::mailbox::{Mbox, directory};
+use super::message::ReadError;
 use super::recovery::names;
 use super::salvage::{self, LogPart};
 use super::store::Store;
-use dbox_format::container::{FileHeader, Verifier};
+use dbox_format::Error;
+use dbox_format::container::{FileHeader, Unpacker, Verified};
 use dbox_format::map::{self, MapId};
 use dbox_format::paths;
 use index_format::explain::{Sort, notes};
@@ -20,7 +22,7 @@ use index_format::log::{Header, Kind};
 use index_format::mailbox::Parts;
 use index_format::snapshot::Snapshot;
 use index_format::{Guid, mailbox};
-use runtime_smol::fs::{self, Open};
+use runtime_smol::fs::{self, File, Open};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -510,28 +512,35 @@ impl Check<'_> {
             }
             Err(error) => return Err(StoreError::io("open", path, error)),
         };
-        let mut verifier = Verifier::new(seed);
-        let mut piece = vec![0; PIECE];
-        let (mut at, end) = (entry.offset, entry.offset.saturating_add(entry.record_len));
-        while at < end {
-            let len = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
-            let room = piece.get_mut(..len).unwrap_or_default();
-            match file.read_at(room, at) {
-                Ok(0) => return Ok(Err("the container ends in it".to_owned())),
-                Ok(read) => {
-                    if let Err(error) = verifier.push(room.get(..read).unwrap_or_default()) {
-                        return Ok(Err(error.to_string()));
-                    }
-                    at += read as u64;
-                }
-                Err(error) => return Err(StoreError::io("read", path, error)),
-            }
+        let place = (entry.offset, entry.offset.saturating_add(entry.record_len));
+        if file.len().map_err(|error| StoreError::io("read", path, error))? < place.1 {
+            return Ok(Err("the container ends in it".to_owned()));
         }
-        Ok(match verifier.finish() {
-            Ok(found) if found.guid == entry.guid => Ok(()),
-            Ok(_) => Err("another message stands there".to_owned()),
-            Err(error) => Err(error.to_string()),
-        })
+        let mut dictionary = 0;
+        loop {
+            let mut decoder = match self.store.packing.decoder(&self.store.files, dictionary, true)
+            {
+                Ok(decoder) => decoder,
+                Err(ReadError::Store(error)) => return Ok(Err(error.to_string())),
+                Err(ReadError::WouldBlock) => return Err(StoreError::Lost),
+            };
+            let found = match unpack(&*file, path, place, Unpacker::new(seed, &mut decoder))? {
+                Ok(found) => found,
+                // Its head was read: now it is known which one it takes.
+                Err(Error::Dictionary { wanted, .. }) if dictionary == 0 => {
+                    dictionary = wanted;
+                    continue;
+                }
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            return Ok(if found.guid != entry.guid {
+                Err("another message stands there".to_owned())
+            } else if found.trailer.message_len != entry.size {
+                Err("it has another length than the map says".to_owned())
+            } else {
+                Ok(())
+            });
+        }
     }
 
     /// Whether the map counts the references that there are.
@@ -600,6 +609,30 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// Reads a record piece by piece, and takes it apart.
+fn unpack(
+    file: &dyn File,
+    path: &Path,
+    (mut at, end): (u64, u64),
+    mut unpacker: Unpacker<'_>,
+) -> Result<Result<Verified, Error>, StoreError> {
+    let (mut piece, mut text) = (vec![0; PIECE], Vec::new());
+    while at < end {
+        let len = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+        let room = piece.get_mut(..len).unwrap_or_default();
+        let read = file.read_at(room, at).map_err(|error| StoreError::io("read", path, error))?;
+        if read == 0 {
+            break;
+        }
+        text.clear();
+        if let Err(error) = unpacker.push(room.get(..read).unwrap_or_default(), &mut text) {
+            return Ok(Err(error));
+        }
+        at += read as u64;
+    }
+    Ok(unpacker.finish())
 }
 
 /// The first damage in a file that says itself what it is.
