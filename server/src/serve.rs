@@ -5,7 +5,10 @@
 use crate::accounts::directory::{self, Directory};
 use crate::assembly::{self, Plan, Socket};
 use crate::certificate::{self, Current};
-use crate::config::{self, Config, Flags, Listen, Mode, OwnerName, Read, Report, TlsFiles};
+use crate::config::{
+    self, Compression, Config, Container, Dictionary, Flags, Listen, Mode, OwnerName, Read, Report,
+    TlsFiles,
+};
 use crate::logging;
 use crate::service::{Settings, Shared};
 use crate::store::StoreConfig;
@@ -166,9 +169,17 @@ fn socket(path: &Path, listen: &Listen) -> Socket {
 
 /// How the store of a configuration is opened.
 pub(crate) fn store(config: &Config) -> StoreConfig {
+    let storage = config.storage;
+    let level = i32::try_from(storage.level).unwrap_or(i32::MAX);
     StoreConfig {
         sync_commits: config.durability.mode == Mode::PowerLoss,
         defer_flags: config.durability.flags == Flags::Deferred,
+        compression: (storage.compression == Compression::Zstd).then_some(level),
+        dictionaries: storage.dictionary == Dictionary::Learnt,
+        container_size: match storage.container {
+            Container::Shared => config.store.container_size,
+            Container::OnePerMessage => 0,
+        },
         ..config.store.clone()
     }
 }
@@ -271,6 +282,7 @@ fn needs_start(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[limits.store]", store(old) != store(new)),
         ("[attachments]", attachments(old) != attachments(new)),
         ("[durability]", old.durability != new.durability),
+        ("[storage]", old.storage != new.storage),
         ("[log]", old.log != new.log),
     ];
     all.into_iter().filter_map(|(what, differs)| differs.then_some(what)).collect()

@@ -19,6 +19,7 @@ mod compact;
 mod config;
 mod deferred;
 mod delivery;
+mod dictionaries;
 mod error;
 mod feed;
 mod figures;
@@ -31,6 +32,7 @@ mod logfile;
 mod mailbox;
 mod message;
 mod ops;
+mod packing;
 mod planted;
 mod rebuild;
 mod recovery;
@@ -43,6 +45,7 @@ mod tests;
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod store;
 mod threads;
+mod training;
 
 pub use account::Account;
 pub use check::{Finding, Harm, Told};

@@ -4,8 +4,8 @@ mod general;
 mod limits;
 
 use super::{
-    Config, Driver, Flags, Listen, LogFormat, LogLevel, Mode, Network, OwnerName, Service, Source,
-    TlsFiles,
+    Compression, Config, Container, Dictionary, Driver, Flags, Listen, LogFormat, LogLevel, Mode,
+    Network, OwnerName, Service, Source, TlsFiles,
 };
 use crate::service::Plaintext;
 use crate::store::{Attachments, Compared};
@@ -122,6 +122,9 @@ pick! {
     Flags: Synced, Deferred;
     Attachments: Shared, Apart, Whole;
     Compared: Content, Length;
+    Compression: Zstd, None;
+    Dictionary: Learnt, None;
+    Container: Shared, OnePerMessage;
     LogFormat: Text, Json;
     LogLevel: Error, Warn, Info, Debug;
 }
@@ -210,6 +213,11 @@ pub(super) const SECTIONS: &[Section] = &[
         is.",
     ),
     section("durability", false, "What an acknowledged change survives."),
+    section(
+        "storage",
+        false,
+        "How messages are stored. What is stored already stays as it is, and is read whatever stands here.",
+    ),
     section(
         "log",
         false,

@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::files::Files;
 use super::logfile::{Begin, Item, LogFile, LogPosition};
 use super::mailbox::Mbox;
-use dbox_format::container::FILE_HEADER_LEN;
+use dbox_format::container::{Compression, FILE_HEADER_LEN};
 use dbox_format::map::{self, Map};
 use dbox_format::{Seed, paths};
 use index_format::list::{self, List};
@@ -113,10 +113,12 @@ pub(crate) struct Logs {
 /// A message whose container has not been written yet.
 #[derive(Clone)]
 pub(crate) struct Pending {
-    /// The record's head; the message begins at `start`.
+    /// The record's head; the text begins at `start`, as it is stored.
     pub(crate) head: Arc<[u8]>,
     pub(crate) start: usize,
+    /// The rest of it.
     pub(crate) body: Arc<[u8]>,
+    pub(crate) compression: Compression,
 }
 
 impl fmt::Debug for Account {

@@ -25,7 +25,7 @@ pub(super) use apart::Apart;
 pub(super) use cut::{Cuts, Whole};
 pub(super) use keep::Shared;
 pub(super) use link::Pinned;
-pub(super) use verify::Verified;
+pub(super) use verify::VerifiedContents;
 
 use super::planted::{Planted, planted};
 use dbox_format::attachment::{Hash, Holdings};

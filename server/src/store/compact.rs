@@ -465,19 +465,16 @@ impl Pause {
     }
 }
 
-/// The thread that compacts unasked.
+/// The thread that compacts unasked, and learns dictionaries.
 impl Store {
-    /// Compacts at the pace of the settings until it is stopped.
+    /// Compacts at the pace of the settings, and learns dictionaries, until it is stopped.
     pub(crate) fn keep_compact(&self) {
         let rate = self.config.compaction_rate;
-        if rate == 0 {
-            return;
-        }
         let second = 1_000_000_000;
         self.compact_while(&|bytes| {
             self.pause.wait(match bytes {
                 None => ROUND,
-                Some(bytes) => Duration::from_nanos(bytes.saturating_mul(second) / rate),
+                Some(bytes) => Duration::from_nanos(bytes.saturating_mul(second) / rate.max(1)),
             })
         });
     }
@@ -487,6 +484,10 @@ impl Store {
     fn compact_while(&self, wait: &dyn Fn(Option<u64>) -> bool) {
         while wait(None) {
             if self.commit.refusing() || self.suspect.load(Ordering::Acquire) {
+                continue;
+            }
+            self.learn();
+            if self.config.compaction_rate == 0 {
                 continue;
             }
             for account in self.loaded_accounts() {

@@ -20,8 +20,14 @@ pub struct StoreConfig {
     /// A message up to this many bytes is gathered in memory and journalled; a larger one streams to a
     /// container of its own.
     pub gather_max: usize,
-    /// Bytes after which an account begins its next container.
+    /// Bytes after which an account begins its next container; with 0 each message has one of its own.
     pub container_size: u64,
+    /// zstd's level for messages; `None` stores them as they come.
+    pub compression: Option<i32>,
+    /// Whether small messages are compressed with what the store's messages have in common, once that is learnt.
+    pub dictionaries: bool,
+    /// Bytes of mail that a dictionary is learnt from.
+    pub dictionary_samples: usize,
     /// Log bytes since the last snapshot after which a snapshot is written at the next checkpoint, unless
     /// the snapshot itself is larger than four times that. Of a mailbox, since its last snapshot or overlay.
     pub snapshot_after: u64,
@@ -114,6 +120,9 @@ impl Default for StoreConfig {
             idle_ms: 300_000,
             gather_max: 128 << 10,
             container_size: 64 << 20,
+            compression: Some(3),
+            dictionaries: true,
+            dictionary_samples: 6 << 20,
             snapshot_after: 256 << 10,
             overlay_percent: 12,
             log_size: 1 << 20,

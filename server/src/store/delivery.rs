@@ -261,6 +261,14 @@ impl Store {
             }
         }
         drop(locked);
+        // A message for many recipients is one sample.
+        for mails in saved.chunk_by(|one, other| std::ptr::eq(one.mail.body, other.mail.body)) {
+            if let Some(Kept { mail, id, .. }) = mails.first()
+                && let Body::Memory(text) = mail.body
+            {
+                self.training.note(mail.account.name(), *id, text.len());
+            }
+        }
         let kept = files.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
         kept.filter_map(|(file, _)| file).for_each(Unsaved::keep);
         self.keep_saved(&saved, position);
@@ -457,7 +465,8 @@ impl Store {
         let place = Place { container: container.number, record_len, size };
         let body =
             if planted(Planted::BodyNotJournalled) { Arc::from([].as_slice()) } else { text.body };
-        let pending = Pending { head: head.into(), start, body };
+        let compression = text.compression;
+        let pending = Pending { head: head.into(), start, body, compression };
         Ok((place, container, pending, frame.tail.to_vec()))
     }
 

@@ -7,8 +7,13 @@ use super::delivery::{Mail, Place, container_header, record_head};
 use super::error::StoreError;
 use super::planted::{Planted, planted};
 use super::store::Store;
-use dbox_format::container::{RecordWriter, STREAM_CHUNK, Stored};
+use dbox_format::attachment::CutOut;
+use dbox_format::compress::Encoder;
+use dbox_format::container::{
+    PACKED_CHUNK, PackWriter, RecordHead, RecordWriter, STREAM_CHUNK, Stored, Written,
+};
 use dbox_format::map::Draft;
+use dbox_format::{Error, Seed};
 use index_format::Guid;
 use runtime_smol::fs::{self, File, Open};
 use std::io::IoSlice;
@@ -87,11 +92,11 @@ impl Store {
         container_header(mail.account, container, self.now()).write(&mut out);
         let head = record_head(mail, guid, mailbox, &name);
         let apart = mail.apart();
-        let stored = Stored { apart: &apart, ..Stored::default() };
+        let mut encoder = self.packing.stream_encoder();
         let mut writer =
-            RecordWriter::new_stored(&head, &stored, container.seed, STREAM_CHUNK, &mut out)
+            Writer::new(head, &apart, container.seed, encoder.as_deref_mut(), &mut out)
                 .map_err(|_| StoreError::Cannot("the mailbox's name is too long"))?;
-        writer.push(mail.prefix, &mut out);
+        writer.push(mail.prefix, &mut out)?;
         let (mut at, mut read) = (0, 0);
         let mut step = vec![0; STREAM_CHUNK as usize];
         while read < spool.len {
@@ -103,13 +108,13 @@ impl Store {
             let bytes = bytes.ok_or_else(|| {
                 StoreError::damaged(&spool.path, "it is shorter than what was written")
             })?;
-            writer.push(bytes, &mut out);
+            writer.push(bytes, &mut out)?;
             read += count as u64;
             file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
             at += out.len() as u64;
             out.clear();
         }
-        let written = writer.finish(&mut out);
+        let written = writer.finish(&mut out)?;
         file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
         self.publish(&*file, &temporary, &path)?;
         unsaved.is_called(path, position);
@@ -142,6 +147,56 @@ impl Store {
 /// What a container is called until it is whole; another's of the same directory has another name.
 pub(super) fn unfinished(path: &Path) -> PathBuf {
     path.with_added_extension("tmp")
+}
+
+/// Writes the record of a large message, compressed or as it comes.
+#[expect(clippy::large_enum_variant, reason = "there is one, on the stack of who writes")]
+enum Writer<'a, 'e> {
+    Plain(RecordWriter),
+    Packed(PackWriter<'a, 'e>),
+}
+
+impl<'a, 'e> Writer<'a, 'e> {
+    fn new(
+        head: RecordHead<'a>,
+        apart: &'a [CutOut],
+        seed: Seed,
+        encoder: Option<&'e mut Encoder>,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Error> {
+        match encoder {
+            Some(encoder) => {
+                PackWriter::new(head, apart, seed, encoder, PACKED_CHUNK).map(Self::Packed)
+            }
+            None => {
+                let stored = Stored { apart, ..Stored::default() };
+                let writer = RecordWriter::new_stored(&head, &stored, seed, STREAM_CHUNK, out);
+                writer.map(Self::Plain)
+            }
+        }
+    }
+
+    fn push(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), StoreError> {
+        match self {
+            Self::Plain(writer) => {
+                writer.push(text, out);
+                Ok(())
+            }
+            Self::Packed(writer) => writer.push(text, out).map_err(not_packed),
+        }
+    }
+
+    fn finish(self, out: &mut Vec<u8>) -> Result<Written, StoreError> {
+        match self {
+            Self::Plain(writer) => Ok(writer.finish(out)),
+            Self::Packed(writer) => writer.finish(out).map_err(not_packed),
+        }
+    }
+}
+
+/// No memory, or more chunks than [`StoreConfig::message_max`](super::config::StoreConfig::message_max) allows.
+fn not_packed(_: Error) -> StoreError {
+    StoreError::Cannot("the message can't be compressed")
 }
 
 #[cfg(test)]

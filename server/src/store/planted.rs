@@ -44,6 +44,8 @@ pub(crate) enum Planted {
     DropBeforeCheckpoint,
     /// A large message is renamed into place without a sync.
     LargeBodyNotSynced,
+    /// Messages are compressed with a dictionary whose files are not synced.
+    DictionaryUnsynced,
     /// After a failed sync what can be read is taken for durable.
     BelieveCache,
     /// A failed sync is answered OK.

@@ -18,9 +18,11 @@ use super::error::StoreError;
 use super::figures::Counts;
 use super::files::Files;
 use super::journal::{self, Journal, Syncing};
+use super::packing::Packing;
 use super::planted::{Planted, planted};
 use super::recovery;
 use super::threads::Forests;
+use super::training::Training;
 use crate::signal::{self, Signal};
 use index_format::Guid;
 use index_format::list::SpecialUse;
@@ -56,6 +58,8 @@ pub struct Store {
     pub(crate) cache: Cache,
     pub(crate) arranged: Arrangements,
     pub(crate) forests: Forests,
+    pub(crate) packing: Packing,
+    pub(crate) training: Training,
     root: PathBuf,
     guid: Guid,
     epoch: u32,
@@ -164,11 +168,19 @@ impl Store {
             random.clone(),
         )?;
         recovered.finish(&files)?;
+        let packing = Packing::open(&files, root, &config)?;
+        let trains = config.compression.is_some() && config.dictionaries;
+        let training = Training::new(
+            if trains { config.dictionary_samples } else { 0 },
+            packing.dictionaries.current().is_some(),
+        );
         Ok(Arc::new(Self {
             files,
             cache: Cache::new(&config),
             arranged: Arrangements::new(config.cache_memory / ARRANGED),
             forests: Forests::new(&config),
+            packing,
+            training,
             config,
             commit: Commit::default(),
             root: root.to_owned(),

@@ -16,6 +16,7 @@ mod faults;
 mod idle;
 mod listing;
 mod modseq;
+mod packing;
 mod reads;
 mod refusals;
 mod regrouping;

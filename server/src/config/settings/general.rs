@@ -205,6 +205,53 @@ pub(super) const GENERAL: &[Setting] = &[
         "When a change of flags is shown.",
     ),
     optional(
+        "storage",
+        "compression",
+        Kind::Choice(&[
+            ready("zstd", "each message that gets smaller by a sixteenth at least is compressed"),
+            ready("none", "messages are stored as they come"),
+        ]),
+        |c| Slot::Choice(&mut c.storage.compression),
+        "Whether messages are compressed.",
+    ),
+    optional(
+        "storage",
+        "level",
+        Kind::Count(1, 19),
+        |c| Slot::U32(&mut c.storage.level),
+        "zstd's level: a higher one takes more time for each message that comes in, and a little less room.",
+    ),
+    optional(
+        "storage",
+        "dictionary",
+        Kind::Choice(&[
+            ready(
+                "learnt",
+                "once 6 MiB of mail have come in, small messages are compressed with what such messages have in common, if that \
+                saves a tenth more; `data_dir/dictionaries` is needed to read them, then",
+            ),
+            ready("none", "each message is compressed by itself"),
+        ]),
+        |c| Slot::Choice(&mut c.storage.dictionary),
+        "Whether messages are compressed with a dictionary.",
+    ),
+    optional(
+        "storage",
+        "container",
+        Kind::Choice(&[
+            ready(
+                "shared",
+                "messages of an account up to 128 KiB share files of 64 MiB, larger ones have a file each",
+            ),
+            ready(
+                "one-per-message",
+                "each message has a file of its own: more files to write and to sync, but each is copied and looked at alone",
+            ),
+        ]),
+        |c| Slot::Choice(&mut c.storage.container),
+        "How many messages a file has.",
+    ),
+    optional(
         "log",
         "format",
         Kind::Choice(&[

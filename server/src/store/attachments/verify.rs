@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 const STEP: usize = 64 << 10;
 
 /// What was found out of contents: what is wrong with each, if anything. None is read twice.
-pub(crate) type Verified = BTreeMap<Hash, Option<String>>;
+pub(crate) type VerifiedContents = BTreeMap<Hash, Option<String>>;
 
 impl Store {
     /// What is wrong with the contents of a message, if anything: the first that is damaged, and why.
@@ -23,7 +23,7 @@ impl Store {
         &self,
         home: &Home,
         list: &[CutOut],
-        verified: &mut Verified,
+        verified: &mut VerifiedContents,
     ) -> Result<Option<(Hash, String)>, StoreError> {
         for part in list {
             let why = match verified.get(&part.hash) {

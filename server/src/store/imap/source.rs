@@ -141,7 +141,7 @@ impl<'a> Source<'a> {
         }
         if !self.has_whole {
             let mut whole = std::mem::take(&mut self.whole);
-            let result = message.read_whole(&self.store.files, self.wait, &mut whole);
+            let result = message.read_whole(self.store, self.wait, &mut whole);
             self.whole = whole;
             result.map_err(|error| self.fail(error))?;
             self.has_whole = true;
@@ -158,7 +158,7 @@ impl<'a> Source<'a> {
         let message = self.message()?;
         self.wire.clear();
         let mut wire = std::mem::take(&mut self.wire);
-        let result = message.read_range(&self.store.files, range, self.wait, &mut wire);
+        let result = message.read_range(self.store, range, self.wait, &mut wire);
         self.wire = wire;
         self.read += self.wire.len() as u64;
         result.map_err(|error| self.fail(error))

@@ -54,6 +54,8 @@ pub(super) enum Op {
     Tend,
     /// Messages that nobody refers to leave the map, and before that is durable attachments are looked at.
     FreeAndTend,
+    /// A new dictionary, for what comes then; not among [`Op::ALL`].
+    Dictionary,
 }
 
 impl Op {
@@ -114,6 +116,7 @@ pub(super) fn config() -> StoreConfig {
         container_size: 900,
         attachment_least: 48,
         attachment_grace_ms: 0,
+        compression: None,
         snapshot_after: 1,
         overlay_percent: 110,
         log_size: 200,
@@ -123,6 +126,11 @@ pub(super) fn config() -> StoreConfig {
         threads_from: 1,
         ..StoreConfig::default()
     }
+}
+
+/// The same, and messages are compressed: those of this world say so much that it pays.
+pub(super) fn packed() -> StoreConfig {
+    StoreConfig { compression: Some(1), dictionary_samples: 0, gather_max: 384, ..config() }
 }
 
 /// The same bytes in the same order, whatever else happens.
@@ -274,11 +282,15 @@ impl World {
         self.count += 1;
         let count = self.count;
         match op {
-            Op::Deliver => self.deliver(&format!("Subject: {count}\r\n\r\nshort\r\n")),
+            Op::Deliver => {
+                self.deliver(&format!("Subject: {count}\r\n\r\n{}\r\n", self.words("short")))
+            }
             Op::DeliverLarge => {
                 self.deliver(&format!("Subject: {count}\r\n\r\n{}\r\n", "long ".repeat(80)))
             }
-            Op::Append => self.append(&format!("Subject: {count}\r\n\r\nappended\r\n")),
+            Op::Append => {
+                self.append(&format!("Subject: {count}\r\n\r\n{}\r\n", self.words("appended")))
+            }
             Op::Store => {
                 let (guid, uids) = self.inbox();
                 let flags = if count.is_multiple_of(2) {
@@ -341,6 +353,13 @@ impl World {
                 self.account = self.store.account("u1")?;
                 Ok(0)
             }
+            Op::Dictionary => {
+                let content =
+                    format!("Subject: {count}\r\n\r\n{count} {}", "short long ".repeat(20));
+                let (owner, files) = (dbox_format::Guid([1; 16]), &self.store.files);
+                self.store.packing.dictionaries.add(files, owner, 0, content.into())?;
+                Ok(0)
+            }
             Op::Compact => {
                 self.store.purge("u1")?;
                 self.store.checkpoint(u64::MAX).map(|()| 0)
@@ -379,6 +398,12 @@ impl World {
                 self.store.writer().journal.rotate().map(|()| 0)
             }
         }
+    }
+
+    /// A text of this, as long as it takes to be worth compressing where messages are compressed.
+    fn words(&self, word: &str) -> String {
+        let count = if self.store.config.compression.is_some() { 160 / word.len() } else { 1 };
+        vec![word; count].join(" ")
     }
 
     fn deliver(&self, text: &str) -> Result<u64, StoreError> {
@@ -425,7 +450,7 @@ impl World {
                 for (id, _) in state.map.iter() {
                     let message = Message::find(account, &state, &account.pending(), id).unwrap();
                     let mut text = Vec::new();
-                    let read = message.read_whole(&self.store.files, true, &mut text);
+                    let read = message.read_whole(&self.store, true, &mut text);
                     read.map_err(|error| {
                         let why = format!("message {id:?}, referred to or not: {error:?}");
                         StoreError::damaged(account.dir(), why)
@@ -536,7 +561,7 @@ impl World {
                     StoreError::damaged(self.account.dir(), "a row without a message")
                 })?;
                 let mut text = Vec::new();
-                message.read_whole(&self.store.files, true, &mut text).map_err(|error| {
+                message.read_whole(&self.store, true, &mut text).map_err(|error| {
                     StoreError::damaged(
                         self.account.dir(),
                         format!("message {} of {name}: {error:?}", row.uid.0),
