@@ -206,17 +206,17 @@ pub(super) const SECTIONS: &[Section] = &[
     ),
     section("limits.lmtp", false, "How many LMTP connections there are, and the bounds of each."),
     section("limits.store", false, "Bounds of the store."),
-    section(
-        "attachments",
-        false,
-        "How large attachments are stored. A change concerns mail that comes in from then on; what is there is read as it \
-        is.",
-    ),
     section("durability", false, "What an acknowledged change survives."),
     section(
         "storage",
         false,
         "How messages are stored. What is stored already stays as it is, and is read whatever stands here.",
+    ),
+    section(
+        "attachments",
+        false,
+        "How large attachments are stored. A change concerns mail that comes in from then on; what is there is read as it \
+        is.",
     ),
     section(
         "log",

@@ -134,49 +134,6 @@ pub(super) const GENERAL: &[Setting] = &[
         doc: "The file. A running server sees changes by itself.",
     },
     optional(
-        "attachments",
-        "store",
-        Kind::Choice(&[
-            ready(
-                "shared",
-                "apart from their messages, decoded, in one file for each content, which all accounts share that have it; \
-                messages are read exactly as they came",
-            ),
-            ready(
-                "apart",
-                "the same, but accounts share only what one delivery brought to several: a store in which nobody is to \
-                find out by the speed of a disk whether somebody else has lately read the same attachment",
-            ),
-            ready("whole", "in their messages"),
-        ]),
-        |c| Slot::Choice(&mut c.store.attachments),
-        "Where attachments of some size are.",
-    ),
-    optional(
-        "attachments",
-        "least",
-        Kind::Size(4 * KIB, GIB),
-        |c| Slot::U64(&mut c.store.attachment_least),
-        "The least size, decoded, of an attachment that gets a file of its own.",
-    ),
-    optional(
-        "attachments",
-        "compare",
-        Kind::Choice(&[
-            ready("content", "byte by byte, so that no damaged file takes the place of a good one"),
-            ready("length", "by their lengths and hashes alone, which spares reading them"),
-        ]),
-        |c| Slot::Choice(&mut c.store.attachment_compare),
-        "How two files of one content are compared before one takes the place of the other, some seconds after they came.",
-    ),
-    optional(
-        "attachments",
-        "grace",
-        Kind::Time(0, 30 * DAY),
-        |c| Slot::U64(&mut c.store.attachment_grace_ms),
-        "How long a file is kept that no message needs any more.",
-    ),
-    optional(
         "durability",
         "mode",
         Kind::Choice(&[
@@ -250,6 +207,49 @@ pub(super) const GENERAL: &[Setting] = &[
         ]),
         |c| Slot::Choice(&mut c.storage.container),
         "How many messages a file has.",
+    ),
+    optional(
+        "attachments",
+        "store",
+        Kind::Choice(&[
+            ready(
+                "shared",
+                "apart from their messages, decoded, in one file for each content, which all accounts share that have it; \
+                messages are read exactly as they came",
+            ),
+            ready(
+                "apart",
+                "the same, but accounts share only what one delivery brought to several: a store in which nobody is to \
+                find out by the speed of a disk whether somebody else has lately read the same attachment",
+            ),
+            ready("whole", "in their messages"),
+        ]),
+        |c| Slot::Choice(&mut c.store.attachments),
+        "Where attachments of some size are.",
+    ),
+    optional(
+        "attachments",
+        "least",
+        Kind::Size(4 * KIB, GIB),
+        |c| Slot::U64(&mut c.store.attachment_least),
+        "The least size, decoded, of an attachment that gets a file of its own.",
+    ),
+    optional(
+        "attachments",
+        "compare",
+        Kind::Choice(&[
+            ready("content", "byte by byte, so that no damaged file takes the place of a good one"),
+            ready("length", "by their lengths and hashes alone, which spares reading them"),
+        ]),
+        |c| Slot::Choice(&mut c.store.attachment_compare),
+        "How two files of one content are compared before one takes the place of the other, some seconds after they came.",
+    ),
+    optional(
+        "attachments",
+        "grace",
+        Kind::Time(0, 30 * DAY),
+        |c| Slot::U64(&mut c.store.attachment_grace_ms),
+        "How long a file is kept that no message needs any more.",
     ),
     optional(
         "log",
