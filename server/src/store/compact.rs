@@ -120,6 +120,7 @@ impl Store {
         let mut state = account.lock()?;
         let state = &mut *state;
         let dead: u64 = state.map.containers().map(|(_, container)| dead(container)).sum();
+        let dead = dead.saturating_add(dead_apart(state));
         if dead == 0 || (wanted == Wanted::Cheap && dead < DEAD_LEAST) {
             state.garbage = false;
             return Ok(Plan::Nothing);
@@ -151,7 +152,8 @@ impl Store {
         }
         let victims = victims(state, wanted, self.config.container_size);
         if victims.is_empty() || self.free_space_low() {
-            state.garbage = false;
+            // What somebody has in view yet is asked for again, if that is much.
+            state.garbage = dead_apart(state) >= DEAD_LEAST;
             return Ok(Plan::Nothing);
         }
         let number = state.map.next_container();
@@ -358,6 +360,13 @@ impl Out<'_> {
 /// Bytes of a container that nobody refers to.
 fn dead(container: &ContainerState) -> u64 {
     container.end.saturating_sub(FILE_HEADER_LEN + container.live_bytes)
+}
+
+/// Bytes of attachments of messages that nobody refers to: they are needed as long as these are in the map.
+fn dead_apart(state: &State) -> u64 {
+    let extras = state.map.unreferenced().filter_map(|id| state.map.extra(id));
+    let lists = extras.filter_map(|extra| extra.attachments().ok());
+    lists.flatten().fold(0, |sum, part| sum.saturating_add(part.len))
 }
 
 /// Whether a container is worth being rewritten, as far as its messages may go.

@@ -56,12 +56,12 @@ impl Store {
         };
         let (new, durable) = (Vec::new(), BTreeSet::new());
         let mut pinned = Pinned { store: self, account, hashes, new, durable };
-        let mut dirs: BTreeSet<PathBuf> = BTreeSet::new();
+        let (mut dirs, mut fresh): (BTreeSet<PathBuf>, BTreeSet<u8>) = Default::default();
         for (hash, content) in &cuts.contents {
             let path = account.home().attachment_path(hash);
             let dir = fs::parent(&path);
             let first = hash.0.first().copied().unwrap_or_default();
-            if !known.contains(&first) && pinned.durable.insert(first) {
+            if !known.contains(&first) && fresh.insert(first) {
                 let fs = self.files.fs();
                 fs.create_dir_all(dir).map_err(|error| StoreError::io("create", dir, error))?;
                 // The directories above may be as new as this one.
@@ -80,6 +80,7 @@ impl Store {
                 synced.map_err(|error| StoreError::io("sync", dir, error))?;
             }
         }
+        pinned.durable = fresh;
         Ok(pinned)
     }
 

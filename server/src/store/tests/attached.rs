@@ -1,6 +1,7 @@
 //! Attachments stored apart: what a crash leaves of them, what FETCH gives, and what nobody learns.
 
 use super::crashes::{crash_everywhere, crash_everywhere_with};
+use super::faults::fail_everywhere;
 use super::world::{Op, config};
 use crate::store::config::StoreConfig;
 use crate::store::planted::{Planted, plant};
@@ -66,6 +67,19 @@ fn a_crash_anywhere_in_the_lives_of_attachments() {
         }
     }
     println!("{crashes} crashes, no violation");
+}
+
+#[test]
+fn one_failing_operation_anywhere_with_attachments() {
+    use Op::{DeliverAttachment, DeliverOther, Expunge, FreeAndTend, LetGo, Snapshot, Store, Tend};
+    let histories = [
+        [DeliverAttachment, Tend, DeliverOther, DeliverAttachment, Tend],
+        [DeliverAttachment, Store, Expunge, FreeAndTend, Snapshot],
+        [DeliverAttachment, LetGo, Tend, DeliverAttachment, Tend],
+    ];
+    let (struck, violation) = fail_everywhere(&config(), &histories);
+    println!("{struck} failures, no violation");
+    assert_eq!(violation, None);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What FETCH gives of messages whose parts stand apart, what of them is written and read, and what nobody learns.
 
 use super::world::{at_once, config, open_with, random};
+use crate::store::compact::Wanted;
 use crate::store::config::{Attachments, StoreConfig};
 use crate::store::delivery::Target;
 use crate::store::imap::{ImapUser, read_blob};
@@ -479,6 +480,31 @@ fn a_content_goes_when_nobody_has_needed_it_for_the_grace() {
     disk.store.checkpoint(u64::MAX).unwrap();
     let mut again = disk.user("u1");
     assert_eq!(section(&mut again, 3, &[2], SectionKind::Binary, None), Some(content));
+}
+
+/// The room of attachments counts when it is decided whether expunged mail is worth being let go of.
+#[test]
+fn expunged_attachments_are_worth_compacting() {
+    let disk = Disk::new(apart());
+    disk.deliver(&["u1"], &message(&noise(15, 600_000)));
+    disk.deliver(&["u1"], &message(&noise(16, 600_000)));
+    disk.store.checkpoint(u64::MAX).unwrap();
+    let mut user = disk.user("u1");
+    let mut left = Vec::new();
+    for uid in [1, 2] {
+        at_once(user.ask(delete(uid)));
+        at_once(user.ask(Ask::Expunge { uids: None }));
+        user = disk.user("u1");
+        disk.store.flush();
+        let account = disk.account("u1");
+        while disk.store.compact_step(&account, Wanted::Cheap, &mut |_| true).unwrap().is_some() {
+            disk.store.flush();
+        }
+        disk.store.checkpoint(u64::MAX).unwrap();
+        disk.tend();
+        left.push(disk.links().len());
+    }
+    assert_eq!(left, [2, 0], "below a mebibyte nothing is done");
 }
 
 /// Who found a message before it was freed reads it to its end.
