@@ -1,6 +1,10 @@
 //! How much memory a large message takes while it comes in and while it is read: counted as it is allocated, and looked at
 //! all the time.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail so, and samples")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail so, and samples"
+)]
 
 use imap_proto::fetch::{FetchItems, Fixed, Piece, Section, SectionKind};
 use imap_proto::{Answer, Ask, FetchAsk, MailboxName, Run, Seq, Uid, UidSet};

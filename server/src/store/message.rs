@@ -407,7 +407,7 @@ pub(super) fn read_exact(
     Ok(())
 }
 
-fn read_error(path: &std::path::Path, error: io::Error) -> ReadError {
+pub(super) fn read_error(path: &std::path::Path, error: io::Error) -> ReadError {
     if error.kind() == io::ErrorKind::WouldBlock {
         ReadError::WouldBlock
     } else if error.kind() == io::ErrorKind::UnexpectedEof {

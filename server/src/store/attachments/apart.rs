@@ -3,7 +3,7 @@
 use crate::store::account::Home;
 use crate::store::error::StoreError;
 use crate::store::files::Files;
-use crate::store::message::{ReadError, read_exact};
+use crate::store::message::{ReadError, read_error, read_exact};
 use dbox_format::attachment::{Assembly, AssemblyError, CutOut, Hash, Source};
 use dbox_format::map::Extra;
 use dbox_format::paths;
@@ -138,11 +138,7 @@ impl<'a> Contents<'a> {
         let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         self.bytes.resize(len, 0);
         let read = read_exact(&*file, &mut self.bytes, range.start, self.wait);
-        read.map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock => ReadError::WouldBlock,
-            ErrorKind::UnexpectedEof => damaged(&path, &"it is shorter than the map says"),
-            _ => ReadError::Store(StoreError::io("read", &path, error)),
-        })
+        read.map_err(|error| read_error(&path, error))
     }
 
     /// Holds a content that was read against its hash.
@@ -162,11 +158,13 @@ impl<'a> Contents<'a> {
             return Ok((path.clone(), file.clone()));
         }
         let path = self.home.attachment_path(&part.hash);
-        let file = self.files.get(&path, Open::Read).map_err(|error| match error {
-            StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
-                damaged(&path, &"this attachment is missing")
+        let file = self.files.get(&path, Open::Read).map_err(|error| {
+            if let StoreError::Io { source, .. } = &error
+                && source.kind() == ErrorKind::NotFound
+            {
+                return damaged(&path, &"this attachment is missing");
             }
-            error => ReadError::Store(error),
+            ReadError::Store(error)
         })?;
         let len = file
             .len()

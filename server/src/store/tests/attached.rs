@@ -71,11 +71,11 @@ fn a_crash_anywhere_in_the_lives_of_attachments() {
 
 #[test]
 fn one_failing_operation_anywhere_with_attachments() {
-    use Op::{DeliverAttachment, DeliverOther, Expunge, FreeAndTend, LetGo, Snapshot, Store, Tend};
+    use Op::{DeliverAttachment, DeliverOther, Expunge, FreeAndTend, Snapshot, Store, Tend};
     let histories = [
         [DeliverAttachment, Tend, DeliverOther, DeliverAttachment, Tend],
         [DeliverAttachment, Store, Expunge, FreeAndTend, Snapshot],
-        [DeliverAttachment, LetGo, Tend, DeliverAttachment, Tend],
+        [DeliverAttachment, Snapshot, Tend, DeliverAttachment, Tend],
     ];
     let (struck, violation) = fail_everywhere(&config(), &histories);
     println!("{struck} failures, no violation");

@@ -596,11 +596,14 @@ fn a_part_is_read_without_the_rest() {
     assert!(structure.len() > 200 && read < 10_000, "{read}");
 }
 
+/// What a check says, and what was done to the file.
+type Harm = (&'static str, fn(&SimFs, &Path));
+
 /// What is missing or damaged costs the messages that have it, nothing else; `check` names them, and what the next delivery
 /// brings makes them whole.
 #[test]
 fn row_72_a_damaged_content_is_damage_of_its_messages() {
-    let harms: [(&str, fn(&SimFs, &Path)); 4] = [
+    let harms: [Harm; 4] = [
         ("missing", |fs, path| fs.unlink(path).unwrap()),
         ("has", |fs, path| fs.corrupt(path, |bytes| bytes.truncate(4000)).unwrap()),
         ("has", |fs, path| fs.corrupt(path, |bytes| bytes.push(0)).unwrap()),
