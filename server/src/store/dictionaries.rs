@@ -10,10 +10,11 @@ use super::error::StoreError;
 use super::files::Files;
 use super::message::ReadError;
 use super::planted::{Planted, planted};
-use super::recovery::names;
+use super::recovery::{names, sweep_dir};
 use dbox_format::{Dictionary, Guid, paths};
 use runtime_smol::fs::{self, Fs};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +44,10 @@ impl Dictionaries {
         let mut numbers = Vec::new();
         for second in [false, true] {
             let path = this.path(0, second);
-            let found = names(files.fs(), fs::parent(&path))?;
+            let dir = fs::parent(&path);
+            // What a crash has left of one that was not finished.
+            sweep_dir(files.fs(), dir, |name| fs::is_temporary(OsStr::new(name)))?;
+            let found = names(files.fs(), dir)?;
             numbers.extend(found.iter().filter_map(|name| parse_name(name)));
         }
         numbers.sort_unstable();

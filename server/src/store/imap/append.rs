@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Bytes of one command that are gathered in memory; messages behind that go to files.
 const GATHER: u64 = 4 << 20;
 
+/// Bytes that are looked at and compressed on an executor's thread: about a millisecond.
+const INLINE: u64 = 256 << 10;
+
 /// The messages of an APPEND so far.
 pub(super) struct Append {
     mailbox: String,
@@ -83,7 +86,9 @@ impl ImapUser {
             return Handled::Now(refusal(&error, false));
         }
         let (store, account, session) = (self.store.clone(), self.account.clone(), self.session);
-        let large = append.messages.iter().any(|message| message.gather.is_large());
+        let gathered: u64 = append.messages.iter().map(|message| message.gather.len()).sum();
+        let large =
+            gathered > INLINE || append.messages.iter().any(|message| message.gather.is_large());
         let work = move || {
             let mut bodies = Vec::with_capacity(append.messages.len());
             for message in append.messages {
