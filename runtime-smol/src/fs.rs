@@ -56,6 +56,10 @@ pub struct Meta {
     pub len: u64,
     /// Whether it is a directory.
     pub is_dir: bool,
+    /// How many names it has on this file system; of a directory, whatever the file system says.
+    pub links: u64,
+    /// Which file it is: two names on one file system with the same number are two names of one file.
+    pub inode: u64,
 }
 
 /// A file system. Errors are those of the system calls.
@@ -66,7 +70,8 @@ pub trait Fs: Send + Sync + 'static {
     /// `rename(2)`: atomic, and replaces `to` if it exists. Durable after [`Fs::sync_dir`] of both directories.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// `link(2)`: `to` becomes a second name of the file `from`; [`io::ErrorKind::AlreadyExists`] if `to` is taken.
+    /// `link(2)`: `to` becomes a second name of the file `from`; [`io::ErrorKind::AlreadyExists`] if `to` is taken,
+    /// [`io::ErrorKind::TooManyLinks`] if the file has as many as one may have (`EMLINK`). A symbolic link is not followed.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes the name of a file. Who has it open can still use it.

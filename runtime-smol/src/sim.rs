@@ -66,6 +66,8 @@ struct Shared {
     faults: Vec<Armed>,
     struck: u64,
     capacity: Option<u64>,
+    /// Names that a file may have.
+    most_links: u64,
     /// Memory has nothing of any file.
     cold: bool,
     /// Bytes read of each file, by the name it was opened by.
@@ -101,6 +103,7 @@ impl SimFs {
             faults: Vec::new(),
             struck: 0,
             capacity,
+            most_links: u64::MAX,
             cold: false,
             read: BTreeMap::new(),
             locks: BTreeMap::new(),
@@ -218,6 +221,11 @@ impl SimFs {
     /// Bytes that fit on the disk, in pages of 4 KiB; `None` for no limit. An append that fits in part is short.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock_shared().capacity = bytes;
+    }
+
+    /// Names that a file may have (`EMLINK`); a crash forgets it.
+    pub fn set_most_links(&self, names: u64) {
+        self.lock_shared().most_links = names;
     }
 
     /// From now on memory has nothing of any file, or all again: [`File::read_now`] says so.
@@ -361,7 +369,9 @@ impl Fs for SimFs {
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step(OpKind::Link, to, |shared, _| Ok(shared.world.link(from, to)?))
+        self.step(OpKind::Link, to, |shared, _| {
+            Ok(shared.world.link(from, to, shared.most_links)?)
+        })
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
@@ -394,7 +404,8 @@ impl Fs for SimFs {
         self.step(OpKind::Metadata, path, |shared, _| match shared.world.lookup(path) {
             Ok(id) => {
                 let len = shared.world.file(id).map_or(0, |file| file.now.len());
-                Ok(Some(Meta { len, is_dir: shared.world.is_dir(id) }))
+                let (is_dir, links) = (shared.world.is_dir(id), shared.world.links(id));
+                Ok(Some(Meta { len, is_dir, links, inode: id }))
             }
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),

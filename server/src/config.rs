@@ -59,6 +59,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// What survives.
     pub durability: Durability,
+    /// How messages are stored.
+    pub storage: Storage,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -243,6 +245,56 @@ pub enum Flags {
     Deferred,
 }
 
+/// `[storage]`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Storage {
+    /// Whether messages are compressed.
+    pub compression: Compression,
+    /// zstd's level.
+    pub level: u32,
+    /// Whether small ones are compressed with what the store's messages have in common.
+    pub dictionary: Dictionary,
+    /// How many messages a file has.
+    pub container: Container,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        let (compression, dictionary, container) = Default::default();
+        Self { compression, level: 3, dictionary, container }
+    }
+}
+
+/// Whether messages are compressed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Compression {
+    /// Those that get smaller.
+    #[default]
+    Zstd,
+    /// Not at all.
+    None,
+}
+
+/// Whether what a store's messages have in common is learnt.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Dictionary {
+    /// From those that come in, when it pays.
+    #[default]
+    Learnt,
+    /// Not, and what was learnt is not used for new messages.
+    None,
+}
+
+/// How many messages a file has.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Container {
+    /// Many.
+    #[default]
+    Shared,
+    /// One.
+    OnePerMessage,
+}
+
 /// `[log]`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Log {
@@ -292,6 +344,7 @@ impl Default for Config {
             lmtp: lmtp_proto::Limits::default(),
             store: StoreConfig::default(),
             durability: Durability::default(),
+            storage: Storage::default(),
             log: Log::default(),
         }
     }

@@ -5,7 +5,10 @@
 use crate::accounts::directory::{self, Directory};
 use crate::assembly::{self, Plan, Socket};
 use crate::certificate::{self, Current};
-use crate::config::{self, Config, Flags, Listen, Mode, OwnerName, Read, Report, TlsFiles};
+use crate::config::{
+    self, Compression, Config, Container, Dictionary, Flags, Listen, Mode, OwnerName, Read, Report,
+    TlsFiles,
+};
 use crate::logging;
 use crate::service::{Settings, Shared};
 use crate::store::StoreConfig;
@@ -166,9 +169,17 @@ fn socket(path: &Path, listen: &Listen) -> Socket {
 
 /// How the store of a configuration is opened.
 pub(crate) fn store(config: &Config) -> StoreConfig {
+    let storage = config.storage;
+    let level = i32::try_from(storage.level).unwrap_or(i32::MAX);
     StoreConfig {
         sync_commits: config.durability.mode == Mode::PowerLoss,
         defer_flags: config.durability.flags == Flags::Deferred,
+        compression: (storage.compression == Compression::Zstd).then_some(level),
+        dictionaries: storage.dictionary == Dictionary::Learnt,
+        container_size: match storage.container {
+            Container::Shared => config.store.container_size,
+            Container::OnePerMessage => 0,
+        },
         ..config.store.clone()
     }
 }
@@ -253,6 +264,11 @@ fn needs_start(old: &Config, new: &Config) -> Vec<&'static str> {
         let cache = (store.cache_memory, store.cache_unwritten);
         (store.reserve, store.open_files, cache, checkpoint, store.compaction_rate)
     };
+    let attachments = |config: &Config| {
+        let store = &config.store;
+        let how = (store.attachments, store.attachment_compare);
+        (how, store.attachment_least, store.attachment_grace_ms)
+    };
     // The line may differ.
     let listen = |config: &Config| -> Vec<Listen> {
         config.listen.iter().map(|listen| Listen { line: 0, ..listen.clone() }).collect()
@@ -264,7 +280,9 @@ fn needs_start(old: &Config, new: &Config) -> Vec<&'static str> {
         ("whether there is a [tls]", old.tls.is_none() != new.tls.is_none()),
         ("[limits]", old.limits != new.limits || old.store.message_max != new.store.message_max),
         ("[limits.store]", store(old) != store(new)),
+        ("[attachments]", attachments(old) != attachments(new)),
         ("[durability]", old.durability != new.durability),
+        ("[storage]", old.storage != new.storage),
         ("[log]", old.log != new.log),
     ];
     all.into_iter().filter_map(|(what, differs)| differs.then_some(what)).collect()

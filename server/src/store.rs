@@ -8,6 +8,8 @@
 mod account;
 mod apply;
 mod arranged;
+mod attachments;
+mod body;
 mod cache;
 mod change;
 mod check;
@@ -17,6 +19,7 @@ mod compact;
 mod config;
 mod deferred;
 mod delivery;
+mod dictionaries;
 mod error;
 mod feed;
 mod figures;
@@ -24,26 +27,30 @@ mod files;
 mod idle;
 mod imap;
 mod journal;
+mod large;
 mod logfile;
 mod mailbox;
 mod message;
 mod ops;
+mod packing;
 mod planted;
 mod rebuild;
 mod recovery;
 mod salvage;
 mod snapshots;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod store;
 mod threads;
+mod training;
 
 pub use account::Account;
 pub use check::{Finding, Harm, Told};
 pub use commit::Outcome;
-pub use config::{SpecialUse, StoreConfig};
+pub use config::{Attachments, Compared, SpecialUse, StoreConfig};
 pub use delivery::{Delivered, Delivery, Saved, Target};
 pub use error::StoreError;
 pub use figures::Figures;

@@ -125,6 +125,12 @@ impl Assembly {
         &self.list
     }
 
+    /// Where in the message the base64 of each part stands.
+    pub fn texts(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        let starts = self.starts.iter().zip(&self.list);
+        starts.map(|(start, part)| *start..start + part.text_len())
+    }
+
     /// Where `part` of the message comes from, in order and in steps of at most 64 KiB of base64. What reaches past the
     /// end of the message is cut off.
     pub fn sources(&self, part: Range<u64>) -> impl Iterator<Item = Source> + '_ {

@@ -1,6 +1,7 @@
 //! Which attachments an account needs, by what its map says; and which of its links may go, in two phases.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use super::{CutOut, Hash};
 use crate::Error;
@@ -43,10 +44,8 @@ impl Holdings {
     /// An error of [`Extra::attachments`](crate::map::Extra::attachments), which a map that was read doesn't give.
     pub fn of(map: &Map) -> Result<Self, Error> {
         let mut holdings = Self::default();
-        for (id, _) in map.iter() {
-            if let Some(extra) = map.extra(id) {
-                holdings.need(&extra.attachments()?);
-            }
+        for (_, extra) in map.with_extra() {
+            holdings.need(&extra.attachments()?);
         }
         Ok(holdings)
     }
@@ -129,6 +128,12 @@ impl Holdings {
         self.leaving.iter().filter(move |(hash, leaving)| due(hash, leaving)).map(|(hash, _)| *hash)
     }
 
+    /// Whether nothing is leaving, and no change relies on a link.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.leaving.is_empty() && self.pinned.is_empty()
+    }
+
     /// The link is no more.
     pub fn removed(&mut self, hash: &Hash) {
         self.leaving.remove(hash);
@@ -143,8 +148,22 @@ impl Holdings {
         transactions: u64,
         now: i64,
     ) -> Reconciled {
-        let links: BTreeSet<Hash> = links.into_iter().collect();
-        let missing = self.needed().filter(|hash| !links.contains(hash)).collect();
+        self.reconcile_in(0..=u8::MAX, links, transactions, now)
+    }
+
+    /// The same for those whose hash begins with one of these bytes, `links` being all links of that kind: so that it can be
+    /// done directory by directory.
+    pub fn reconcile_in(
+        &mut self,
+        first: RangeInclusive<u8>,
+        links: impl IntoIterator<Item = Hash>,
+        transactions: u64,
+        now: i64,
+    ) -> Reconciled {
+        let within = |hash: &Hash| hash.0.first().is_some_and(|byte| first.contains(byte));
+        let links: BTreeSet<Hash> = links.into_iter().filter(within).collect();
+        let lacks = |hash: &Hash| within(hash) && !links.contains(hash);
+        let missing = self.needed().filter(lacks).collect();
         let nobodys = |hash: &Hash| self.needs(hash) == 0 && !self.pinned.contains_key(hash);
         let orphans: Vec<Hash> = links
             .iter()
@@ -152,7 +171,7 @@ impl Holdings {
             .copied()
             .collect();
         // Without a link there is nothing left to remove.
-        self.leaving.retain(|hash, _| links.contains(hash));
+        self.leaving.retain(|hash, _| !within(hash) || links.contains(hash));
         let leaving = Leaving { transactions, since: now };
         self.leaving.extend(orphans.iter().map(|hash| (*hash, leaving)));
         Reconciled { missing, orphans }

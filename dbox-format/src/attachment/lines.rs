@@ -43,12 +43,20 @@ impl Lines {
         chars.and_then(|chars| self.with_ends(chars)).unwrap_or(u64::MAX)
     }
 
-    fn with_ends(&self, chars: u64) -> Option<u64> {
-        let ends = match u64::from(self.len) {
+    /// How many line ends are in the base64 of `content_len` bytes.
+    pub(super) fn line_ends(&self, content_len: u64) -> u64 {
+        self.ends(content_len.div_ceil(3).saturating_mul(4))
+    }
+
+    fn ends(&self, chars: u64) -> u64 {
+        match u64::from(self.len) {
             0 => 0,
             len => chars.saturating_sub(1) / len,
-        };
-        ends.checked_mul(self.ending.bytes().len() as u64)?.checked_add(chars)
+        }
+    }
+
+    fn with_ends(&self, chars: u64) -> Option<u64> {
+        self.ends(chars).checked_mul(self.ending.bytes().len() as u64)?.checked_add(chars)
     }
 
     /// The bytes of the content that `text`, a range of its base64, needs: whole groups of three.

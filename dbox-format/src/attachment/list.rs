@@ -26,6 +26,12 @@ impl CutOut {
     pub fn text_len(&self) -> u64 {
         self.lines.text_len(self.len)
     }
+
+    /// How many line ends are in its base64.
+    #[must_use]
+    pub fn line_ends(&self) -> u64 {
+        self.lines.line_ends(self.len)
+    }
 }
 
 /// Appends a list, whose offsets ascend.

@@ -101,6 +101,12 @@ impl Map {
         self.get(id).and_then(|_| self.extras.get(&id.0))
     }
 
+    /// The messages that have extra fields, with these, by ascending id.
+    pub fn with_extra(&self) -> impl Iterator<Item = (MapId, &Extra)> + '_ {
+        let known = self.extras.iter().map(|(id, extra)| (MapId(*id), extra));
+        known.filter(|(id, _)| self.get(*id).is_some())
+    }
+
     /// All messages, by ascending id.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (MapId, Entry)> + '_ {
         self.slots.iter().filter(|slot| !slot.gone).map(|slot| (MapId(slot.id), slot.entry))

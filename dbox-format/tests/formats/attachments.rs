@@ -531,6 +531,30 @@ fn start_finds_what_a_crash_left() {
     assert_eq!((found, world.due(u64::MAX, 0)), (Reconciled::default(), vec![]));
 }
 
+#[test]
+fn start_looks_at_one_directory_after_the_other() {
+    let starts = |byte| {
+        let mut hash = hash(byte);
+        hash.0[0] = byte;
+        hash
+    };
+    let mut holdings = Holdings::default();
+    for byte in [1, 2, 3] {
+        holdings.pin(starts(byte));
+        holdings.unpin(starts(byte), 5, 0);
+    }
+    assert!(!holdings.is_settled());
+    let links = [2, 7, 9].map(starts);
+    let found = holdings.reconcile_in(2..=7, links, 5, 0);
+    assert_eq!(found, Reconciled { missing: vec![], orphans: vec![starts(7)] });
+    let due = |holdings: &Holdings| holdings.due(5, 0, 0).collect::<Vec<Hash>>();
+    assert_eq!(due(&holdings), [1, 2, 7].map(starts), "nothing is known of others");
+    for byte in [1, 2, 7] {
+        holdings.removed(&starts(byte));
+    }
+    assert!(holdings.is_settled());
+}
+
 proptest! {
     #[test]
     fn what_is_kept_up_to_date_is_what_the_map_says(

@@ -106,6 +106,24 @@ impl Parser {
         }
     }
 
+    /// Takes bytes that it need not see: so many, with so many line feeds in them, none of which begins a line with `-`, and
+    /// no NUL; the last of them is no line end. As base64 is. `false`, and nothing taken, where they could be something else
+    /// than the body of a part: they have to be given by [`feed`](Self::feed) then.
+    pub fn skip(&mut self, bytes: u64, line_feeds: u64) -> bool {
+        let is_body = match self.mode {
+            Mode::Skim => true,
+            Mode::Body => self.line.is_empty(),
+            Mode::Header => false,
+        };
+        if is_body && bytes > 0 {
+            self.mode = Mode::Skim;
+            self.behind_cr = false;
+            self.at += bytes;
+            self.lines += line_feeds;
+        }
+        is_body
+    }
+
     /// Bytes of memory it holds, about: for who would rather do without than let a peer fill it to its [`Limits`].
     #[must_use]
     pub fn held(&self) -> usize {

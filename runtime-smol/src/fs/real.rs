@@ -5,7 +5,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,7 +63,12 @@ impl Fs for RealFs {
 
     fn metadata(&self, path: &Path) -> io::Result<Option<Meta>> {
         match std::fs::metadata(path) {
-            Ok(meta) => Ok(Some(Meta { len: meta.len(), is_dir: meta.is_dir() })),
+            Ok(meta) => Ok(Some(Meta {
+                len: meta.len(),
+                is_dir: meta.is_dir(),
+                links: meta.nlink(),
+                inode: meta.ino(),
+            })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

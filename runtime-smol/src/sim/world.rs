@@ -141,6 +141,12 @@ impl World {
         Ok((dir, name))
     }
 
+    /// How many names stand for it now.
+    pub(super) fn links(&self, id: InodeId) -> u64 {
+        let dirs = self.reachable().into_iter().filter_map(|dir| self.dir(dir).ok());
+        dirs.flat_map(|dir| dir.now.values()).filter(|named| **named == id).count() as u64
+    }
+
     fn at(&self, dir: InodeId, name: &OsStr) -> Option<InodeId> {
         self.dir(dir).ok()?.now.get(name).copied()
     }
@@ -209,7 +215,8 @@ impl World {
         }
     }
 
-    pub(super) fn link(&mut self, from: &Path, to: &Path) -> Result<()> {
+    /// A second name; a file takes at most `most`.
+    pub(super) fn link(&mut self, from: &Path, to: &Path, most: u64) -> Result<()> {
         let id = self.lookup(from)?;
         if self.is_dir(id) {
             return Err(Errno::PERM);
@@ -217,6 +224,9 @@ impl World {
         let (dir, name) = self.place(to)?;
         if self.at(dir, name).is_some() {
             return Err(Errno::EXIST);
+        }
+        if most < u64::MAX && self.links(id) >= most {
+            return Err(Errno::MLINK);
         }
         self.set(dir, name, Some(id));
         Ok(())

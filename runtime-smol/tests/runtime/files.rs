@@ -143,6 +143,39 @@ fn links_and_renames() {
 }
 
 #[test]
+fn links_are_counted() {
+    on_both(|fs, dir| {
+        let meta = |name: &str| fs.metadata(&dir.join(name)).unwrap().unwrap();
+        replace(fs, &dir.join("a"), b"1").unwrap();
+        replace(fs, &dir.join("other"), b"1").unwrap();
+        create_dirs_synced(fs, &dir.join("x")).unwrap();
+        fs.link(&dir.join("a"), &dir.join("x/b")).unwrap();
+        assert_eq!(meta("a"), meta("x/b"));
+        assert_eq!((meta("a").links, meta("other").links), (2, 1));
+        assert_ne!(meta("a").inode, meta("other").inode);
+        // One name takes the place of another.
+        fs.link(&dir.join("a"), &dir.join("c")).unwrap();
+        fs.rename(&dir.join("c"), &dir.join("other")).unwrap();
+        assert_eq!((meta("other").inode, meta("other").links), (meta("a").inode, 3));
+        fs.unlink(&dir.join("a")).unwrap();
+        fs.unlink(&dir.join("other")).unwrap();
+        assert_eq!(meta("x/b").links, 1);
+        assert_eq!(read_all(fs, &dir.join("x/b")).unwrap(), b"1");
+    });
+}
+
+#[test]
+fn a_file_takes_only_so_many_links() {
+    let (sim, path) = (SimFs::new(), Path::new("/a"));
+    replace(&sim, path, b"1").unwrap();
+    sim.set_most_links(2);
+    sim.link(path, Path::new("/b")).unwrap();
+    assert_eq!(kind(sim.link(path, Path::new("/c"))), io::ErrorKind::TooManyLinks);
+    sim.unlink(Path::new("/b")).unwrap();
+    sim.link(path, Path::new("/c")).unwrap();
+}
+
+#[test]
 fn directories() {
     on_both(|fs, dir| {
         let deep = dir.join("x/y/z");
@@ -154,7 +187,8 @@ fn directories() {
         let entry = |name: &str, is_dir| Entry { name: name.into(), is_dir };
         assert_eq!(x, [entry("file", false), entry("y", true)]);
         let meta = |name: &str| fs.metadata(&dir.join(name)).unwrap();
-        assert_eq!(meta("x/file"), Some(Meta { len: 3, is_dir: false }));
+        let file = meta("x/file").unwrap();
+        assert_eq!(file, Meta { len: 3, is_dir: false, links: 1, inode: file.inode });
         assert!(meta("x").unwrap().is_dir);
         assert_eq!(meta("nothing"), None);
         let kinds = [

@@ -40,7 +40,7 @@ path = \"/etc/loft/users\"
 - `loft config show FILE` shows what it sets, `loft config show --defaults FILE` all the rest too.
 - SIGHUP has a running server read it again. New connections then go by it; a file that is wrong leaves the old one in
   force, and the log says so. `data_dir`, `hostname`, `[[listen]]`, `[limits]` itself, `[limits.login]`, the bounds of
-  connections, `[limits.store]`, `[durability]` and `[log]` need a new start, and the log says that too.
+  connections, `[limits.store]`, `[durability]`, `[storage]` and `[log]` need a new start, and the log says that too.
 
 Sizes are written with their unit (`\"64 KiB\"`) or as a number of bytes, times with their unit (`\"30 s\"`). A relative path
 starts at the directory of the file.

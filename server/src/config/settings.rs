@@ -4,10 +4,11 @@ mod general;
 mod limits;
 
 use super::{
-    Config, Driver, Flags, Listen, LogFormat, LogLevel, Mode, Network, OwnerName, Service, Source,
-    TlsFiles,
+    Compression, Config, Container, Dictionary, Driver, Flags, Listen, LogFormat, LogLevel, Mode,
+    Network, OwnerName, Service, Source, TlsFiles,
 };
 use crate::service::Plaintext;
+use crate::store::{Attachments, Compared};
 use runtime_smol::Address;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -119,6 +120,11 @@ pick! {
     Driver: PasswdFile;
     Mode: PowerLoss, ProcessCrash;
     Flags: Synced, Deferred;
+    Attachments: Shared, Apart, Whole;
+    Compared: Content, Length;
+    Compression: Zstd, None;
+    Dictionary: Learnt, None;
+    Container: Shared, OnePerMessage;
     LogFormat: Text, Json;
     LogLevel: Error, Warn, Info, Debug;
 }
@@ -201,6 +207,17 @@ pub(super) const SECTIONS: &[Section] = &[
     section("limits.lmtp", false, "How many LMTP connections there are, and the bounds of each."),
     section("limits.store", false, "Bounds of the store."),
     section("durability", false, "What an acknowledged change survives."),
+    section(
+        "storage",
+        false,
+        "How messages are stored. What is stored already stays as it is, and is read whatever stands here.",
+    ),
+    section(
+        "attachments",
+        false,
+        "How large attachments are stored. A change concerns mail that comes in from then on; what is there is read as it \
+        is.",
+    ),
     section(
         "log",
         false,

@@ -187,7 +187,7 @@ line = "1 KiB"
     loft.toml:1:1: error: "data_dir" is missing at the top of the file: write a path in quotes; a relative one starts at this file's directory
     loft.toml:1:1: warning: there is no [tls]: clients elsewhere get a certificate that nobody signed, and can't tell the server from another
     loft.toml:1:11: error: version = 2: this Loft reads version 1 only; a newer one may be needed
-    loft.toml:2:1: error: "datadir" is not known at the top of the file; did you mean "data_dir"? (known are: version, data_dir, hostname, listen, tls, auth, limits, durability, log)
+    loft.toml:2:1: error: "datadir" is not known at the top of the file; did you mean "data_dir"? (known are: version, data_dir, hostname, listen, tls, auth, limits, durability, storage, attachments, log)
     loft.toml:3:12: error: hostname = "under_score": write a name of letters, digits, - and ., at most 255
     loft.toml:5:1: error: "service" is missing in [[listen]]: write one of "imap", "imaps", "lmtp"
     loft.toml:6:1: error: "servise" is not known in [[listen]]; did you mean "service"? (known are: service, address, mode, owner, trusted_networks)
@@ -221,9 +221,9 @@ fn what_is_not_toml() {
 
 #[test]
 fn unknown_keys() {
-    insta::assert_snapshot!(but("hostname =", "host_name ="), @r#"loft.toml:3:1: error: "host_name" is not known at the top of the file; did you mean "hostname"? (known are: version, data_dir, hostname, listen, tls, auth, limits, durability, log)"#);
+    insta::assert_snapshot!(but("hostname =", "host_name ="), @r#"loft.toml:3:1: error: "host_name" is not known at the top of the file; did you mean "hostname"? (known are: version, data_dir, hostname, listen, tls, auth, limits, durability, storage, attachments, log)"#);
     insta::assert_snapshot!(but("plaintext =", "cleartext ="), @r#"loft.toml:19:1: error: "cleartext" is not known in [auth] (known are: plaintext, remember, source)"#);
-    insta::assert_snapshot!(but("[tls]", "[ssl]"), @r#"loft.toml:14:2: error: "ssl" is not known at the top of the file (known are: version, data_dir, hostname, listen, tls, auth, limits, durability, log)"#);
+    insta::assert_snapshot!(but("[tls]", "[ssl]"), @r#"loft.toml:14:2: error: "ssl" is not known at the top of the file (known are: version, data_dir, hostname, listen, tls, auth, limits, durability, storage, attachments, log)"#);
     insta::assert_snapshot!(but("remember =", "certificate ="), @r#"loft.toml:20:1: error: "certificate" is not known in [auth]; it belongs in [tls] (known are: plaintext, remember, source)"#);
     insta::assert_snapshot!(but("recipients =", "recipient ="), @r#"loft.toml:34:1: error: "recipient" is not known in [limits.lmtp]; did you mean "recipients"? (known are: connections, connections_before_login, connections_per_address, connections_per_network, line, discard, recipients, unsent, errors, refusals, lhlo_timeout, command_timeout, text_timeout, text_block, close_timeout)"#);
     insta::assert_snapshot!(but("message =", "literal_count ="), @r#"loft.toml:27:1: error: "literal_count" is not known in [limits]; it belongs in [limits.imap] (known are: message, tls_handshakes, tls_handshake_time, waiting_logins, stop_time, output, trusted_networks, login, imap, lmtp, store)"#);

@@ -7,11 +7,12 @@
 //!   held over a sync or an await.
 //! - An account whose change was lost is dead: its state is never used again, and the next log-in loads it anew.
 
+use super::attachments::Attachments;
 use super::error::StoreError;
 use super::files::Files;
 use super::logfile::{Begin, Item, LogFile, LogPosition};
 use super::mailbox::Mbox;
-use dbox_format::container::FILE_HEADER_LEN;
+use dbox_format::container::{Compression, FILE_HEADER_LEN};
 use dbox_format::map::{self, Map};
 use dbox_format::{Seed, paths};
 use index_format::list::{self, List};
@@ -70,6 +71,7 @@ pub(crate) struct State {
     /// Containers with a damaged message, as far as compaction has met them.
     pub(crate) damaged_containers: BTreeSet<u32>,
     pub(crate) readers: Readers,
+    pub(crate) attachments: Attachments,
 }
 
 /// Who knows where messages are. When some move, what is there now goes only after all who found them before.
@@ -111,10 +113,12 @@ pub(crate) struct Logs {
 /// A message whose container has not been written yet.
 #[derive(Clone)]
 pub(crate) struct Pending {
-    /// The record's head; the message begins at `start`.
+    /// The record's head; the text begins at `start`, as it is stored.
     pub(crate) head: Arc<[u8]>,
     pub(crate) start: usize,
+    /// The rest of it.
     pub(crate) body: Arc<[u8]>,
+    pub(crate) compression: Compression,
 }
 
 impl fmt::Debug for Account {
@@ -149,6 +153,8 @@ impl Account {
                 seed: container.seed,
                 end: container.end,
             });
+        let attachments = Attachments::of(&map)
+            .map_err(|error| StoreError::damaged(&dir.join("map.log"), error))?;
         let state = State {
             list,
             map,
@@ -161,6 +167,7 @@ impl Account {
             garbage: true,
             damaged_containers: BTreeSet::new(),
             readers: Readers::default(),
+            attachments,
         };
         let logs = Logs { list: list_log, map: map_log, mailboxes: Few::new() };
         static HOMES: AtomicU64 = AtomicU64::new(1);

@@ -111,12 +111,13 @@ impl Change {
         Ok(applied)
     }
 
-    /// A step of the message map.
+    /// A step of the message map, `now` in seconds since 1970.
     pub(crate) fn map(
         &mut self,
         account: &Arc<Account>,
         state: &mut State,
         transaction: &map::Transaction,
+        now: i64,
     ) -> Result<(), StoreError> {
         if transaction.is_empty() {
             return Ok(());
@@ -124,7 +125,8 @@ impl Change {
         let mut payload = Vec::new();
         transaction.encode(&mut payload);
         let number = state.map.transactions();
-        if let Err(error) = state.map.apply(transaction) {
+        let holdings = &mut state.attachments.holdings;
+        if let Err(error) = holdings.apply(&mut state.map, transaction, now) {
             return Err(bug(account, &error));
         }
         state.garbage |= transaction.ops.iter().any(|op| matches!(op, map::Op::RefsRemove(_)));

@@ -4,14 +4,17 @@
 //! looked at; what is appended to a log is no damage, since it is known before reading how much must be there.
 
 use super::account::{Account, log_owner};
+use super::attachments::{Apart, VerifiedContents};
 use super::change::LogName;
 use super::error::StoreError;
 use super::logfile::{LogPosition, missing};
 use super::mailbox::{Mbox, directory};
+use super::message::{Message, ReadError};
 use super::recovery::names;
 use super::salvage::{self, LogPart};
 use super::store::Store;
-use dbox_format::container::{FileHeader, Verifier};
+use dbox_format::Error;
+use dbox_format::container::{FileHeader, Unpacker, Verified};
 use dbox_format::map::{self, MapId};
 use dbox_format::paths;
 use index_format::explain::{Sort, notes};
@@ -20,7 +23,7 @@ use index_format::log::{Header, Kind};
 use index_format::mailbox::Parts;
 use index_format::snapshot::Snapshot;
 use index_format::{Guid, mailbox};
-use runtime_smol::fs::{self, Open};
+use runtime_smol::fs::{self, File, Open};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -446,35 +449,80 @@ impl Check<'_> {
             state.map.iter().filter(|(id, _)| asked(*id) && !pending.contains_key(&id.0)).collect()
         };
         wanted.sort_by_key(|(_, entry)| (entry.container, entry.offset));
-        let mut container = None;
+        let (mut container, mut verified) = (None, VerifiedContents::new());
         for (done, (id, entry)) in (0..).zip(&wanted) {
             if done % STEP == 0 {
                 self.progress(done, wanted.len() as u64, "messages");
             }
-            let seed = account.lock()?.map.container(entry.container).map(|known| known.seed);
+            let (seed, text_len) = {
+                let state = account.lock()?;
+                let seed = state.map.container(entry.container).map(|known| known.seed);
+                let apart = state.map.extra(*id).and_then(|extra| Apart::of(extra, entry.size));
+                (seed, apart.map_or(entry.size, |apart| apart.skeleton_len()))
+            };
             let Some(seed) = seed else { continue };
             let path = account.container_path(entry.container);
             if container != Some(entry.container) {
                 container = Some(entry.container);
                 self.container_header(&path, entry.container, seed)?;
             }
-            if let Err(why) = self.record(&path, seed, entry)? {
-                // Let go of meanwhile.
-                if account.lock()?.map.get(*id) != Some(*entry) {
-                    continue;
-                }
-                let place = references.places.get(&id.0);
-                let (mailbox, whose) = match place {
-                    Some((mailbox, uid)) => (Some(mailbox.clone()), format!("UID {uid}")),
-                    None => (None, "a message that is in no mailbox".to_owned()),
-                };
-                self.mailbox = mailbox;
-                let what = format!("{whose} (map id {}, {} bytes): {why}", id.0, entry.size);
-                self.found(&path, Some(entry.offset), Harm::Mail, what);
-                self.mailbox = None;
+            let damage = match self.record(&path, (seed, text_len), entry)? {
+                Ok(()) => self.attachments(account, *id, &mut verified)?,
+                Err(why) => Some((path, Some(entry.offset), why)),
+            };
+            let Some((path, at, why)) = damage else { continue };
+            // Let go of meanwhile.
+            if account.lock()?.map.get(*id) != Some(*entry) {
+                continue;
             }
+            let place = references.places.get(&id.0);
+            let (mailbox, whose) = match place {
+                Some((mailbox, uid)) => (Some(mailbox.clone()), format!("UID {uid}")),
+                None => (None, "a message that is in no mailbox".to_owned()),
+            };
+            self.mailbox = mailbox;
+            let what = format!("{whose} (map id {}, {} bytes): {why}", id.0, entry.size);
+            self.found(&path, at, Harm::Mail, what);
+            self.mailbox = None;
         }
         Ok(())
+    }
+
+    /// What is wrong with the parts of a message that stand apart, if anything, and where.
+    #[allow(clippy::type_complexity, reason = "taken apart at once")]
+    fn attachments(
+        &self,
+        account: &Arc<Account>,
+        id: MapId,
+        verified: &mut VerifiedContents,
+    ) -> Result<Option<(PathBuf, Option<u64>, String)>, StoreError> {
+        let message = {
+            let state = account.lock()?;
+            Message::find(account, &state, &account.pending(), id)
+        };
+        let Some(message) = message else { return Ok(None) };
+        let list = match &message.apart {
+            Some(apart) => apart.list().map_err(|why| why.to_string()),
+            None => Ok(&[][..]),
+        };
+        let named = match message.head(&self.store.files, true, |head| Ok(head.apart())) {
+            Ok(named) => named,
+            // It has moved, or gone; damage was looked for already.
+            Err(_) => return Ok(None),
+        };
+        let map = self.dir.join("map.log");
+        let list = match list {
+            Ok(list) if list == named => list,
+            Ok(_) => {
+                let why = "the map and the record name different attachments".to_owned();
+                return Ok(Some((map, None, why)));
+            }
+            Err(why) => return Ok(Some((map, None, why))),
+        };
+        let damaged = self.store.verify_contents(account.home(), list, verified)?;
+        Ok(damaged.map(|(hash, why)| {
+            (account.home().attachment_path(&hash), None, format!("an attachment of it: {why}"))
+        }))
     }
 
     fn container_header(
@@ -500,7 +548,7 @@ impl Check<'_> {
     fn record(
         &self,
         path: &Path,
-        seed: dbox_format::Seed,
+        (seed, text_len): (dbox_format::Seed, u64),
         entry: &map::Entry,
     ) -> Result<Result<(), String>, StoreError> {
         let file = match self.store.files.fs().open(path, Open::Read) {
@@ -510,28 +558,35 @@ impl Check<'_> {
             }
             Err(error) => return Err(StoreError::io("open", path, error)),
         };
-        let mut verifier = Verifier::new(seed);
-        let mut piece = vec![0; PIECE];
-        let (mut at, end) = (entry.offset, entry.offset.saturating_add(entry.record_len));
-        while at < end {
-            let len = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
-            let room = piece.get_mut(..len).unwrap_or_default();
-            match file.read_at(room, at) {
-                Ok(0) => return Ok(Err("the container ends in it".to_owned())),
-                Ok(read) => {
-                    if let Err(error) = verifier.push(room.get(..read).unwrap_or_default()) {
-                        return Ok(Err(error.to_string()));
-                    }
-                    at += read as u64;
-                }
-                Err(error) => return Err(StoreError::io("read", path, error)),
-            }
+        let place = (entry.offset, entry.offset.saturating_add(entry.record_len));
+        if file.len().map_err(|error| StoreError::io("read", path, error))? < place.1 {
+            return Ok(Err("the container ends in it".to_owned()));
         }
-        Ok(match verifier.finish() {
-            Ok(found) if found.guid == entry.guid => Ok(()),
-            Ok(_) => Err("another message stands there".to_owned()),
-            Err(error) => Err(error.to_string()),
-        })
+        let mut dictionary = 0;
+        loop {
+            let mut decoder = match self.store.packing.decoder(&self.store.files, dictionary, true)
+            {
+                Ok(decoder) => decoder,
+                Err(ReadError::Store(error)) => return Ok(Err(error.to_string())),
+                Err(ReadError::WouldBlock) => return Err(StoreError::Lost),
+            };
+            let found = match unpack(&*file, path, place, Unpacker::new(seed, &mut decoder))? {
+                Ok(found) => found,
+                // Its head was read: now it is known which one it takes.
+                Err(Error::Dictionary { wanted, .. }) if dictionary == 0 => {
+                    dictionary = wanted;
+                    continue;
+                }
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            return Ok(if found.guid != entry.guid {
+                Err("another message stands there".to_owned())
+            } else if found.trailer.message_len != text_len {
+                Err("it has another length than the map says".to_owned())
+            } else {
+                Ok(())
+            });
+        }
     }
 
     /// Whether the map counts the references that there are.
@@ -598,8 +653,51 @@ impl Check<'_> {
                 self.found(&storage.join(&dir).join(name), None, Harm::None, what.to_owned());
             }
         }
+        self.unneeded_attachments(account)
+    }
+
+    /// Links that no message needs.
+    fn unneeded_attachments(&mut self, account: &Arc<Account>) -> Result<(), StoreError> {
+        let att = self.dir.join("att");
+        for dir in names(self.store.files.fs(), &att)? {
+            for name in names(self.store.files.fs(), &att.join(&dir))? {
+                let hash = paths::parse_attachment_link(&format!("att/{dir}/{name}"));
+                let needs =
+                    |hash| account.lock().map(|state| state.attachments.holdings.needs(hash));
+                let what = match &hash {
+                    Ok(hash) if needs(hash)? > 0 => continue,
+                    Ok(_) => "no message needs it: it goes once it was not needed for a while",
+                    Err(_) => "it is no attachment, and nothing uses it",
+                };
+                self.found(&att.join(&dir).join(&name), None, Harm::None, what.to_owned());
+            }
+        }
         Ok(())
     }
+}
+
+/// Reads a record piece by piece, and takes it apart.
+fn unpack(
+    file: &dyn File,
+    path: &Path,
+    (mut at, end): (u64, u64),
+    mut unpacker: Unpacker<'_>,
+) -> Result<Result<Verified, Error>, StoreError> {
+    let (mut piece, mut text) = (vec![0; PIECE], Vec::new());
+    while at < end {
+        let len = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+        let room = piece.get_mut(..len).unwrap_or_default();
+        let read = file.read_at(room, at).map_err(|error| StoreError::io("read", path, error))?;
+        if read == 0 {
+            break;
+        }
+        text.clear();
+        if let Err(error) = unpacker.push(room.get(..read).unwrap_or_default(), &mut text) {
+            return Ok(Err(error));
+        }
+        at += read as u64;
+    }
+    Ok(unpacker.finish())
 }
 
 /// The first damage in a file that says itself what it is.

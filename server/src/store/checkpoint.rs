@@ -114,6 +114,7 @@ impl Store {
             self.cache.forget_idle(clock.now().0);
             self.arranged.forget_idle(clock.now().0);
             self.forests.forget_idle(clock.now().0);
+            self.packing.forget_idle(clock.now().0);
             self.measure_space();
             self.resume();
             self.prepare_spare();

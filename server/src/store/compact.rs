@@ -13,8 +13,9 @@
 
 use super::account::{Account, State};
 use super::change::Change;
-use super::delivery::{Unsaved, container_header, unfinished};
+use super::delivery::container_header;
 use super::error::StoreError;
+use super::large::{Unsaved, unfinished};
 use super::planted::{Planted, planted};
 use super::store::Store;
 use dbox_format::Seed;
@@ -118,6 +119,7 @@ impl Store {
         let mut state = account.lock()?;
         let state = &mut *state;
         let dead: u64 = state.map.containers().map(|(_, container)| dead(container)).sum();
+        let dead = dead.saturating_add(dead_apart(state));
         if dead == 0 || (wanted == Wanted::Cheap && dead < DEAD_LEAST) {
             state.garbage = false;
             return Ok(Plan::Nothing);
@@ -149,7 +151,8 @@ impl Store {
         }
         let victims = victims(state, wanted, self.config.container_size);
         if victims.is_empty() || self.free_space_low() {
-            state.garbage = false;
+            // What somebody has in view yet is asked for again, if that is much.
+            state.garbage = dead_apart(state) >= DEAD_LEAST;
             return Ok(Plan::Nothing);
         }
         let number = state.map.next_container();
@@ -324,7 +327,7 @@ impl Store {
         draft: Draft,
     ) -> Result<u64, StoreError> {
         let mut change = Change::default();
-        change.map(account, state, &draft.finish())?;
+        change.map(account, state, &draft.finish(), self.now())?;
         state.position = self.submit(change);
         Ok(state.position)
     }
@@ -356,6 +359,13 @@ impl Out<'_> {
 /// Bytes of a container that nobody refers to.
 fn dead(container: &ContainerState) -> u64 {
     container.end.saturating_sub(FILE_HEADER_LEN + container.live_bytes)
+}
+
+/// Bytes of attachments of messages that nobody refers to: they are needed as long as these are in the map.
+fn dead_apart(state: &State) -> u64 {
+    let extras = state.map.unreferenced().filter_map(|id| state.map.extra(id));
+    let lists = extras.filter_map(|extra| extra.attachments().ok());
+    lists.flatten().fold(0, |sum, part| sum.saturating_add(part.len))
 }
 
 /// Whether a container is worth being rewritten, as far as its messages may go.
@@ -436,7 +446,7 @@ fn entries(
     Ok(Some(found))
 }
 
-/// What the thread that compacts unasked waits by.
+/// What the threads wait by that give room back unasked.
 #[derive(Default)]
 pub(crate) struct Pause {
     stopping: Mutex<bool>,
@@ -444,10 +454,15 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    /// Ends the thread.
+    /// Ends the threads.
     pub(crate) fn stop(&self) {
         *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.called.notify_all();
+    }
+
+    /// Whether it is time to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits; `false` when stopping.
@@ -458,19 +473,16 @@ impl Pause {
     }
 }
 
-/// The thread that compacts unasked.
+/// The thread that compacts unasked, and learns dictionaries.
 impl Store {
-    /// Compacts at the pace of the settings until it is stopped.
+    /// Compacts at the pace of the settings, and learns dictionaries, until it is stopped.
     pub(crate) fn keep_compact(&self) {
         let rate = self.config.compaction_rate;
-        if rate == 0 {
-            return;
-        }
         let second = 1_000_000_000;
         self.compact_while(&|bytes| {
             self.pause.wait(match bytes {
                 None => ROUND,
-                Some(bytes) => Duration::from_nanos(bytes.saturating_mul(second) / rate),
+                Some(bytes) => Duration::from_nanos(bytes.saturating_mul(second) / rate.max(1)),
             })
         });
     }
@@ -480,6 +492,10 @@ impl Store {
     fn compact_while(&self, wait: &dyn Fn(Option<u64>) -> bool) {
         while wait(None) {
             if self.commit.refusing() || self.files.is_suspect() {
+                continue;
+            }
+            self.learn();
+            if self.config.compaction_rate == 0 {
                 continue;
             }
             for account in self.loaded_accounts() {

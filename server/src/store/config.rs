@@ -20,8 +20,14 @@ pub struct StoreConfig {
     /// A message up to this many bytes is gathered in memory and journalled; a larger one streams to a
     /// container of its own.
     pub gather_max: usize,
-    /// Bytes after which an account begins its next container.
+    /// Bytes after which an account begins its next container; with 0 each message has one of its own.
     pub container_size: u64,
+    /// zstd's level for messages; `None` stores them as they come.
+    pub compression: Option<i32>,
+    /// Whether small messages are compressed with what the store's messages have in common, once that is learnt.
+    pub dictionaries: bool,
+    /// Bytes of mail that a dictionary is learnt from.
+    pub dictionary_samples: usize,
     /// Log bytes since the last snapshot after which a snapshot is written at the next checkpoint, unless
     /// the snapshot itself is larger than four times that. Of a mailbox, since its last snapshot or overlay.
     pub snapshot_after: u64,
@@ -31,6 +37,14 @@ pub struct StoreConfig {
     pub log_size: u64,
     /// Bytes a second that compaction writes at most, unasked; 0 leaves it to those who ask.
     pub compaction_rate: u64,
+    /// What becomes of large base64 parts of messages that come in.
+    pub attachments: Attachments,
+    /// Bytes of decoded content from which on a part is stored apart.
+    pub attachment_least: u64,
+    /// How contents of one hash are held against each other before accounts share them.
+    pub attachment_compare: Compared,
+    /// Milliseconds that a content is kept after the last message that needs it has gone.
+    pub attachment_grace_ms: u64,
     /// Largest message accepted, bytes.
     pub message_max: u64,
     /// Free bytes below which new mail is refused before its text is taken.
@@ -56,6 +70,26 @@ pub struct StoreConfig {
     pub defer_ms: u64,
     /// Mailboxes made with an account, with their special use (RFC 6154); INBOX is always made.
     pub default_mailboxes: Vec<(String, SpecialUse)>,
+}
+
+/// How large base64 parts of messages are stored, which those have that come in from now on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Attachments {
+    /// Apart, decoded, one file for each content, which all accounts share that have it.
+    Shared,
+    /// The same, but accounts share contents only where one delivery brought them to several.
+    Apart,
+    /// In their messages, as they came.
+    Whole,
+}
+
+/// How two contents of the same hash are compared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Compared {
+    /// Byte by byte: so no damaged copy takes the place of a good one.
+    Content,
+    /// By their lengths.
+    Length,
 }
 
 /// Special use of a mailbox (RFC 6154 §2), as far as Loft makes such mailboxes itself.
@@ -86,10 +120,17 @@ impl Default for StoreConfig {
             idle_ms: 300_000,
             gather_max: 128 << 10,
             container_size: 64 << 20,
+            compression: Some(3),
+            dictionaries: true,
+            dictionary_samples: 6 << 20,
             snapshot_after: 256 << 10,
             overlay_percent: 12,
             log_size: 1 << 20,
             compaction_rate: 32 << 20,
+            attachments: Attachments::Shared,
+            attachment_least: 64 << 10,
+            attachment_compare: Compared::Content,
+            attachment_grace_ms: 3_600_000,
             message_max: 512 << 20,
             reserve: 128 << 20,
             open_files: 4096,

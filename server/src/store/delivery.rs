@@ -5,24 +5,23 @@
 //! journal names it. Dropping a [`Delivery`] gives the message up and leaves nothing.
 
 use super::account::{Account, Container, Pending, State};
-use super::cache::{Facts, Head};
+use super::attachments::{Cuts, Pinned};
+use super::body::{Body, Gather};
+use super::cache::Facts;
 use super::change::Change;
-use super::commit::Outcome;
 use super::error::StoreError;
+use super::large::Unsaved;
 use super::ops::keyword_error;
 use super::planted::{Planted, planted};
 use super::store::{Preparing, Store};
+use super::stored::StoredText;
 use super::threads;
-use dbox_format::container::{
-    FILE_HEADER_LEN, FileHeader, RecordHead, RecordWriter, STREAM_CHUNK, SavedFlags,
-};
+use dbox_format::Seed;
+use dbox_format::attachment::CutOut;
+use dbox_format::container::{FILE_HEADER_LEN, FileHeader, RecordHead, SavedFlags};
 use dbox_format::map::{Added, Draft, Extra};
-use dbox_format::{Content, Seed};
 use index_format::mailbox::{NewMessage, Parts, TransactionBuilder};
 use index_format::{Flags, Guid, MapId};
-use runtime_smol::fs::{self, File, Open};
-use std::io::IoSlice;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 
 /// Where a message goes.
@@ -89,13 +88,13 @@ impl Delivery {
 
     /// Whether [`Delivery::commit`] waits for a disk: then it should not run on an executor's thread.
     pub fn is_large(&self) -> bool {
-        self.body.is_spooled()
+        self.body.is_large()
     }
 
     /// Saves the message for every target.
     pub fn commit(self) -> Delivered {
-        let body = match self.body.finish() {
-            Ok(body) => body,
+        let (body, cuts) = match self.body.finish() {
+            Ok(finished) => finished,
             Err(error) => {
                 return Delivered { position: 0, results: vec![Err(error); self.targets.len()] };
             }
@@ -109,6 +108,7 @@ impl Delivery {
                 mailbox: &target.mailbox,
                 prefix: &target.prefix,
                 body: &body,
+                cuts: cuts.as_ref(),
                 date,
                 flags: Flags::NONE,
                 keywords: &[],
@@ -124,122 +124,25 @@ pub(crate) struct Mail<'a> {
     pub(crate) account: &'a Arc<Account>,
     pub(crate) mailbox: &'a str,
     pub(crate) prefix: &'a [u8],
+    /// Its text; of a message with parts that stand apart, what is left of it.
     pub(crate) body: &'a Body,
+    /// The parts that stand apart.
+    pub(crate) cuts: Option<&'a Cuts>,
     /// INTERNALDATE, seconds since 1970.
     pub(crate) date: i64,
     pub(crate) flags: Flags,
     pub(crate) keywords: &'a [&'a str],
 }
 
-/// The text of a message that has all come in.
-pub(crate) enum Body {
-    Memory { bytes: Arc<[u8]>, content: Content },
-    Spool { spool: Spool, facts: Option<Box<Facts>> },
-}
-
-/// The text of a message while it comes in.
-pub(crate) struct Gather {
-    store: Arc<Store>,
-    limit: usize,
-    memory: Vec<u8>,
-    spool: Option<Spool>,
-    /// What is learnt of a message that goes to a file.
-    head: Option<Head>,
-}
-
-impl Gather {
-    /// Up to `limit` bytes stay in memory.
-    pub(crate) fn new(store: Arc<Store>, limit: usize) -> Self {
-        Self { store, limit, memory: Vec::new(), spool: None, head: None }
+impl Mail<'_> {
+    /// The parts that stand apart, by their places in what its record holds.
+    pub(super) fn apart(&self) -> Vec<CutOut> {
+        self.cuts.map(|cuts| cuts.list_behind(self.prefix.len())).unwrap_or_default()
     }
 
-    pub(crate) fn write(&mut self, text: &[u8]) -> Result<(), StoreError> {
-        if self.spool.is_none() && self.memory.len() + text.len() > self.limit {
-            let mut spool = Spool::create(&self.store)?;
-            spool.write(&self.memory)?;
-            if self.store.cache.is_on() {
-                let mut head = Head::new();
-                head.feed(&self.memory);
-                self.head = Some(head);
-            }
-            self.memory = Vec::new();
-            self.spool = Some(spool);
-        }
-        match &mut self.spool {
-            Some(spool) => {
-                let max = self.store.config.message_max;
-                if spool.len + text.len() as u64 > max {
-                    return Err(StoreError::TooLarge { max });
-                }
-                spool.write(text)?;
-                if let Some(head) = &mut self.head {
-                    head.feed(text);
-                }
-                Ok(())
-            }
-            None => {
-                self.memory.extend_from_slice(text);
-                Ok(())
-            }
-        }
-    }
-
-    /// Whether the message is in a file.
-    pub(crate) fn is_spooled(&self) -> bool {
-        self.spool.is_some()
-    }
-
-    /// Bytes so far.
-    pub(crate) fn len(&self) -> u64 {
-        self.spool.as_ref().map_or(self.memory.len() as u64, |spool| spool.len)
-    }
-
-    pub(crate) fn finish(self) -> Result<Body, StoreError> {
-        Ok(match self.spool {
-            Some(spool) => {
-                Body::Spool { spool, facts: self.head.and_then(Head::finish).map(Box::new) }
-            }
-            None => {
-                let content = Content::of(&self.memory);
-                Body::Memory { bytes: self.memory.into(), content }
-            }
-        })
-    }
-}
-
-/// A large message in a file of its own, unlinked when it is dropped.
-pub(crate) struct Spool {
-    store: Arc<Store>,
-    path: PathBuf,
-    file: Arc<dyn File>,
-    len: u64,
-}
-
-impl Spool {
-    fn create(store: &Arc<Store>) -> Result<Self, StoreError> {
-        let number = u64::from_le_bytes(store.random());
-        let path = store.spool_dir().join(format!("{number:016x}"));
-        let fs = store.files.fs();
-        fs.create_dir_all(&store.spool_dir())
-            .map_err(|error| StoreError::io("create", &store.spool_dir(), error))?;
-        let file =
-            fs.open(&path, Open::Write).map_err(|error| StoreError::io("create", &path, error))?;
-        Ok(Self { store: store.clone(), path, file, len: 0 })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file
-            .write_at(&[IoSlice::new(bytes)], self.len)
-            .map_err(|error| StoreError::io("write", &self.path, error))?;
-        self.len += bytes.len() as u64;
-        Ok(())
-    }
-}
-
-impl Drop for Spool {
-    fn drop(&mut self) {
-        // What can't be unlinked now goes at the next start.
-        let _ = self.store.files.fs().unlink(&self.path);
+    /// Bytes of the message, of whose text `len` bytes are stored.
+    pub(super) fn size(&self, len: u64) -> u64 {
+        self.cuts.map_or(len, |cuts| self.prefix.len() as u64 + cuts.message_len)
     }
 }
 
@@ -259,45 +162,19 @@ type Locked<'a> = Result<MutexGuard<'a, State>, StoreError>;
 
 /// A message's place in a container, before the change that names it.
 #[derive(Clone, Copy)]
-struct Place {
-    container: u32,
-    record_len: u64,
-    size: u64,
+pub(super) struct Place {
+    pub(super) container: u32,
+    pub(super) record_len: u64,
+    /// Bytes of the message.
+    pub(super) size: u64,
 }
 
-/// The file of a large message: removed when it is dropped before a change names it.
-pub(super) struct Unsaved<'a> {
-    store: &'a Store,
-    /// What it is called now, if it is still to be removed.
-    path: Option<PathBuf>,
-    /// Once it is called as a container: the change that gave its number away. While that may be lost, another may get
-    /// the number, and the name is left alone.
-    position: Option<u64>,
-}
-
-impl<'a> Unsaved<'a> {
-    pub(super) fn new(store: &'a Store, path: PathBuf) -> Self {
-        Self { store, path: Some(path), position: None }
-    }
-
-    /// It has its name now, and its number since the change at `position`.
-    pub(super) fn is_called(&mut self, path: PathBuf, position: u64) {
-        (self.path, self.position) = (Some(path), Some(position));
-    }
-
-    pub(super) fn keep(mut self) {
-        self.path = None;
-    }
-}
-
-impl Drop for Unsaved<'_> {
-    fn drop(&mut self) {
-        let Some(path) = &self.path else { return };
-        if self.position.is_none_or(|position| self.store.outcome(position) == Outcome::Durable) {
-            // What can't be unlinked is not told of: the reason why it is to go is.
-            let _ = self.store.files.fs().unlink(path);
-        }
-    }
+/// How a message gets to its container.
+enum Way {
+    /// With the change, through the journal.
+    Journal(StoredText),
+    /// It is in a container of its own already.
+    Written(Place),
 }
 
 impl Store {
@@ -314,18 +191,19 @@ impl Store {
         if all && let Err(error) = self.check_append(mails) {
             return (0, vec![Err(error); mails.len()]);
         }
-        let mut places = Vec::with_capacity(mails.len());
-        for mail in mails {
-            places.push(match mail.body {
-                Body::Memory { .. } => Ok(None),
-                Body::Spool { spool, .. } => self.place_large(mail, spool, Guid(guid)).map(Some),
-            });
-        }
-        if all && let Some(error) = places.iter().find_map(|place| place.as_ref().err()) {
+        // Their drops take the accounts' locks, so they come behind those of the locks below.
+        let links: Vec<Result<Option<Pinned<'_>>, StoreError>> = mails
+            .iter()
+            .map(|mail| mail.cuts.map(|cuts| self.link_contents(mail.account, cuts)).transpose())
+            .collect();
+        if all && let Some(error) = links.iter().find_map(|link| link.as_ref().err()) {
             return (0, vec![Err(error.clone()); mails.len()]);
         }
-        // Removed behind the locks, but for those that were saved.
-        let mut files = Vec::with_capacity(mails.len());
+        // Files are removed behind the locks, but for those that were saved.
+        let (ways, files): (Vec<_>, Vec<_>) = self.ways(mails, Guid(guid)).unzip();
+        if all && let Some(error) = ways.iter().find_map(|way| way.as_ref().err()) {
+            return (0, vec![Err(error.clone()); mails.len()]);
+        }
         let mut accounts: Vec<&Arc<Account>> = mails.iter().map(|mail| mail.account).collect();
         accounts.sort_by(|left, right| left.name().cmp(right.name()));
         accounts.dedup_by(|left, right| Arc::ptr_eq(left, right));
@@ -341,19 +219,14 @@ impl Store {
         let mut results = Vec::with_capacity(mails.len());
         let mut touched = Vec::new();
         let mut saved = Vec::new();
-        for (mail, place) in mails.iter().zip(places) {
+        for ((mail, way), link) in mails.iter().zip(ways).zip(&links) {
+            let way = link.as_ref().map_err(Clone::clone).and(way);
             // Each message of a MULTIAPPEND has a GUID of its own; copies of one delivery share theirs.
             let guid = Guid(if all { self.random() } else { guid });
             let state = locked.iter_mut().find(|(account, _)| Arc::ptr_eq(account, mail.account));
-            let (place, file) = match place {
-                Ok(Some((place, file))) => (Ok(Some(place)), Some(file)),
-                Ok(None) => (Ok(None), None),
-                Err(error) => (Err(error), None),
-            };
-            files.push(file);
-            let result = match (state, place) {
-                (Some((_, Ok(state))), Ok(place)) => {
-                    self.add_message(&mut change, mail, state, guid, place, session)
+            let result = match (state, way) {
+                (Some((_, Ok(state))), Ok(way)) => {
+                    self.add_message(&mut change, (mail, guid, session), state, way)
                 }
                 (Some((_, Err(error))), _) => Err(error.clone()),
                 (_, Err(error)) => Err(error),
@@ -388,15 +261,41 @@ impl Store {
             }
         }
         drop(locked);
+        // A message for many recipients is one sample.
+        for mails in saved.chunk_by(|one, other| std::ptr::eq(one.mail.body, other.mail.body)) {
+            if let Some(Kept { mail, id, .. }) = mails.first()
+                && let Body::Memory(text) = mail.body
+            {
+                self.training.note(mail.account.name(), *id, text.len());
+            }
+        }
         let kept = files.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
         kept.filter_map(|(file, _)| file).for_each(Unsaved::keep);
         self.keep_saved(&saved, position);
         (position, results)
     }
 
+    /// Makes each message ready to be saved, and gives the file that it may be in: what takes time, before any lock.
+    fn ways<'s>(
+        &'s self,
+        mails: &[Mail<'_>],
+        guid: Guid,
+    ) -> impl Iterator<Item = (Result<Way, StoreError>, Option<Unsaved<'s>>)> {
+        let mut texts = self.stored_texts(mails).into_iter();
+        mails.iter().map(move |mail| match mail.body {
+            Body::Memory(_) => (texts.next().map(Way::Journal).ok_or(StoreError::Lost), None),
+            Body::Spool { spool, .. } => match self.place_large(mail, spool, guid) {
+                Ok((place, file)) => (Ok(Way::Written(place)), Some(file)),
+                Err(error) => (Err(error), None),
+            },
+        })
+    }
+
     /// Whether the messages of an APPEND could be saved now.
     fn check_append(&self, mails: &[Mail<'_>]) -> Result<(), StoreError> {
-        if !mails.iter().any(|mail| matches!(mail.body, Body::Spool { .. })) {
+        let waits =
+            |mail: &Mail<'_>| mail.cuts.is_some() || matches!(mail.body, Body::Spool { .. });
+        if !mails.iter().any(waits) {
             return Ok(());
         }
         let Some(first) = mails.first() else { return Ok(()) };
@@ -438,13 +337,14 @@ impl Store {
         // A message for many recipients is one body, looked at once.
         for mails in saved.chunk_by(|one, other| std::ptr::eq(one.mail.body, other.mail.body)) {
             let made;
-            let facts = match mails.first().map(|kept| kept.mail.body) {
-                Some(Body::Memory { bytes, .. }) => {
-                    made = Facts::of(bytes);
+            let Some(first) = mails.first().map(|kept| kept.mail) else { continue };
+            let facts = match (first.cuts, first.body) {
+                (Some(cuts), _) => cuts.facts.as_deref(),
+                (None, Body::Memory(text)) => {
+                    made = Facts::of(text);
                     made.as_ref()
                 }
-                Some(Body::Spool { facts, .. }) => facts.as_deref(),
-                None => None,
+                (None, Body::Spool { facts, .. }) => facts.as_deref(),
             };
             let Some(facts) = facts else { continue };
             for Kept { mail, id, guid, mailbox, uid, threads } in mails {
@@ -466,33 +366,28 @@ impl Store {
     fn add_message(
         &self,
         change: &mut Change,
-        mail: &Mail<'_>,
+        (mail, guid, session): (&Mail<'_>, Guid, u64),
         state: &mut State,
-        guid: Guid,
-        place: Option<Place>,
-        session: u64,
+        way: Way,
     ) -> Result<(Guid, dbox_format::map::MapId, Saved), StoreError> {
         let entry = state.list.by_name(mail.mailbox).ok_or(StoreError::NoMailbox)?;
         let mailbox = entry.guid;
         let mut draft = Draft::new(&state.map);
         let mut gathered = None;
-        let place = match (place, mail.body) {
-            (Some(place), _) => place,
-            (None, Body::Memory { bytes, content }) => {
+        let place = match way {
+            Way::Written(place) => place,
+            Way::Journal(text) => {
                 let name = entry.name.clone();
-                let (place, container, pending, tail) = self.place_small(
-                    &mut draft,
-                    mail,
-                    state,
-                    (guid, mailbox, &name),
-                    (bytes, *content),
-                )?;
+                let message = (guid, mailbox, &*name);
+                let (place, container, pending, tail) =
+                    self.place_small(&mut draft, mail, state, message, text)?;
                 gathered = Some((container, pending, tail));
                 place
             }
-            (None, Body::Spool { .. }) => return Err(StoreError::Lost),
         };
         let offset = gathered.as_ref().map_or(FILE_HEADER_LEN, |(container, ..)| container.end);
+        let mut extra = Extra::new();
+        extra.push_attachments(&mail.apart());
         let added = Added {
             guid: dbox_format::Guid(guid.0),
             container: place.container,
@@ -500,7 +395,7 @@ impl Store {
             record_len: place.record_len,
             size: place.size,
             refs: 1,
-            extra: Extra::new(),
+            extra,
         };
         let map_id = draft.add(added);
         if gathered.is_none() {
@@ -521,7 +416,7 @@ impl Store {
         let transaction = builder.finish();
         change.mailbox(mail.account, mbox, &transaction, session)?;
         let uidvalidity = mbox.mailbox.uidvalidity();
-        change.map(mail.account, state, &draft.finish())?;
+        change.map(mail.account, state, &draft.finish(), self.now())?;
         if let Some((container, pending, tail)) = gathered {
             state.container = Some(Container { end: offset + place.record_len, ..container });
             // The first record of a container brings the file's header along.
@@ -539,7 +434,7 @@ impl Store {
         mail: &Mail<'_>,
         state: &State,
         (guid, mailbox, name): (Guid, Guid, &str),
-        (bytes, content): (&Arc<[u8]>, Content),
+        text: StoredText,
     ) -> Result<(Place, Container, Pending, Vec<u8>), StoreError> {
         let full = |container: &Container| container.end >= self.config.container_size;
         let mut file_header = Vec::new();
@@ -558,123 +453,27 @@ impl Store {
         if container.end == FILE_HEADER_LEN {
             container_header(mail.account, container, self.now()).write(&mut file_header);
         }
-        let content = Content::of(mail.prefix).then(content);
         let head = record_head(mail, guid, mailbox, name);
         let frame = head
-            .frame(container.seed, content)
+            .frame_stored(&text.stored(), container.seed, text.len, text.content)
             .map_err(|_| StoreError::Cannot("the mailbox's name is too long"))?;
         let mut head = file_header;
         head.extend_from_slice(&frame.head);
         let start = head.len();
-        head.extend_from_slice(mail.prefix);
-        let place = Place {
-            container: container.number,
-            record_len: frame.record_len,
-            size: content.len(),
-        };
-        let body = if planted(Planted::BodyNotJournalled) {
-            Arc::from([].as_slice())
-        } else {
-            bytes.clone()
-        };
-        let pending = Pending { head: head.into(), start, body };
+        head.extend_from_slice(&text.prefix);
+        let (record_len, size) = (frame.record_len, mail.size(text.len));
+        let place = Place { container: container.number, record_len, size };
+        let body =
+            if planted(Planted::BodyNotJournalled) { Arc::from([].as_slice()) } else { text.body };
+        let compression = text.compression;
+        let pending = Pending { head: head.into(), start, body, compression };
         Ok((place, container, pending, frame.tail.to_vec()))
-    }
-
-    /// Writes a large message into a container of its own, which is durable afterwards and not yet in the map.
-    fn place_large(
-        &self,
-        mail: &Mail<'_>,
-        spool: &Spool,
-        guid: Guid,
-    ) -> Result<(Place, Unsaved<'_>), StoreError> {
-        let (container, mailbox, name, position) = {
-            let mut state = mail.account.lock()?;
-            let entry = state.list.by_name(mail.mailbox).ok_or(StoreError::NoMailbox)?;
-            let (mailbox, name) = (entry.guid, entry.name.clone());
-            let number = state.map.next_container();
-            let container = self.new_container(number);
-            let mut draft = Draft::new(&state.map);
-            draft.container_open(number, container.seed);
-            let mut change = Change::default();
-            change.map(mail.account, &mut state, &draft.finish())?;
-            state.position = self.submit(change);
-            (container, mailbox, name, state.position)
-        };
-        let path = mail.account.container_path(container.number);
-        let fs = self.files.fs();
-        let dir = fs::parent(&path);
-        fs.create_dir_all(dir).map_err(|error| StoreError::io("create", dir, error))?;
-        let temporary = unfinished(&path);
-        let write = |error| StoreError::io("write", &temporary, error);
-        match fs.unlink(&temporary) {
-            // A crash may have left one, with a number that was not durable.
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(write(error)),
-            Ok(()) | Err(_) => {}
-        }
-        let file = fs.open(&temporary, Open::Write).map_err(write)?;
-        let mut unsaved = Unsaved::new(self, temporary.clone());
-        let mut out = Vec::with_capacity(2 * STREAM_CHUNK as usize);
-        container_header(mail.account, container, self.now()).write(&mut out);
-        let head = record_head(mail, guid, mailbox, &name);
-        let mut writer = RecordWriter::new(&head, container.seed, STREAM_CHUNK, &mut out)
-            .map_err(|_| StoreError::Cannot("the mailbox's name is too long"))?;
-        writer.push(mail.prefix, &mut out);
-        let (mut at, mut read) = (0, 0);
-        let mut step = vec![0; STREAM_CHUNK as usize];
-        while read < spool.len {
-            let count = spool
-                .file
-                .read_at(&mut step, read)
-                .map_err(|error| StoreError::io("read", &spool.path, error))?;
-            let bytes = step.get(..count).filter(|bytes| !bytes.is_empty());
-            let bytes = bytes.ok_or_else(|| {
-                StoreError::damaged(&spool.path, "it is shorter than what was written")
-            })?;
-            writer.push(bytes, &mut out);
-            read += count as u64;
-            file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
-            at += out.len() as u64;
-            out.clear();
-        }
-        let written = writer.finish(&mut out);
-        file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
-        self.publish(&*file, &temporary, &path)?;
-        unsaved.is_called(path, position);
-        let (record_len, size) = (written.record_len, written.content.len());
-        Ok((Place { container: container.number, record_len, size }, unsaved))
-    }
-
-    /// Makes a container that was written under another name durable under its own.
-    pub(super) fn publish(
-        &self,
-        file: &dyn File,
-        temporary: &Path,
-        path: &Path,
-    ) -> Result<(), StoreError> {
-        let (fs, synced) = (self.files.fs(), !planted(Planted::LargeBodyNotSynced));
-        if synced {
-            file.sync_data().map_err(|error| StoreError::io("write", temporary, error))?;
-        }
-        fs.rename(temporary, path).map_err(|error| StoreError::io("rename to", path, error))?;
-        if synced {
-            // The directories above may be as new as the file.
-            for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())) {
-                fs.sync_dir(dir).map_err(|error| StoreError::io("sync", dir, error))?;
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn new_container(&self, number: u32) -> Container {
         let seed = Seed(u32::from_le_bytes(self.random()));
         Container { number, seed, end: FILE_HEADER_LEN }
     }
-}
-
-/// What a container is called until it is whole; another's of the same directory has another name.
-pub(super) fn unfinished(path: &Path) -> PathBuf {
-    path.with_added_extension("tmp")
 }
 
 pub(super) fn container_header(
@@ -691,7 +490,12 @@ pub(super) fn container_header(
     }
 }
 
-fn record_head<'a>(mail: &'a Mail<'_>, guid: Guid, mailbox: Guid, name: &'a str) -> RecordHead<'a> {
+pub(super) fn record_head<'a>(
+    mail: &'a Mail<'_>,
+    guid: Guid,
+    mailbox: Guid,
+    name: &'a str,
+) -> RecordHead<'a> {
     RecordHead {
         guid: dbox_format::Guid(guid.0),
         mailbox: dbox_format::Guid(mailbox.0),
@@ -725,21 +529,11 @@ pub(crate) fn flags_of(saved: SavedFlags) -> Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dbox_format::paths;
-    use std::collections::BTreeSet;
 
     #[test]
     fn flags_come_back_from_a_container() {
         for bits in 0..32 {
             assert_eq!(flags_of(saved_flags(Flags(bits))), Flags(bits));
         }
-    }
-
-    #[test]
-    fn containers_that_are_written_at_the_same_time_are_different_files() {
-        let all: BTreeSet<PathBuf> =
-            (1..1000).map(|number| unfinished(Path::new(&paths::container(number)))).collect();
-        assert_eq!(all.len(), 999);
-        assert!((1..1000).all(|number| !all.contains(Path::new(&paths::container(number)))));
     }
 }

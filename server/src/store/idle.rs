@@ -103,6 +103,10 @@ impl Account {
         let durable = logs.list.is_durable() && logs.map.is_durable() && logs.mailboxes.is_empty();
         drop(logs);
         let Ok(state) = self.lock() else { return false };
-        durable && state.mailboxes.is_empty() && state.dirty.is_empty() && self.pending().is_empty()
+        durable
+            && state.mailboxes.is_empty()
+            && state.dirty.is_empty()
+            && state.attachments.is_settled()
+            && self.pending().is_empty()
     }
 }

@@ -594,7 +594,7 @@ pub fn read_blob(blob: &Blob, range: Range<u64>, wait: bool, out: &mut Vec<u8>) 
 fn read_stored(blob: &Blob, range: Range<u64>, wait: bool, out: &mut Vec<u8>) -> io::Result<()> {
     let handle: &Handle = blob.get().ok_or(io::ErrorKind::InvalidInput)?;
     let start = out.len();
-    handle.message.read_range(&handle.store.files, range, wait, out).map_err(|error| {
+    handle.message.read_range(&handle.store, range, wait, out).map_err(|error| {
         out.truncate(start);
         match error {
             ReadError::WouldBlock => io::ErrorKind::WouldBlock.into(),

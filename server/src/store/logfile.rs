@@ -322,6 +322,11 @@ impl LogFile {
         }
     }
 
+    /// How many transactions were durable at the last checkpoint.
+    pub(crate) fn durable_transactions(&self) -> u64 {
+        self.durable.as_deref().map_or(0, |(_, end)| end.transactions)
+    }
+
     /// Goes back to what is durable: the log goes on from there in its next file.
     pub(crate) fn rewind(&mut self) {
         self.current = self.durable.as_deref().map(|(header, end)| Current {

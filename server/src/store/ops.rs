@@ -105,7 +105,7 @@ impl Store {
         let mut draft = Draft::new(&state.map);
         draft.refs_remove(ids);
         let mut change = Change::default();
-        change.map(account, state, &draft.finish())?;
+        change.map(account, state, &draft.finish(), self.now())?;
         change.list(account, state, vec![list::Record::Delete { guid, time: self.now() }])?;
         if let Some(mbox) = state.mailboxes.remove(&guid) {
             mbox.feed.raise_all();
@@ -322,7 +322,7 @@ impl Store {
         let applied = change.mailbox(account, mbox, &transaction, session)?;
         let mut draft = Draft::new(&state.map);
         draft.refs_remove(applied.expunged.iter().map(|row| MapId(row.map_id.0)));
-        change.map(account, state, &draft.finish())
+        change.map(account, state, &draft.finish(), self.now())
     }
 
     /// Copies or moves messages to another mailbox of the account. Those that are gone are left out, or, if they are to be
@@ -423,10 +423,10 @@ impl Store {
         }
         if planted(Planted::ReferenceApart) {
             let mut apart = Change::default();
-            apart.map(account, state, &draft.finish())?;
+            apart.map(account, state, &draft.finish(), self.now())?;
             self.submit(apart);
         } else {
-            change.map(account, state, &draft.finish())?;
+            change.map(account, state, &draft.finish(), self.now())?;
         }
         if moving && !from.is_empty() {
             self.remove(change, account, state, source, &to_index(&from), session)?;

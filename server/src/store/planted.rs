@@ -44,6 +44,8 @@ pub(crate) enum Planted {
     DropBeforeCheckpoint,
     /// A large message is renamed into place without a sync.
     LargeBodyNotSynced,
+    /// Messages are compressed with a dictionary whose files are not synced.
+    DictionaryUnsynced,
     /// After a failed sync what can be read is taken for durable.
     BelieveCache,
     /// A failed sync is answered OK.
@@ -54,6 +56,14 @@ pub(crate) enum Planted {
     ApplyUnsynced,
     /// What was told before a sync failed is not written again.
     ForgetTold,
+    /// An attachment's content is not synced before the journal names it.
+    ContentNotSynced,
+    /// An account's link to a content is not synced before the journal names it.
+    LinkNotSynced,
+    /// A link goes before a checkpoint has covered that nobody needs it.
+    LinkGoesEarly,
+    /// What needs a link is counted from when the account was loaded, instead of derived from its map.
+    BareCounter,
 }
 
 #[cfg(test)]
@@ -97,6 +107,9 @@ impl Planted {
         Self::BodyNotJournalled,
         Self::LargeBodyNotSynced,
     ];
+    /// Those of attachments.
+    pub(crate) const ATTACHMENTS: [Self; 4] =
+        [Self::ContentNotSynced, Self::LinkNotSynced, Self::LinkGoesEarly, Self::BareCounter];
     /// Those that only an error of the disk can show.
     pub(crate) const FAULT: [Self; 4] =
         [Self::ContinueShortWrite, Self::FailedSyncIsOk, Self::BelieveCache, Self::SegmentEndAhead];

@@ -423,7 +423,7 @@ impl Store {
             change.mailbox(account, &mut mbox, &transaction, 0)?;
         }
         for draft in references(state, kept, elsewhere) {
-            change.map(account, state, &draft)?;
+            change.map(account, state, &draft, self.now())?;
         }
         account.logs().mailboxes.insert(guid, Box::new(mbox.new_log(account.dir())));
         state.mailboxes.remove(&entry.guid);

@@ -320,7 +320,7 @@ pub(crate) fn names(fs: &dyn fs::Fs, dir: &Path) -> Result<Vec<String>, StoreErr
 }
 
 /// Removes what is `unwanted` in a directory, if it is there.
-fn sweep_dir(
+pub(super) fn sweep_dir(
     fs: &dyn fs::Fs,
     dir: &Path,
     unwanted: impl Fn(&str) -> bool,

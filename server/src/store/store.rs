@@ -7,6 +7,7 @@
 use super::account::Account;
 use super::apply;
 use super::arranged::Arrangements;
+use super::attachments::Shared;
 use super::cache::Cache;
 use super::change::Change;
 use super::checkpoint::Due;
@@ -17,9 +18,11 @@ use super::error::StoreError;
 use super::figures::Counts;
 use super::files::Files;
 use super::journal::{self, Journal, Syncing};
+use super::packing::Packing;
 use super::planted::{Planted, planted};
 use super::recovery;
 use super::threads::Forests;
+use super::training::Training;
 use crate::signal::{self, Signal};
 use index_format::Guid;
 use index_format::list::SpecialUse;
@@ -55,6 +58,8 @@ pub struct Store {
     pub(crate) cache: Cache,
     pub(crate) arranged: Arrangements,
     pub(crate) forests: Forests,
+    pub(crate) packing: Packing,
+    pub(crate) training: Training,
     root: PathBuf,
     guid: Guid,
     epoch: u32,
@@ -71,6 +76,7 @@ pub struct Store {
     full: AtomicBool,
     pub(crate) due: Due,
     pub(crate) pause: Pause,
+    pub(crate) shared: Shared,
     pub(crate) counts: Counts,
     _lock: Lock,
 }
@@ -160,11 +166,19 @@ impl Store {
             random.clone(),
         )?;
         recovered.finish(&files)?;
+        let packing = Packing::open(&files, root, &config)?;
+        let trains = config.compression.is_some() && config.dictionaries;
+        let training = Training::new(
+            if trains { config.dictionary_samples } else { 0 },
+            packing.dictionaries.current().is_some(),
+        );
         Ok(Arc::new(Self {
             files,
             cache: Cache::new(&config),
             arranged: Arrangements::new(config.cache_memory / ARRANGED),
             forests: Forests::new(&config),
+            packing,
+            training,
             config,
             commit: Commit::default(),
             root: root.to_owned(),
@@ -187,6 +201,7 @@ impl Store {
             full: AtomicBool::new(false),
             due: Due::default(),
             pause: Pause::default(),
+            shared: Shared::default(),
             counts: Counts::default(),
             _lock: lock,
         }))
@@ -500,7 +515,11 @@ impl Store {
         let compaction = std::thread::Builder::new()
             .name("compact".into())
             .spawn(move || store.keep_compact())?;
-        Ok(Threads { store: self.clone(), clock, commit, house, compaction })
+        let store = self.clone();
+        let attachments = std::thread::Builder::new()
+            .name("attachments".into())
+            .spawn(move || store.keep_attachments())?;
+        Ok(Threads { store: self.clone(), clock, commit, house, compaction, attachments })
     }
 
     /// Zeroes the journal's next segment ahead, when it is time.
@@ -578,6 +597,7 @@ pub struct Threads {
     commit: std::thread::JoinHandle<()>,
     house: std::thread::JoinHandle<()>,
     compaction: std::thread::JoinHandle<()>,
+    attachments: std::thread::JoinHandle<()>,
 }
 
 impl Threads {
@@ -586,6 +606,7 @@ impl Threads {
         self.store.pause.stop();
         // A panic was logged where it happened; what is durable is in the journal.
         let _ = self.compaction.join();
+        let _ = self.attachments.join();
         self.store.due.stop();
         let _ = self.house.join();
         self.store.commit.stop();

@@ -4,6 +4,8 @@
 //! each should lead to. After a crash anywhere the recovered store has to show exactly the state after one of the
 //! operations, not before the last that was acknowledged.
 
+mod attached;
+mod attachments;
 mod cache;
 mod compaction;
 mod counted;
@@ -15,6 +17,7 @@ mod histories;
 mod idle;
 mod listing;
 mod modseq;
+mod packing;
 mod reads;
 mod refusals;
 mod regrouping;

@@ -1,6 +1,6 @@
 //! All settings but the limits.
 
-use super::{DAY, Kind, Need, Place, Setting, Slot, optional, ready};
+use super::{DAY, GIB, KIB, Kind, Need, Place, Setting, Slot, optional, ready};
 
 /// In the order they are documented, section by section.
 pub(super) const GENERAL: &[Setting] = &[
@@ -160,6 +160,96 @@ pub(super) const GENERAL: &[Setting] = &[
         ]),
         |c| Slot::Choice(&mut c.durability.flags),
         "When a change of flags is shown.",
+    ),
+    optional(
+        "storage",
+        "compression",
+        Kind::Choice(&[
+            ready("zstd", "each message that gets smaller by a sixteenth at least is compressed"),
+            ready("none", "messages are stored as they come"),
+        ]),
+        |c| Slot::Choice(&mut c.storage.compression),
+        "Whether messages are compressed.",
+    ),
+    optional(
+        "storage",
+        "level",
+        Kind::Count(1, 19),
+        |c| Slot::U32(&mut c.storage.level),
+        "zstd's level: a higher one takes more time for each message that comes in, and a little less room.",
+    ),
+    optional(
+        "storage",
+        "dictionary",
+        Kind::Choice(&[
+            ready(
+                "learnt",
+                "once 6 MiB of mail have come in, small messages are compressed with what such messages have in common, if that \
+                saves a tenth more; `data_dir/dictionaries` is needed to read them, then",
+            ),
+            ready("none", "each message is compressed by itself"),
+        ]),
+        |c| Slot::Choice(&mut c.storage.dictionary),
+        "Whether messages are compressed with a dictionary.",
+    ),
+    optional(
+        "storage",
+        "container",
+        Kind::Choice(&[
+            ready(
+                "shared",
+                "messages of an account up to 128 KiB share files of 64 MiB, larger ones have a file each",
+            ),
+            ready(
+                "one-per-message",
+                "each message has a file of its own: more files to write and to sync, but each is copied and looked at alone",
+            ),
+        ]),
+        |c| Slot::Choice(&mut c.storage.container),
+        "How many messages a file has.",
+    ),
+    optional(
+        "attachments",
+        "store",
+        Kind::Choice(&[
+            ready(
+                "shared",
+                "apart from their messages, decoded, in one file for each content, which all accounts share that have it; \
+                messages are read exactly as they came",
+            ),
+            ready(
+                "apart",
+                "the same, but accounts share only what one delivery brought to several: a store in which nobody is to \
+                find out by the speed of a disk whether somebody else has lately read the same attachment",
+            ),
+            ready("whole", "in their messages"),
+        ]),
+        |c| Slot::Choice(&mut c.store.attachments),
+        "Where attachments of some size are.",
+    ),
+    optional(
+        "attachments",
+        "least",
+        Kind::Size(4 * KIB, GIB),
+        |c| Slot::U64(&mut c.store.attachment_least),
+        "The least size, decoded, of an attachment that gets a file of its own.",
+    ),
+    optional(
+        "attachments",
+        "compare",
+        Kind::Choice(&[
+            ready("content", "byte by byte, so that no damaged file takes the place of a good one"),
+            ready("length", "by their lengths and hashes alone, which spares reading them"),
+        ]),
+        |c| Slot::Choice(&mut c.store.attachment_compare),
+        "How two files of one content are compared before one takes the place of the other, some seconds after they came.",
+    ),
+    optional(
+        "attachments",
+        "grace",
+        Kind::Time(0, 30 * DAY),
+        |c| Slot::U64(&mut c.store.attachment_grace_ms),
+        "How long a file is kept that no message needs any more.",
     ),
     optional(
         "log",

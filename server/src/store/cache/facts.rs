@@ -92,11 +92,18 @@ impl Compared {
 impl Facts {
     /// Of a message in memory; `None` when its header is too long to look at.
     pub(crate) fn of(message: &[u8]) -> Option<Self> {
+        Self::of_with(message, &mut |_| {})
+    }
+
+    /// The same, and `look` may look at the message's structure.
+    pub(crate) fn of_with(message: &[u8], look: &mut dyn FnMut(&Mime)) -> Option<Self> {
         let end = header_end(message, 0).unwrap_or(message.len());
         let header = message.get(..end).filter(|header| header.len() <= HEADER)?;
         let mut parser = Parser::new(Limits::default());
         parser.feed(message);
-        Some(Self::new(&parser.finish(), header.to_vec()))
+        let mime = parser.finish();
+        look(&mime);
+        Some(Self::new(&mime, header.to_vec()))
     }
 
     fn new(mime: &Mime, header: Vec<u8>) -> Self {
@@ -204,10 +211,12 @@ impl Head {
         }
     }
 
-    /// The message is complete; `None` when it was too much.
-    pub(crate) fn finish(self) -> Option<Facts> {
+    /// The message is complete, and `look` may look at its structure; `None` when it was too much.
+    pub(crate) fn finish(self, look: &mut dyn FnMut(&Mime)) -> Option<Facts> {
         let header = Some(self.header).filter(|header| header.len() <= HEADER)?;
-        Some(Facts::new(&self.parser?.finish(), header))
+        let mime = self.parser?.finish();
+        look(&mime);
+        Some(Facts::new(&mime, header))
     }
 }
 
@@ -331,7 +340,7 @@ mod tests {
         fn a_message_in_pieces_has_the_row_of_the_whole(message in message(), size in 1usize..40) {
             let mut head = Head::new();
             message.chunks(size).for_each(|piece| head.feed(piece));
-            let row = head.finish().unwrap().row(b"").unwrap();
+            let row = head.finish(&mut |_| {}).unwrap().row(b"").unwrap();
             prop_assert_eq!(values(&row), values(&Facts::of(&message).unwrap().row(b"").unwrap()));
         }
 
@@ -364,7 +373,7 @@ mod tests {
         assert!(Facts::of(huge.as_bytes()).is_none());
         let mut head = Head::new();
         huge.as_bytes().chunks(1000).for_each(|piece| head.feed(piece));
-        assert!(head.finish().is_none());
+        assert!(head.finish(&mut |_| {}).is_none());
         let parts = format!(
             "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}",
             "--b\r\nContent-Type: text/plain\r\n\r\n".repeat(5000)
@@ -375,7 +384,7 @@ mod tests {
             let held = head.parser.as_ref().map_or(0, Parser::held) + head.header.capacity();
             assert!(held <= HELD + HEADER, "{held} bytes");
         }
-        assert!(head.finish().is_none());
+        assert!(head.finish(&mut |_| {}).is_none());
     }
 
     #[test]

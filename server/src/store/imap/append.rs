@@ -1,7 +1,9 @@
 //! APPEND: messages that come in, all of one command saved together.
 
 use super::{Handled, ImapUser, refusal};
-use crate::store::delivery::{Body, Gather, Mail};
+use crate::store::attachments::Cuts;
+use crate::store::body::{Body, Gather};
+use crate::store::delivery::Mail;
 use crate::store::error::StoreError;
 use crate::store::store::Preparing;
 use imap_proto::date::DateTime;
@@ -10,6 +12,9 @@ use std::sync::Arc;
 
 /// Bytes of one command that are gathered in memory; messages behind that go to files.
 const GATHER: u64 = 4 << 20;
+
+/// Bytes that are looked at and compressed on an executor's thread: about a millisecond.
+const INLINE: u64 = 256 << 10;
 
 /// The messages of an APPEND so far.
 pub(super) struct Append {
@@ -81,12 +86,14 @@ impl ImapUser {
             return Handled::Now(refusal(&error, false));
         }
         let (store, account, session) = (self.store.clone(), self.account.clone(), self.session);
-        let large = append.messages.iter().any(|message| message.gather.is_spooled());
+        let gathered: u64 = append.messages.iter().map(|message| message.gather.len()).sum();
+        let large =
+            gathered > INLINE || append.messages.iter().any(|message| message.gather.is_large());
         let work = move || {
             let mut bodies = Vec::with_capacity(append.messages.len());
             for message in append.messages {
                 match message.gather.finish() {
-                    Ok(body) => bodies.push((body, message.flags, message.date)),
+                    Ok((body, cuts)) => bodies.push((body, cuts, message.flags, message.date)),
                     Err(error) => return refusal(&error, false),
                 }
             }
@@ -101,20 +108,21 @@ fn save(
     account: &Arc<crate::store::Account>,
     session: u64,
     mailbox: &str,
-    bodies: &[(Body, Flags, i64)],
+    bodies: &[(Body, Option<Cuts>, Flags, i64)],
 ) -> Answer {
     let keywords: Vec<Vec<&str>> = bodies
         .iter()
-        .map(|(_, flags, _)| flags.keywords.iter().map(Keyword::as_str).collect())
+        .map(|(_, _, flags, _)| flags.keywords.iter().map(Keyword::as_str).collect())
         .collect();
     let mails: Vec<Mail<'_>> = bodies
         .iter()
         .zip(&keywords)
-        .map(|((body, flags, date), keywords)| Mail {
+        .map(|((body, cuts, flags, date), keywords)| Mail {
             account,
             mailbox,
             prefix: &[],
             body,
+            cuts: cuts.as_ref(),
             date: *date,
             flags: index_format::Flags(flags.system.0),
             keywords,

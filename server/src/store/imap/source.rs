@@ -141,7 +141,7 @@ impl<'a> Source<'a> {
         }
         if !self.has_whole {
             let mut whole = std::mem::take(&mut self.whole);
-            let result = message.read_whole(&self.store.files, self.wait, &mut whole);
+            let result = message.read_whole(self.store, self.wait, &mut whole);
             self.whole = whole;
             result.map_err(|error| self.fail(error))?;
             self.has_whole = true;
@@ -158,7 +158,7 @@ impl<'a> Source<'a> {
         let message = self.message()?;
         self.wire.clear();
         let mut wire = std::mem::take(&mut self.wire);
-        let result = message.read_range(&self.store.files, range, self.wait, &mut wire);
+        let result = message.read_range(self.store, range, self.wait, &mut wire);
         self.wire = wire;
         self.read += self.wire.len() as u64;
         result.map_err(|error| self.fail(error))
@@ -174,8 +174,21 @@ impl<'a> Source<'a> {
             parser.feed(whole);
         } else {
             let size = self.message()?.size;
+            let apart = self.message()?.apart.clone();
             while at < size {
-                let end = (at + STEP).min(size);
+                let mut end = (at + STEP).min(size);
+                // Base64 that stands apart says nothing of the structure: it is not read for that.
+                if let Some((text, line_ends)) =
+                    apart.as_ref().and_then(|apart| apart.next_text(at))
+                {
+                    if text.start == at && parser.skip(text.end - at, line_ends) {
+                        at = text.end;
+                        continue;
+                    }
+                    if text.start > at {
+                        end = end.min(text.start);
+                    }
+                }
                 self.read_step(at..end)?;
                 parser.feed(&self.wire);
                 at = end;

@@ -142,7 +142,7 @@ fn what_is_being_read_stays_where_it_was_found() {
         let id = MapId(mbox.mailbox.row(1).unwrap().map_id.0);
         let found = Message::find(&world.account, &state, &world.account.pending(), id).unwrap();
         let mut text = Vec::new();
-        found.read_whole(&world.store.files, true, &mut text).unwrap();
+        found.read_whole(&world.store, true, &mut text).unwrap();
         (text, found)
     };
     let before = containers(&world.fs);
@@ -150,7 +150,7 @@ fn what_is_being_read_stays_where_it_was_found() {
     assert!(compact(&world).moved > 0);
     for _ in 0..2 {
         let mut text = Vec::new();
-        reading.read_whole(&world.store.files, true, &mut text).unwrap();
+        reading.read_whole(&world.store, true, &mut text).unwrap();
         assert_eq!(text, expected);
         // Another compaction doesn't take it away either.
         world.run(Op::Deliver).unwrap();

@@ -36,7 +36,7 @@ pub(super) fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<Stri
 }
 
 /// The same with these settings; and what the disk had at the end.
-fn crash_everywhere_with(
+pub(super) fn crash_everywhere_with(
     config: &StoreConfig,
     ops: &[Op],
     variants: usize,
@@ -107,7 +107,7 @@ pub(super) fn check(
     if !same(&view, &after) {
         return Err(format!("second recovery found {view:#?}\nexpected {after:#?}"));
     }
-    Ok(())
+    again.check_attachments().map_err(|error| format!("attachments: {error}"))
 }
 
 /// Equal but for UIDNEXT and HIGHESTMODSEQ, which may be higher after a crash.

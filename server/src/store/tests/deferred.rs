@@ -21,7 +21,7 @@ fn process_crash() -> StoreConfig {
 /// Whether what `op` did, and all before it, survives a power failure as soon as it is acknowledged.
 fn is_synced(config: &StoreConfig, op: Op) -> bool {
     match op {
-        Op::Snapshot | Op::Rotate | Op::LetGo | Op::Compact => true,
+        Op::Snapshot | Op::Rotate | Op::LetGo | Op::Compact | Op::Dictionary => true,
         Op::Store => config.sync_commits && !config.defer_flags,
         Op::Deliver
         | Op::DeliverLarge
@@ -31,7 +31,11 @@ fn is_synced(config: &StoreConfig, op: Op) -> bool {
         | Op::Move
         | Op::Create
         | Op::Rename
-        | Op::Delete => config.sync_commits,
+        | Op::Delete
+        | Op::DeliverAttachment
+        | Op::DeliverOther
+        | Op::Tend
+        | Op::FreeAndTend => config.sync_commits,
     }
 }
 

@@ -55,6 +55,7 @@ fn fail_once(config: &StoreConfig, ops: &[Op], at: u64, what: Failure) -> Result
         if !covers(&view, &expected) {
             return Err(format!("{kept:?}: found {view:#?}\nexpected {expected:#?}"));
         }
+        recovered.check_attachments().map_err(|error| format!("attachments: {error}"))?;
     }
     Ok(reached)
 }

@@ -4,23 +4,28 @@ use crate::slices::{Progress, Turn};
 use crate::store::account::Account;
 use crate::store::cache::{HeadOf, Wants, header_end};
 use crate::store::commit::Outcome;
+use crate::store::compact::Wanted;
 use crate::store::config::StoreConfig;
 use crate::store::delivery::Target;
 use crate::store::error::StoreError;
 use crate::store::imap::{Handled, ImapUser, Source};
 use crate::store::message::Message;
 use crate::store::ops::{Named, Storing};
+use crate::store::recovery::names;
 use crate::store::store::{Random, Store};
 use crate::store::threads::{Now, Shelf, Words, fingerprints};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dbox_format::map::MapId;
 use imap_proto::fetch::MessageSource;
 use imap_proto::mime::{Limits, Parser};
 use imap_proto::{Answer, Ask, Flags, MailboxName, StoreAction, StoredRows, SystemFlags, UidSet};
 use index_format::list::SpecialUse;
 use index_format::mailbox::Row;
+use runtime_smol::fs::Fs as _;
 use runtime_smol::sim::SimFs;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -41,6 +46,16 @@ pub(super) enum Op {
     Rotate,
     LetGo,
     Compact,
+    /// One message for two accounts, with an attachment that all of these have, and one of its own.
+    DeliverAttachment,
+    /// The attachment that all have, for the other account alone.
+    DeliverOther,
+    /// What is done later: sharing of attachments between accounts, and removal of those that nobody needs.
+    Tend,
+    /// Messages that nobody refers to leave the map, and before that is durable attachments are looked at.
+    FreeAndTend,
+    /// A new dictionary, for what comes then; not among [`Op::ALL`].
+    Dictionary,
 }
 
 impl Op {
@@ -99,6 +114,9 @@ pub(super) fn config() -> StoreConfig {
         checkpoint_ms: u64::MAX,
         gather_max: 256,
         container_size: 900,
+        attachment_least: 48,
+        attachment_grace_ms: 0,
+        compression: None,
         snapshot_after: 1,
         overlay_percent: 110,
         log_size: 200,
@@ -113,6 +131,11 @@ pub(super) fn config() -> StoreConfig {
 /// How many times as much as by default is to be tried, where more can be: `LOFT_EFFORT`.
 pub(super) fn effort() -> u64 {
     std::env::var("LOFT_EFFORT").map_or(1, |effort| effort.parse().expect("LOFT_EFFORT"))
+}
+
+/// The same, and messages are compressed: those of this world say so much that it pays.
+pub(super) fn packed() -> StoreConfig {
+    StoreConfig { compression: Some(1), dictionary_samples: 0, gather_max: 384, ..config() }
 }
 
 /// The same bytes in the same order, whatever else happens.
@@ -141,6 +164,22 @@ pub(super) fn open_with(
         random(seed),
         Box::new(|| 1_800_000_000),
     )
+}
+
+/// A message with these attachments.
+pub(super) fn with_attachments(number: u32, contents: &[&[u8]]) -> String {
+    let mut text = format!(
+        "Subject: {number}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee below\r\n"
+    );
+    for content in contents {
+        text.push_str("--b\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+        for line in STANDARD.encode(content).as_bytes().chunks(20) {
+            text.push_str(str::from_utf8(line).unwrap());
+            text.push_str("\r\n");
+        }
+    }
+    text.push_str("--b--\r\n");
+    text
 }
 
 /// The answer, whatever thread would give it.
@@ -253,11 +292,15 @@ impl World {
         self.count += 1;
         let count = self.count;
         match op {
-            Op::Deliver => self.deliver(&format!("Subject: {count}\r\n\r\nshort\r\n")),
+            Op::Deliver => {
+                self.deliver(&format!("Subject: {count}\r\n\r\n{}\r\n", self.words("short")))
+            }
             Op::DeliverLarge => {
                 self.deliver(&format!("Subject: {count}\r\n\r\n{}\r\n", "long ".repeat(80)))
             }
-            Op::Append => self.append(&format!("Subject: {count}\r\n\r\nappended\r\n")),
+            Op::Append => {
+                self.append(&format!("Subject: {count}\r\n\r\n{}\r\n", self.words("appended")))
+            }
             Op::Store => {
                 let (guid, uids) = self.inbox();
                 let flags = if count.is_multiple_of(2) {
@@ -309,21 +352,54 @@ impl World {
             Op::Snapshot => self.store.checkpoint(0).map(|()| 0),
             Op::LetGo => {
                 self.store.checkpoint(u64::MAX)?;
+                self.tend()?;
                 let (root, store) = (self.store.root(), self.account.store());
                 let nobody = Account::load(&self.store.files, root, store, "nobody")?.0;
                 self.account = Arc::new(nobody);
                 self.store.let_go();
-                let gone = self.store.let_go();
+                self.store.let_go();
+                let there = self.store.account_in_memory("u1").is_some();
+                assert!(!there || self.fs.struck() > 0, "all was durable, and nobody had it");
                 // A disk that fails once lets the second try succeed.
                 let again = || self.store.account("u1");
                 self.account = again().or_else(|_| again())?;
-                let all = gone.accounts == 1 || self.fs.struck() > 0;
-                assert!(all, "all was durable, and nobody had it");
+                Ok(0)
+            }
+            Op::Dictionary => {
+                let content =
+                    format!("Subject: {count}\r\n\r\n{count} {}", "short long ".repeat(20));
+                let (owner, files) = (dbox_format::Guid([1; 16]), &self.store.files);
+                self.store.packing.dictionaries.add(files, owner, 0, content.into())?;
                 Ok(0)
             }
             Op::Compact => {
                 self.store.purge("u1")?;
                 self.store.checkpoint(u64::MAX).map(|()| 0)
+            }
+            Op::DeliverAttachment => {
+                let other = self.store.account("u2")?;
+                let text = with_attachments(count, &[&[7; 64], format!("{count:048}").as_bytes()]);
+                let targets = [self.account.clone(), other];
+                let targets = targets.map(|account| Target {
+                    account,
+                    mailbox: "INBOX".to_owned(),
+                    prefix: b"X-To: u1\r\n".to_vec(),
+                });
+                self.deliver_to(targets.to_vec(), &text)
+            }
+            Op::DeliverOther => {
+                let account = self.store.account("u2")?;
+                let text = with_attachments(count, &[&[7; 64]]);
+                let (mailbox, prefix) = ("INBOX".to_owned(), Vec::new());
+                self.deliver_to(vec![Target { account, mailbox, prefix }], &text)
+            }
+            Op::Tend => self.tend().map(|()| 0),
+            Op::FreeAndTend => {
+                let mut go_on = |_| true;
+                self.store.compact_step(&self.account, Wanted::All, &mut go_on)?;
+                self.tend()?;
+                let state = self.account.lock()?;
+                Ok(state.position)
             }
             Op::Rotate => {
                 let mut logs = self.account.logs();
@@ -336,16 +412,95 @@ impl World {
         }
     }
 
+    /// A text of this, as long as it takes to be worth compressing where messages are compressed.
+    fn words(&self, word: &str) -> String {
+        let count = if self.store.config.compression.is_some() { 160 / word.len() } else { 1 };
+        vec![word; count].join(" ")
+    }
+
     fn deliver(&self, text: &str) -> Result<u64, StoreError> {
         let target = Target {
             account: self.account.clone(),
             mailbox: "INBOX".to_owned(),
             prefix: b"X-To: u1\r\n".to_vec(),
         };
-        let mut delivery = self.store.deliver(vec![target])?;
+        self.deliver_to(vec![target], text)
+    }
+
+    fn deliver_to(&self, targets: Vec<Target>, text: &str) -> Result<u64, StoreError> {
+        let mut delivery = self.store.deliver(targets)?;
         delivery.write(text.as_bytes())?;
         let delivered = delivery.commit();
-        delivered.results.into_iter().next().unwrap().map(|_| delivered.position)
+        for result in delivered.results {
+            result?;
+        }
+        Ok(delivered.position)
+    }
+
+    /// One round of what is done about attachments unasked.
+    pub(super) fn tend(&self) -> Result<(), StoreError> {
+        for account in self.store.loaded_accounts() {
+            self.store.tend_attachments(&account, &|| true)?;
+        }
+        for first in names(self.store.files.fs(), &self.store.root().join("attachments"))? {
+            self.store.sweep_copies(u8::from_str_radix(&first, 16).unwrap())?;
+        }
+        Ok(())
+    }
+
+    /// Every attachment that a message in a map names is there, in all accounts, and none that no message names is left once
+    /// there was time to see to it.
+    pub(super) fn check_attachments(&self) -> Result<(), StoreError> {
+        let root = self.store.root();
+        let mut accounts = Vec::new();
+        for user in self.store.accounts_on_disk()? {
+            accounts.push(self.store.account(&user)?);
+        }
+        let read_all = || {
+            for account in &accounts {
+                let state = account.lock()?;
+                for (id, _) in state.map.iter() {
+                    let message = Message::find(account, &state, &account.pending(), id).unwrap();
+                    let mut text = Vec::new();
+                    let read = message.read_whole(&self.store, true, &mut text);
+                    read.map_err(|error| {
+                        let why = format!("message {id:?}, referred to or not: {error:?}");
+                        StoreError::damaged(account.dir(), why)
+                    })?;
+                }
+            }
+            Ok(())
+        };
+        read_all()?;
+        self.tend()?;
+        self.store.checkpoint(u64::MAX)?;
+        self.tend()?;
+        read_all()?;
+        for account in &accounts {
+            let state = account.lock()?;
+            let needed: BTreeSet<PathBuf> = state
+                .attachments
+                .holdings
+                .needed()
+                .map(|hash| account.home().attachment_path(&hash))
+                .collect();
+            let att = account.dir().join("att");
+            let files = self.fs.files().into_iter().filter(|path| path.starts_with(&att));
+            let there: BTreeSet<PathBuf> = files.collect();
+            if there != needed {
+                let why = format!("{needed:?} are needed, {there:?} are there");
+                return Err(StoreError::damaged(account.dir(), why));
+            }
+        }
+        for path in self.fs.files() {
+            let links = self.fs.metadata(&path).unwrap().unwrap().links;
+            if path.starts_with(root.join("spool"))
+                || (path.starts_with(root.join("attachments")) && links < 2)
+            {
+                return Err(StoreError::damaged(&path, "nobody needs it"));
+            }
+        }
+        Ok(())
     }
 
     /// Two messages by one APPEND: both or neither.
@@ -418,7 +573,7 @@ impl World {
                     StoreError::damaged(self.account.dir(), "a row without a message")
                 })?;
                 let mut text = Vec::new();
-                message.read_whole(&self.store.files, true, &mut text).map_err(|error| {
+                message.read_whole(&self.store, true, &mut text).map_err(|error| {
                     StoreError::damaged(
                         self.account.dir(),
                         format!("message {} of {name}: {error:?}", row.uid.0),
