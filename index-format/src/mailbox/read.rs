@@ -3,7 +3,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use super::{Flagged, Mailbox, Row};
+use super::{Flagged, Mailbox, Parts, Row};
 use crate::{Flags, Keywords, MapId, ModSeq, Uid, UidSet};
 
 impl Mailbox {
@@ -25,6 +25,12 @@ impl Mailbox {
     /// All of a row.
     pub fn row(&self, index: usize) -> Option<Row> {
         self.rows.runs.place(index).map(|(uid, slot)| self.rows.row(uid, slot))
+    }
+
+    /// A row with the values of these parts, which alone have to be loaded; the others are empty.
+    pub fn row_with(&self, index: usize, parts: Parts) -> Option<Row> {
+        let (uid, slot) = self.rows.runs.place(index)?;
+        Some(self.rows.row_with(uid, slot, parts))
     }
 
     /// The system flags of a row.
@@ -52,6 +58,11 @@ impl Mailbox {
     /// The rows at these indexes, as far as they are there: O(1) each, whatever the gaps between UIDs.
     pub fn rows(&self, indexes: Range<usize>) -> impl Iterator<Item = Row> + '_ {
         self.places(indexes).map(|(uid, slot)| self.rows.row(uid, slot))
+    }
+
+    /// The same, with the values of these parts alone ([`Self::row_with`]).
+    pub fn rows_with(&self, indexes: Range<usize>, parts: Parts) -> impl Iterator<Item = Row> + '_ {
+        self.places(indexes).map(move |(uid, slot)| self.rows.row_with(uid, slot, parts))
     }
 
     /// UIDs and modseqs at these indexes, in the same way.
