@@ -164,12 +164,17 @@ impl Store {
             return Err(StoreError::MailboxExists);
         }
         let record = list::Record::Rename { from: from.into(), to: to.into(), time: self.now() };
+        let high = state.list.uidvalidity_high();
         let applied = change.list(account, state, vec![record])?;
         match applied.outcomes.first() {
-            Some(Outcome::Renamed(_)) => {
-                for mbox in state.mailboxes.values_mut() {
-                    let least = state.list.by_guid(mbox.guid).map(|entry| entry.uidvalidity);
-                    mbox.mailbox.raise_uidvalidity(least.unwrap_or(0));
+            Some(Outcome::Renamed(moved)) => {
+                // Most often the new names are new, and no UIDVALIDITY has risen.
+                let moved = if state.list.uidvalidity_high() == high { &[][..] } else { moved };
+                for guid in moved {
+                    let least = state.list.by_guid(*guid).map(|entry| entry.uidvalidity);
+                    if let Some(mbox) = state.mailboxes.get_mut(guid) {
+                        mbox.mailbox.raise_uidvalidity(least.unwrap_or(0));
+                    }
                 }
                 Ok(self.submit_list(change, state))
             }
