@@ -183,6 +183,15 @@ impl Program {
         self.entry == YES
     }
 
+    /// The messages that match, when these are told by their UIDs alone: every one, of a set.
+    #[must_use]
+    pub fn uids(&self) -> Option<&UidSet> {
+        match self.steps.as_slice() {
+            [Step { test: Test::Uids(uids), yes: YES, no: NO, negated: false }] => Some(uids),
+            _ => None,
+        }
+    }
+
     /// The most it may read of a message; `None` when columns decide everything.
     #[must_use]
     pub fn reads(&self) -> Option<Reads> {

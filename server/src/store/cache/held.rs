@@ -28,7 +28,7 @@ impl Loaded {
     /// Bytes of memory, about.
     pub(super) fn cost(&self) -> usize {
         match self {
-            Loaded::Rows(rows) => rows.bytes.len() + 24 * rows.index.len() + ROW_COST,
+            Loaded::Rows(rows) => rows.bytes.capacity() + 24 * rows.index.len() + ROW_COST,
             Loaded::Sent(dates) => dates.cost() + ROW_COST,
         }
     }

@@ -21,7 +21,7 @@ use imap_proto::mime::Parser;
 use imap_proto::search::{Columns, Look, Program};
 use imap_proto::{Answer, FoundModSeqs, Keyword, ModSeq, Uid, UidSet};
 use index_format::Guid;
-use index_format::mailbox::{Parts, Row};
+use index_format::mailbox::{Mailbox, Parts, Row};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -142,6 +142,30 @@ struct Hits {
 }
 
 impl Hits {
+    /// Takes the rows behind `after` whose UIDs are in a set, up to [`TESTS`] of them; gives the UID to go on behind.
+    fn take(&mut self, mailbox: &Mailbox, uids: &UidSet, after: u32) -> Option<u32> {
+        let mut left = TESTS;
+        for (Uid(first), Uid(last)) in uids.ranges().filter(|(_, last)| last.0 > after) {
+            let first = first.max(after.saturating_add(1));
+            let rows = mailbox.find_range(index_format::Uid(first)..=index_format::Uid(last));
+            let some = rows.start..rows.end.min(rows.start.saturating_add(left));
+            let mut taken = None;
+            for (uid, modseq) in mailbox.modseqs_at(some.clone()) {
+                taken = Some(uid.0);
+                self.by_row.push(Uid(uid.0));
+                self.note(Uid(uid.0), ModSeq(modseq.0));
+            }
+            if some.end < rows.end {
+                return taken.or(Some(after));
+            }
+            left = left.saturating_sub(some.len() + 1);
+            if left == 0 {
+                return Some(last).filter(|last| *last < u32::MAX);
+            }
+        }
+        None
+    }
+
     /// Takes note of the mod-sequence of a message that was found, in whatever order.
     fn note(&mut self, uid: Uid, modseq: ModSeq) {
         let (first, last) = self.ends.unwrap_or((uid, uid));
@@ -244,17 +268,16 @@ impl Search {
         self.open.clear();
         self.looked = 0;
         self.keywords = mbox.keywords.clone();
+        if let Some(uids) = self.program.uids() {
+            self.after = self.hits.take(&mbox.mailbox, uids, after);
+            return Ok(());
+        }
         if self.program.is_all() {
-            let some = rows.start..rows.end.min(rows.start.saturating_add(TESTS));
-            rows.start = some.end;
-            for (uid, modseq) in mbox.mailbox.modseqs_at(some) {
-                last = uid.0;
-                self.hits.by_row.push(Uid(uid.0));
-                self.hits.note(Uid(uid.0), ModSeq(modseq.0));
-            }
+            let all = UidSet::range(Uid(1), Uid(u32::MAX));
+            self.after = self.hits.take(&mbox.mailbox, &all, after);
+            return Ok(());
         }
         let pending = self.account.pending();
-        let most = if self.program.is_all() { 0 } else { most };
         for row in mbox.mailbox.rows_with(rows.clone(), parts).take(most) {
             rows.next();
             last = row.uid.0;
