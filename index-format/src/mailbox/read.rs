@@ -70,6 +70,19 @@ impl Mailbox {
         self.places(indexes).map(|(uid, slot)| (uid, self.rows.modseqs.at(slot)))
     }
 
+    /// When rows at these indexes came, in seconds since 1970, and their sizes; 0 for what is not among `parts`.
+    pub fn arrivals_at(
+        &self,
+        indexes: Range<usize>,
+        parts: Parts,
+    ) -> impl Iterator<Item = (Uid, i64, u64)> + '_ {
+        let (dates, sizes) = (parts.contains(Parts::INTERNAL_DATES), parts.contains(Parts::SIZES));
+        self.places(indexes).map(move |(uid, slot)| {
+            let came = if dates { self.rows.internal_dates.at(slot) } else { 0 };
+            (uid, came, if sizes { self.rows.size(slot) } else { 0 })
+        })
+    }
+
     pub(crate) fn places(&self, indexes: Range<usize>) -> impl Iterator<Item = (Uid, u32)> + '_ {
         self.rows.runs.stretches(indexes).flat_map(|stretch| stretch.rows())
     }

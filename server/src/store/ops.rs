@@ -167,13 +167,16 @@ impl Store {
         let high = state.list.uidvalidity_high();
         let applied = change.list(account, state, vec![record])?;
         match applied.outcomes.first() {
-            Some(Outcome::Renamed(moved)) => {
+            Some(Outcome::Renamed(_)) => {
                 // Most often the new names are new, and no UIDVALIDITY has risen.
-                let moved = if state.list.uidvalidity_high() == high { &[][..] } else { moved };
-                for guid in moved {
-                    let least = state.list.by_guid(*guid).map(|entry| entry.uidvalidity);
-                    if let Some(mbox) = state.mailboxes.get_mut(guid) {
-                        mbox.mailbox.raise_uidvalidity(least.unwrap_or(0));
+                if state.list.uidvalidity_high() > high {
+                    // Both are by GUID: there may be ten thousand.
+                    let mut known = state.list.uidvalidities().peekable();
+                    for mbox in state.mailboxes.values_mut() {
+                        while known.next_if(|(guid, _)| *guid < mbox.guid).is_some() {}
+                        if let Some((_, least)) = known.next_if(|(guid, _)| *guid == mbox.guid) {
+                            mbox.mailbox.raise_uidvalidity(least);
+                        }
                     }
                 }
                 Ok(self.submit_list(change, state))

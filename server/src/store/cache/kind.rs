@@ -171,7 +171,9 @@ impl Names {
 
     /// The fields of these names in a header block, and its empty line if there is one (RFC 9051 §6.4.5.1).
     pub(crate) fn of_header(&self, header: &[u8]) -> Vec<u8> {
-        named(header, |name| self.contain(name))
+        // Looked for once: a header has many fields, and each is asked for.
+        let names: Vec<&[u8]> = self.iter().collect();
+        named(header, |name| names.iter().any(|known| known.eq_ignore_ascii_case(name)))
     }
 }
 

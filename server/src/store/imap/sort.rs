@@ -233,17 +233,20 @@ impl<A: Arranger> Arrange<A> {
         let mbox = account.mailbox_with(&store.files, &mut state, *guid, self.parts)?;
         let behind = |uid: Uid| {
             let uids = index_format::Uid(uid.0)..=index_format::Uid(u32::MAX);
-            mbox.mailbox.rows_with(mbox.mailbox.find_range(uids), self.parts)
+            mbox.mailbox.arrivals_at(mbox.mailbox.find_range(uids), self.parts)
         };
         let (mut rows, mut all_read) = (behind(*first), true);
         let mut given = wanted.iter().map(|&uid| {
             // Most often they follow each other.
-            let mut row = rows.next().filter(|row| row.uid.0 == uid.0);
+            let mut row = rows.next().filter(|row| row.0.0 == uid.0);
             if row.is_none() {
                 rows = behind(uid);
-                row = rows.next().filter(|row| row.uid.0 == uid.0);
+                row = rows.next().filter(|row| row.0.0 == uid.0);
             }
-            let row = row.or_else(|| row_of(mbox, uid, self.parts));
+            if let Some((_, came, size)) = row {
+                return (came, size);
+            }
+            let row = row_of(mbox, uid, self.parts);
             all_read &= row.is_some();
             row.map_or((0, 0), |row| (row.internal_date, row.size))
         });
