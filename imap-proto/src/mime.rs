@@ -32,7 +32,7 @@ pub use wire::write_nstring;
 /// Which rendering of messages this is. It is raised whenever ENVELOPE, BODY, BODYSTRUCTURE, a
 /// [search text](crate::search::field_text), a [sort key](crate::sort::text_key) or a [date](crate::sort::sent) of any
 /// message changes: what somebody keeps of them names it, and is believed only where it is the same.
-pub const RENDERING: u16 = 1;
+pub const RENDERING: u16 = 2;
 
 /// Bounds on what is kept of a message and on the work done for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -12,6 +12,7 @@ mod casemap;
 mod envelope;
 mod key;
 mod merge;
+mod radix;
 mod sorter;
 mod subject;
 

@@ -28,13 +28,15 @@ pub const ROW_MAX: usize = 1 << 20;
 /// The names, in lower case and sorted, of the header fields that programs ask for when they list mail.
 ///
 /// [`Field::HeaderCommon`] means exactly these: another list is another field.
-pub const COMMON_HEADER: [&[u8]; 25] = [
+pub const COMMON_HEADER: [&[u8]; 30] = [
     b"bcc",
     b"cc",
+    b"chat-version",
     b"content-transfer-encoding",
     b"content-type",
     b"date",
     b"delivered-to",
+    b"disposition-notification-to",
     b"from",
     b"importance",
     b"in-reply-to",
@@ -52,8 +54,11 @@ pub const COMMON_HEADER: [&[u8]; 25] = [
     b"sender",
     b"subject",
     b"to",
+    b"x-k9mail-identity",
     b"x-mailer",
     b"x-priority",
+    b"x-uniform-type-identifier",
+    b"x-universally-unique-identifier",
 ];
 
 /// What a cached value is.

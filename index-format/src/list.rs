@@ -339,6 +339,11 @@ impl List {
         self.names.values().filter_map(|guid| self.by_guid(*guid))
     }
 
+    /// UIDVALIDITY of each mailbox, by GUID.
+    pub fn uidvalidities(&self) -> impl Iterator<Item = (Guid, u32)> + '_ {
+        self.entries.iter().map(|(guid, entry)| (*guid, entry.uidvalidity))
+    }
+
     /// The mailboxes below `name`, at any depth.
     pub fn below<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Entry> + use<'a> {
         // All names below stand together: `/` is followed by `0`.

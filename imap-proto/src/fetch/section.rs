@@ -38,6 +38,9 @@ struct Names {
     initials: Initials,
 }
 
+/// So many names are compared one after the other as quickly as they are found in order.
+const FEW: usize = 16;
+
 impl FieldNames {
     /// These names; case doesn't matter.
     #[must_use]
@@ -70,9 +73,14 @@ impl FieldNames {
     /// Whether `name` is one of them, in any case.
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {
+        if self.0.lengths >> (name.len() % 64) & 1 == 0 {
+            return false;
+        }
+        if self.0.sorted.len() <= FEW {
+            return self.0.sorted.iter().any(|known| known.eq_ignore_ascii_case(name));
+        }
         let lower = || name.iter().map(u8::to_ascii_lowercase);
-        self.0.lengths >> (name.len() % 64) & 1 != 0
-            && self.0.sorted.binary_search_by(|known| known.iter().copied().cmp(lower())).is_ok()
+        self.0.sorted.binary_search_by(|known| known.iter().copied().cmp(lower())).is_ok()
     }
 
     /// Bytes held, clones not counted again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::text::{self, Buffers, Needle, Needles, Scan};
 use super::{Key, Order};
 use crate::date::{DateTime, Day, parse_message_date};
-use crate::fetch::{MessageSource, Meta, SourceError};
+use crate::fetch::{Fixed, MessageSource, Meta, SourceError};
 use crate::mime::header::{Initials, RawFields};
 use crate::object_id;
 use crate::thread::{Algorithm, thread_id};
@@ -183,6 +183,15 @@ impl Program {
         self.entry == YES
     }
 
+    /// The messages that match, when these are told by their UIDs alone: every one, of a set.
+    #[must_use]
+    pub fn uids(&self) -> Option<&UidSet> {
+        match self.steps.as_slice() {
+            [Step { test: Test::Uids(uids), yes: YES, no: NO, negated: false }] => Some(uids),
+            _ => None,
+        }
+    }
+
     /// The most it may read of a message; `None` when columns decide everything.
     #[must_use]
     pub fn reads(&self) -> Option<Reads> {
@@ -215,6 +224,28 @@ impl Program {
     #[must_use]
     pub fn reads_email_id(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.test, Test::EmailId(_)))
+    }
+
+    /// What it looks at of a message's [`Meta`], as the items of FETCH that show the same; UIDs are not told.
+    #[must_use]
+    pub fn items(&self) -> Fixed {
+        let items = |test: &Test| match test {
+            Test::Flags(_) | Test::Keyword(_) => Fixed::FLAGS,
+            Test::Internal(..) => Fixed::INTERNALDATE,
+            Test::Saved(..) => Fixed::SAVEDATE | Fixed::INTERNALDATE,
+            Test::Larger(_) | Test::Smaller(_) => Fixed::SIZE,
+            Test::ModSeq(_) => Fixed::MODSEQ,
+            Test::EmailId(_) => Fixed::EMAILID,
+            Test::ThreadId(_) => Fixed::THREADID,
+            Test::Recent
+            | Test::Uids(_)
+            | Test::InThread(..)
+            | Test::Sent(..)
+            | Test::Header(..)
+            | Test::Body(_)
+            | Test::Text(_) => Fixed::default(),
+        };
+        self.steps.iter().fold(Fixed::default(), |all, step| all | items(&step.test))
     }
 
     /// What the columns alone say.

@@ -64,6 +64,22 @@ impl Buffers {
     }
 }
 
+/// What stands for the key of a message that came at `came` and has `size` bytes, for a key that takes no more: numbers in
+/// the order of the keys.
+pub(super) fn number(by: SortKey, came: i64, size: u64) -> u64 {
+    match by {
+        SortKey::Size => size,
+        SortKey::Arrival
+        | SortKey::Date
+        | SortKey::Subject
+        | SortKey::From
+        | SortKey::To
+        | SortKey::Cc
+        | SortKey::DisplayFrom
+        | SortKey::DisplayTo => u64::from_be_bytes(of_seconds(came)),
+    }
+}
+
 /// Appends to `out` the bytes that messages with these envelopes are sorted by, for a key that is text: all but
 /// ARRIVAL, SIZE and DATE, which append nothing.
 pub fn text_key(by: SortKey, envelope: &[u8], out: &mut Vec<u8>) {

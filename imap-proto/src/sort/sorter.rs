@@ -7,8 +7,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::key::Buffers;
-use super::{Criterion, Merge, Order};
+use super::key::{Buffers, number};
+use super::{Criterion, Merge, Order, radix};
 use crate::fetch::{MessageSource, Meta, SourceError};
 use crate::types::{Uid, UidSet};
 
@@ -68,9 +68,9 @@ struct Tie {
 
 /// A message in a round.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+pub(super) struct Entry {
     /// The first bytes of the window.
-    head: u64,
+    pub(super) head: u64,
     /// The others, if there can be any.
     tail: u32,
     place: u32,
@@ -135,6 +135,18 @@ impl Sorter {
             self.take();
         }
         Ok(())
+    }
+
+    /// Takes as many of the messages wanted as there are `rows`: when each came, in seconds since 1970, and its size. For
+    /// who was told that no more is wanted of them ([`Self::reads`]).
+    pub fn give_rows(&mut self, rows: impl IntoIterator<Item = (i64, u64)>) {
+        let Some(Criterion { key, .. }) = self.criterion() else { return };
+        let Stage::Keys { entries, given, .. } = &mut self.stage else { return };
+        let wanted = entries.get_mut(*given..).unwrap_or_default();
+        for (entry, (came, size)) in wanted.iter_mut().zip(rows) {
+            entry.head = number(key, came, size);
+            *given += 1;
+        }
     }
 
     /// Takes the first message wanted although its text can't be had, or not even what its mailbox says of it.
@@ -244,8 +256,22 @@ impl Sorter {
                 list.push(Tie { start, end: at + 1 });
             }
         };
-        let done = merge.go_on(
+        let mut spare = Vec::new();
+        let sort = |chunk: &mut [Entry]| match ties.as_slice() {
+            [_] if chunk.len() >= RADIX => {
+                radix::sort(chunk, reverse, &mut spare);
+                let runs = chunk.chunk_by_mut(|left, right| left.head == right.head);
+                // Those of one head have come as they stood in the mailbox.
+                let open = |run: &&mut [Entry]| run.first().is_some_and(|run| run.tail != NO_TAIL);
+                runs.filter(|run| run.len() > 1)
+                    .filter(open)
+                    .for_each(|run| run.sort_unstable_by(order));
+            }
+            _ => chunk.sort_unstable_by(order),
+        };
+        let done = merge.go_on_with(
             order,
+            sort,
             |entry| {
                 *last = match *last {
                     Some(before) if before.entry.tie == entry.tie => {
@@ -297,6 +323,14 @@ impl Sorter {
         let list = if from > 0 { &mut self.unread } else { &mut self.equal };
         let mut ties = std::mem::take(list);
         ties.sort_unstable_by_key(|tie| tie.start);
+        if let [Tie { start: 0, end }] = *ties
+            && end as usize == self.uids.len()
+        {
+            let entry = |place| Entry { head: 0, tail: NO_TAIL, place, tie: 0 };
+            let entries = (0..end).map(entry).collect();
+            self.stage = Stage::Keys { ties, entries, given: 0, tails: Tails::default() };
+            return;
+        }
         let count = ties.iter().map(|tie| (tie.end - tie.start) as usize).sum();
         // In the order of their places: who reads them reads forwards.
         let mut of = vec![NO_TIE; self.uids.len()];
@@ -365,6 +399,8 @@ impl Tails {
 const BLOCK: usize = 1 << 16;
 /// Set in the byte that has the length of a window: the key is longer.
 const GOES_ON: u8 = 0x80;
+/// Fewer entries are sorted as quickly by comparing them.
+const RADIX: usize = if cfg!(test) { 3 } else { 256 };
 const NO_TAIL: u32 = u32::MAX;
 const NO_TIE: u32 = u32::MAX;
 

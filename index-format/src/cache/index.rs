@@ -51,7 +51,11 @@ impl Index {
             self.end = base + payload.len() as u64;
             rest = rest.get(HEAD + payload.len()..).unwrap_or_default();
         }
-        self.rows.sort_by_key(|&(slot, _, place)| (slot, place.start));
+        let by_age = |row: &(u32, [u8; 4], Place)| (row.0, row.2.start);
+        // Most often they are written in this order.
+        if !self.rows.is_sorted_by_key(by_age) {
+            self.rows.sort_by_key(by_age);
+        }
     }
 
     /// The rows of a message whose GUID starts with `guid`, the latest first.

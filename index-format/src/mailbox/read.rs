@@ -3,7 +3,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use super::{Flagged, Mailbox, Row};
+use super::{Flagged, Mailbox, Parts, Row};
 use crate::{Flags, Keywords, MapId, ModSeq, Uid, UidSet};
 
 impl Mailbox {
@@ -25,6 +25,12 @@ impl Mailbox {
     /// All of a row.
     pub fn row(&self, index: usize) -> Option<Row> {
         self.rows.runs.place(index).map(|(uid, slot)| self.rows.row(uid, slot))
+    }
+
+    /// A row with the values of these parts, which alone have to be loaded; the others are empty.
+    pub fn row_with(&self, index: usize, parts: Parts) -> Option<Row> {
+        let (uid, slot) = self.rows.runs.place(index)?;
+        Some(self.rows.row_with(uid, slot, parts))
     }
 
     /// The system flags of a row.
@@ -54,9 +60,27 @@ impl Mailbox {
         self.places(indexes).map(|(uid, slot)| self.rows.row(uid, slot))
     }
 
+    /// The same, with the values of these parts alone ([`Self::row_with`]).
+    pub fn rows_with(&self, indexes: Range<usize>, parts: Parts) -> impl Iterator<Item = Row> + '_ {
+        self.places(indexes).map(move |(uid, slot)| self.rows.row_with(uid, slot, parts))
+    }
+
     /// UIDs and modseqs at these indexes, in the same way.
     pub fn modseqs_at(&self, indexes: Range<usize>) -> impl Iterator<Item = (Uid, ModSeq)> + '_ {
         self.places(indexes).map(|(uid, slot)| (uid, self.rows.modseqs.at(slot)))
+    }
+
+    /// When rows at these indexes came, in seconds since 1970, and their sizes; 0 for what is not among `parts`.
+    pub fn arrivals_at(
+        &self,
+        indexes: Range<usize>,
+        parts: Parts,
+    ) -> impl Iterator<Item = (Uid, i64, u64)> + '_ {
+        let (dates, sizes) = (parts.contains(Parts::INTERNAL_DATES), parts.contains(Parts::SIZES));
+        self.places(indexes).map(move |(uid, slot)| {
+            let came = if dates { self.rows.internal_dates.at(slot) } else { 0 };
+            (uid, came, if sizes { self.rows.size(slot) } else { 0 })
+        })
     }
 
     pub(crate) fn places(&self, indexes: Range<usize>) -> impl Iterator<Item = (Uid, u32)> + '_ {

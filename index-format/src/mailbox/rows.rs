@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::Row;
 use super::column::Column;
 use super::runs::Runs;
+use super::{Parts, Row};
 use crate::{Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid};
 
 /// Each column has a value for each slot.
@@ -97,6 +97,40 @@ impl Rows {
             guid: self.guids.get(&uid).copied(),
             item: self.items.get(&uid).copied(),
         }
+    }
+
+    /// A row with these of its values, which alone have to be loaded, and nothing for the others.
+    pub(crate) fn row_with(&self, uid: Uid, slot: u32, parts: Parts) -> Row {
+        if parts.contains(Parts::ROW) {
+            return self.row(uid, slot);
+        }
+        let mut row = Row { uid, ..Row::default() };
+        if parts.contains(Parts::FLAGS) {
+            row.flags = self.flags.at(slot);
+        }
+        if parts.contains(Parts::KEYWORDS) {
+            row.keywords = self.keywords.at(slot);
+        }
+        if parts.contains(Parts::MODSEQS) {
+            row.modseq = self.modseqs.at(slot);
+        }
+        if parts.contains(Parts::INTERNAL_DATES) {
+            row.internal_date = self.internal_dates.at(slot);
+        }
+        if parts.contains(Parts::SAVE_DATES) {
+            row.save_date = self.save_dates.at(slot);
+        }
+        if parts.contains(Parts::SIZES) {
+            row.size = self.size(slot);
+        }
+        if parts.contains(Parts::MAP_IDS) {
+            row.map_id = self.map_ids.at(slot);
+        }
+        if parts.contains(Parts::MARKS) {
+            row.guid = self.guids.get(&uid).copied();
+            row.item = self.items.get(&uid).copied();
+        }
+        row
     }
 
     pub(crate) fn size(&self, slot: u32) -> u64 {

@@ -4,7 +4,8 @@
 //! by map id, so copies and moves share it. Rows wait in memory and reach their files some time later, many in a block,
 //! from the thread that keeps house; nothing is synced for them. Few of them are written as they are; many are taken
 //! apart, so that what is read together lies together. Files are read whole, used from memory, and forgotten when nobody
-//! asks.
+//! asks. One that is read for the first time makes room for the next such ones: who passes through a large mailbox once
+//! goes by memory that is there, and leaves others theirs.
 //!
 //! Invariants:
 //! - Whatever becomes of a cache file or of a row in memory, no answer changes: what is missing is parsed again.
@@ -22,6 +23,7 @@ mod file;
 mod held;
 mod kind;
 mod layout;
+mod passing;
 mod plan;
 mod regroup;
 mod sent;
@@ -48,9 +50,12 @@ pub(crate) use facts::{
 pub(crate) use held::{Found, Held, Spot};
 use kind::Kind;
 pub(crate) use kind::{Asked, Names, Wants};
+use passing::Passing;
 
 /// Milliseconds after which a file that nobody asked for leaves memory.
 const IDLE_MS: u64 = 10_000;
+/// What all that pass through the files of a large mailbox have of the memory, as a part of so many.
+const PASSING: usize = 16;
 /// The most bytes of one row; values beyond are left out.
 pub(crate) const ROW_MAX: usize = 16 << 10;
 /// What a row in memory costs beside its bytes.
@@ -80,6 +85,8 @@ struct Shelves {
     files: BTreeMap<Key, Shelf>,
     /// The same, by their last use.
     used: BTreeMap<u64, Key>,
+    /// Those that were read for the first time.
+    passing: Passing,
     /// Which files the accounts have.
     directories: BTreeMap<u64, Directory>,
     /// What was asked of the accounts' mailboxes since the house was last looked after.
@@ -193,26 +200,27 @@ impl Cache {
         wait: bool,
     ) -> Result<(), WouldBlock> {
         let Some((_, number, kind)) = held.key_of(file) else { return Ok(()) };
-        self.load_read(home, (held, file), || file::read(files, home, (number, kind), wait))
+        let read = |spare| file::read(files, home, (number, kind), (spare, wait));
+        self.load_read(home, (held, file), read)
     }
 
     fn load_read(
         &self,
         home: &Arc<Home>,
         (held, file): (&mut Held, usize),
-        read: impl FnOnce() -> Result<(Loaded, bool), WouldBlock>,
+        read: impl FnOnce(Vec<u8>) -> Result<(Loaded, bool), WouldBlock>,
     ) -> Result<(), WouldBlock> {
         let Some(key) = held.key_of(file) else { return Ok(()) };
         let Some((_, place)) = held.files.get_mut(file) else { return Ok(()) };
-        let writes = {
+        let (writes, spare) = {
             let mut shelves = self.shelves();
             if let Some(known) = shelves.file(key) {
                 *place = Some(known);
                 return Ok(());
             }
-            shelves.writes
+            (shelves.writes, shelves.passing.spare())
         };
-        let (found, damaged) = read()?;
+        let (found, damaged) = read(spare)?;
         let found = Arc::new(found);
         *place = Some(found.clone());
         let mut shelves = self.shelves();
@@ -292,6 +300,7 @@ impl Cache {
             shelves.drop_file(key);
         }
         shelves.directories.retain(|_, directory| directory.used + IDLE_MS > now);
+        shelves.passing.forget_spare();
     }
 
     /// Bytes of files and of unwritten rows in memory; checks that files in memory are those that can be forgotten.
@@ -303,6 +312,9 @@ impl Cache {
         assert_eq!(shelves.used, used);
         let loaded: usize = shelves.files.values().map(|shelf| shelf.file.cost()).sum();
         assert_eq!(shelves.loaded, loaded);
+        let (passing, bytes) = shelves.passing.held();
+        let costs = passing.iter().map(|key| shelves.files[key].file.cost());
+        assert_eq!(bytes, costs.sum::<usize>());
         (shelves.loaded, self.unwritten.load(Ordering::Relaxed))
     }
 }
@@ -335,13 +347,18 @@ impl Shelves {
     }
 
     /// Keeps a file that was just read, and lets the ones used longest ago go while all have more than `memory` bytes.
+    /// Those that are read for the first time have a small part of these.
     fn keep_file(&mut self, key: Key, file: Arc<Loaded>, memory: usize) {
         self.forget(key);
         self.uses += 1;
         let (uses, now) = (self.uses, self.now);
         self.loaded += file.cost();
+        self.passing.note(key, file.cost());
         self.files.insert(key, Shelf { file, used: (uses, now) });
         self.used.insert(uses, key);
+        while let Some(key) = self.passing.over(memory / PASSING) {
+            self.forget(key);
+        }
         while self.loaded > memory
             && let Some((_, key)) = self.used.pop_first()
         {
@@ -353,6 +370,7 @@ impl Shelves {
     fn drop_file(&mut self, key: Key) {
         if let Some(shelf) = self.files.remove(&key) {
             self.loaded -= shelf.file.cost();
+            self.passing.gone(key, shelf.file);
         }
     }
 
@@ -397,6 +415,42 @@ mod tests {
     use runtime_smol::sim::SimFs;
 
     #[test]
+    fn who_passes_through_once_takes_little_memory_and_who_comes_again_is_served_from_it() {
+        const STRETCHES: u32 = 40;
+        let files = Files::new(Arc::new(SimFs::new()), 10);
+        let home = Arc::new(Home { id: 1, dir: "/data/u1".into(), owner: Guid([1; 16]) });
+        let memory = 256 << 10;
+        let cache = Cache::new(&StoreConfig { cache_memory: memory, ..StoreConfig::default() });
+        let (value, guid, wants) = ([b'x'; 4000], [7; 16], Wants::default());
+        for stretch in 0..STRETCHES {
+            let row = encode(&[(Field::Envelope, &value)]).unwrap();
+            cache.add(&home, (MapId(stretch * SPAN), guid), row);
+        }
+        cache.write(&files, true, &|| 99);
+        let pass = || {
+            for id in (0..STRETCHES).map(|stretch| MapId(stretch * SPAN)) {
+                let mut held = cache.hold(&files, &home, id, &wants, true).unwrap();
+                let spot = loop {
+                    match held.find(id, guid, Field::Envelope) {
+                        Found::Value(spot) => break spot,
+                        Found::Nothing => panic!("nothing is known of {id:?}"),
+                        Found::Load(file) => {
+                            cache.load(&files, &home, (&mut held, file), true).unwrap();
+                        }
+                    }
+                };
+                assert_eq!(held.value(spot), value);
+            }
+            cache.held_bytes().0
+        };
+        let once = pass();
+        assert!(once > 4000 && once <= memory / PASSING, "{once} bytes after one pass");
+        let again = pass();
+        assert!(again > STRETCHES as usize * 4000 * 8 / 10 && again <= memory, "{again} bytes");
+        assert_eq!(pass(), again.max(pass()));
+    }
+
+    #[test]
     fn of_two_readers_around_a_write_none_leaves_what_cannot_be_forgotten() {
         let files = Files::new(Arc::new(SimFs::new()), 10);
         let home = Arc::new(Home { id: 1, dir: "/data/u1".into(), owner: Guid([1; 16]) });
@@ -415,8 +469,8 @@ mod tests {
         cache.write(&files, true, &|| 99);
         let mut outer = hold(1);
         cache
-            .load_read(&home, (&mut outer, 0), || {
-                let old = file::read(&files, &home, (0, Kind::FRESH), true);
+            .load_read(&home, (&mut outer, 0), |spare| {
+                let old = file::read(&files, &home, (0, Kind::FRESH), (spare, true));
                 cache.add(&home, (MapId(2), guid), row);
                 cache.write(&files, true, &|| 99);
                 let mut inner = hold(2);

@@ -86,6 +86,17 @@ impl Files {
     pub(crate) fn read_whole(
         &self,
         path: &Path,
+        sizes: (usize, usize),
+        wait: bool,
+    ) -> io::Result<Vec<u8>> {
+        self.read_whole_into(Vec::new(), path, sizes, wait)
+    }
+
+    /// The same into `bytes`, whatever they are, if these have room: memory that was used before is there already.
+    pub(crate) fn read_whole_into(
+        &self,
+        mut bytes: Vec<u8>,
+        path: &Path,
         (inline, longest): (usize, usize),
         wait: bool,
     ) -> io::Result<Vec<u8>> {
@@ -97,7 +108,11 @@ impl Files {
         if len > inline && !wait {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let mut bytes = vec![0; len];
+        if bytes.capacity() < len {
+            // A little more, so that it serves files that are somewhat longer; what isn't used is no memory yet.
+            bytes = vec![0; len + len / 8];
+        }
+        bytes.resize(len, 0);
         let mut have = 0;
         while let Some(rest) = bytes.get_mut(have..).filter(|rest| !rest.is_empty()) {
             let at = have as u64;

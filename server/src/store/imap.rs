@@ -539,11 +539,11 @@ fn count(uids: &UidSet) -> u32 {
     u32::try_from(uids.len()).unwrap_or(u32::MAX)
 }
 
-/// A row that may have been expunged while a view still holds it.
-fn row_of(mbox: &Mbox, uid: Uid) -> Option<Row> {
+/// At least these parts of a row that may have been expunged while a view still holds it.
+fn row_of(mbox: &Mbox, uid: Uid, parts: Parts) -> Option<Row> {
     let uid = index_format::Uid(uid.0);
     match mbox.mailbox.find(uid) {
-        Some(index) => mbox.mailbox.row(index),
+        Some(index) => mbox.mailbox.row_with(index, parts),
         None => mbox.feed.grave(uid),
     }
 }

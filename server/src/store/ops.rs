@@ -164,12 +164,20 @@ impl Store {
             return Err(StoreError::MailboxExists);
         }
         let record = list::Record::Rename { from: from.into(), to: to.into(), time: self.now() };
+        let high = state.list.uidvalidity_high();
         let applied = change.list(account, state, vec![record])?;
         match applied.outcomes.first() {
             Some(Outcome::Renamed(_)) => {
-                for mbox in state.mailboxes.values_mut() {
-                    let least = state.list.by_guid(mbox.guid).map(|entry| entry.uidvalidity);
-                    mbox.mailbox.raise_uidvalidity(least.unwrap_or(0));
+                // Most often the new names are new, and no UIDVALIDITY has risen.
+                if state.list.uidvalidity_high() > high {
+                    // Both are by GUID: there may be ten thousand.
+                    let mut known = state.list.uidvalidities().peekable();
+                    for mbox in state.mailboxes.values_mut() {
+                        while known.next_if(|(guid, _)| *guid < mbox.guid).is_some() {}
+                        if let Some((_, least)) = known.next_if(|(guid, _)| *guid == mbox.guid) {
+                            mbox.mailbox.raise_uidvalidity(least);
+                        }
+                    }
                 }
                 Ok(self.submit_list(change, state))
             }

@@ -73,7 +73,12 @@ fn sorted(mails: &[Mail], order: &Order, pause: u32) -> Vec<usize> {
     let mut looks = 0;
     while !sorter.is_done() {
         let wanted: Vec<Uid> = sorter.wanted().take(7).collect();
-        for uid in &wanted {
+        if !sorter.reads() {
+            // Some in the one way, the rest in the other.
+            let rows = wanted.iter().map(|uid| &mails[uid.0 as usize / 3 - 1]).take(4);
+            sorter.give_rows(rows.map(|mail| (mail.arrival, mail.size)));
+        }
+        for uid in wanted.iter().skip(if sorter.reads() { 0 } else { 4 }) {
             let mail = &mails[uid.0 as usize / 3 - 1];
             sorter.give(&mail.meta(*uid), &mut Text(envelope(&mail.header))).unwrap();
         }

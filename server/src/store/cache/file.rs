@@ -37,14 +37,14 @@ pub(super) fn path(home: &Home, number: u32, kind: Kind) -> PathBuf {
     directory(home).join(kind.file_name(number))
 }
 
-/// What counts of a file, and whether it is to be made anew before anything is added.
+/// What counts of a file, and whether it is to be made anew before anything is added. `spare` is memory for it.
 pub(super) fn read(
     files: &Files,
     home: &Home,
     (number, kind): (u32, Kind),
-    wait: bool,
+    (spare, wait): (Vec<u8>, bool),
 ) -> Result<(Loaded, bool), WouldBlock> {
-    let bytes = match files.read_whole(&path(home, number, kind), SIZES, wait) {
+    let bytes = match files.read_whole_into(spare, &path(home, number, kind), SIZES, wait) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock && !wait => return Err(WouldBlock),
         Err(error) => {

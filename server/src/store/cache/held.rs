@@ -1,11 +1,12 @@
 //! What is known of the messages of one stretch, for as long as somebody looks at them.
 
-use super::kind::{Asked, Kind, Names, Wants};
+use super::kind::{Asked, Kind, Names, Wants, listed, listed_hash};
 use super::sent::Dates;
 use super::{Fresh, Key, ROW_COST, key, short};
 use crate::store::account::Home;
 use dbox_format::map::MapId;
 use index_format::cache::{Field, Group, Index, Place, value_in};
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ impl Loaded {
     /// Bytes of memory, about.
     pub(super) fn cost(&self) -> usize {
         match self {
-            Loaded::Rows(rows) => rows.bytes.len() + 24 * rows.index.len() + ROW_COST,
+            Loaded::Rows(rows) => rows.bytes.capacity() + 24 * rows.index.len() + ROW_COST,
             Loaded::Sent(dates) => dates.cost() + ROW_COST,
         }
     }
@@ -44,10 +45,17 @@ impl Rows {
 /// By this files are put in the order in which they are asked: those first that have little else than what is wanted,
 /// and of these the ones with most of it.
 pub(super) fn order(kind: Kind, wants: &Wants) -> (u32, u32, Kind) {
-    // Its own names are worth more than all header fields.
-    let names = wants.names.as_ref().map_or(0, Names::hash);
-    let others = kind.group.contains(Group::HEADER) && names != kind.names;
-    let besides = kind.group.without(wants.group).len() + u32::from(others);
+    // Its own names are worth more than those that most ask for, and these more than all header fields.
+    let names = wants.names.as_ref();
+    let others =
+        if !kind.group.contains(Group::HEADER) || names.map_or(0, Names::hash) == kind.names {
+            0
+        } else if kind.names == listed_hash() && names.is_some_and(|names| listed().have(names)) {
+            1
+        } else {
+            2
+        };
+    let besides = kind.group.without(wants.group).len() + others;
     (besides, 16 - kind.group.and(wants.group).len(), kind)
 }
 
@@ -58,6 +66,9 @@ pub(crate) struct Held {
     pub(super) fresh: Arc<Vec<Fresh>>,
     /// The files there are, in the order they are asked.
     pub(super) files: Vec<(Kind, Option<Arc<Loaded>>)>,
+    /// The header fields that are asked for, most often; and which files were looked at for them, and have all of them.
+    names: Option<Names>,
+    looked: Cell<(u32, u32)>,
 }
 
 /// Where [`Held`] has a value.
@@ -94,9 +105,9 @@ impl Held {
         mut kinds: Vec<Kind>,
         wants: &Wants,
     ) -> Self {
-        kinds.sort_by_key(|kind| order(*kind, wants));
+        kinds.sort_by_cached_key(|kind| order(*kind, wants));
         let files = kinds.into_iter().map(|kind| (kind, None)).collect();
-        Self { key, fresh, files }
+        Self { key, fresh, files, names: wants.names.clone(), looked: Cell::default() }
     }
 
     /// Whether it knows about this message.
@@ -113,16 +124,38 @@ impl Held {
 
     /// Where the value of a field is that is no header field.
     pub(crate) fn find(&self, id: MapId, guid: [u8; 16], field: Field<'_>) -> Found<Spot> {
-        self.look(id, guid, Group::of(field), |fields, _| value_in(fields, field))
+        self.look(id, guid, Group::of(field), |fields, _, _| value_in(fields, field))
     }
 
     /// Where the header is, or as much of it as is asked for.
     pub(crate) fn find_header(&self, id: MapId, guid: [u8; 16], asked: Asked<'_>) -> Found<Spot> {
-        self.look(id, guid, Group::HEADER, |fields, names| {
+        let is_usual = match (asked, &self.names) {
+            (Asked::Of(asked), Some(names)) => names.are(asked),
+            _ => false,
+        };
+        self.look(id, guid, Group::HEADER, |fields, names, file| {
             let some = |field| value_in(fields, field);
-            some(Field::Header)
-                .or_else(|| some(Field::HeaderCommon).filter(|_| asked.are_in(names)))
+            let has = || match is_usual {
+                true => self.has_usual(asked, names, file),
+                false => asked.are_in(names),
+            };
+            some(Field::Header).or_else(|| some(Field::HeaderCommon).filter(|_| has()))
         })
+    }
+
+    /// Whether a file has the header fields that are asked for most often: looked at once for each file.
+    fn has_usual(&self, asked: Asked<'_>, names: Option<&Names>, file: Option<usize>) -> bool {
+        // Rows that wait to be written count as a file of their own.
+        let number = file.map_or(0, |file| file + 1);
+        let bit = u32::try_from(number).ok().and_then(|number| 1u32.checked_shl(number));
+        let Some(bit) = bit else { return asked.are_in(names) };
+        let (looked, has) = self.looked.get();
+        if looked & bit == 0 {
+            let has = has | if asked.are_in(names) { bit } else { 0 };
+            self.looked.set((looked | bit, has));
+            return has & bit != 0;
+        }
+        has & bit != 0
     }
 
     /// When a message was sent.
@@ -155,7 +188,7 @@ impl Held {
         id: MapId,
         guid: [u8; 16],
         group: Group,
-        value: impl Fn(&[u8], Option<&Names>) -> Option<Range<usize>>,
+        value: impl Fn(&[u8], Option<&Names>, Option<usize>) -> Option<Range<usize>>,
     ) -> Found<Spot> {
         let guid = short(guid);
         let until = self.fresh.partition_point(|row| row.id <= id.0);
@@ -163,7 +196,7 @@ impl Held {
         for (row, Fresh { fields, .. }) in
             fresh.take_while(|(_, row)| row.id == id.0).filter(|(_, row)| row.guid == guid)
         {
-            if let Some(Range { start, end }) = value(fields, None) {
+            if let Some(Range { start, end }) = value(fields, None, None) {
                 return Found::Value(Spot { file: None, row, start, end });
             }
         }
@@ -175,7 +208,7 @@ impl Held {
             let Loaded::Rows(rows) = &**file else { continue };
             for place in rows.index.rows(index_format::MapId(id.0), guid) {
                 let (start, fields) = rows.fields(place);
-                if let Some(found) = value(fields, rows.names.as_ref()) {
+                if let Some(found) = value(fields, rows.names.as_ref(), Some(at)) {
                     let (start, end) = (start + found.start, start + found.end);
                     return Found::Value(Spot { file: Some(at), row: 0, start, end });
                 }

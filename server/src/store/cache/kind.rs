@@ -5,7 +5,7 @@ use super::facts::is_common;
 use imap_proto::fetch::FieldNames;
 use imap_proto::mime::header::RawFields;
 use index_format::cache::{Group, NAMES_MAX, SENT_SPAN, SPAN};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// What a file holds: a group of fields, and with names header fields of these names alone.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -47,6 +47,52 @@ impl Kind {
     }
 }
 
+/// The names of the header fields that programs show, or thread by, in their lists of messages: Thunderbird, Apple's Mail,
+/// K-9 and Delta Chat, Roundcube and those that ask for some of the same. All are [common](is_common).
+const LISTED: [&[u8]; 24] = [
+    b"bcc",
+    b"cc",
+    b"chat-version",
+    b"content-type",
+    b"date",
+    b"disposition-notification-to",
+    b"from",
+    b"importance",
+    b"in-reply-to",
+    b"list-id",
+    b"list-post",
+    b"list-unsubscribe",
+    b"message-id",
+    b"newsgroups",
+    b"priority",
+    b"references",
+    b"reply-to",
+    b"sender",
+    b"subject",
+    b"to",
+    b"x-k9mail-identity",
+    b"x-priority",
+    b"x-uniform-type-identifier",
+    b"x-universally-unique-identifier",
+];
+
+/// The names that are kept together for lists of messages, before it is known what is asked.
+pub(super) fn listed() -> &'static Names {
+    &USUAL.0
+}
+
+/// [`Names::hash`] of these.
+pub(super) fn listed_hash() -> u32 {
+    USUAL.1
+}
+
+static USUAL: LazyLock<(Names, u32)> = LazyLock::new(|| {
+    let line = |name: &&[u8]| [name, &b"\n"[..]].concat();
+    let names = Names(LISTED.iter().flat_map(line).collect());
+    let hash = names.hash();
+    (names, hash)
+});
+
 /// Names of header fields that are kept together: in lower case, sorted.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Names(Arc<[u8]>);
@@ -77,7 +123,7 @@ impl Names {
         &self.0
     }
 
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let written = self.0.strip_suffix(b"\n").unwrap_or(&self.0);
         written.split(|&byte| byte == b'\n')
     }
@@ -90,8 +136,22 @@ impl Names {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.iter().count()
+    }
+
+    /// Whether these are the names that a client asks for, no more and no less.
+    pub(super) fn are(&self, asked: &FieldNames) -> bool {
+        let next = |rest: &[u8], name: &[u8]| {
+            rest.strip_prefix(name)?.strip_prefix(b"\n").map(<[u8]>::len)
+        };
+        let mut rest = &*self.0;
+        for name in asked.sorted() {
+            let Some(len) = next(rest, name) else { return false };
+            rest = rest.get(rest.len() - len..).unwrap_or_default();
+        }
+        rest.is_empty()
     }
 
     /// Whether all of `others` are among them.
@@ -111,7 +171,9 @@ impl Names {
 
     /// The fields of these names in a header block, and its empty line if there is one (RFC 9051 §6.4.5.1).
     pub(crate) fn of_header(&self, header: &[u8]) -> Vec<u8> {
-        named(header, |name| self.contain(name))
+        // Looked for once: a header has many fields, and each is asked for.
+        let names: Vec<&[u8]> = self.iter().collect();
+        named(header, |name| names.iter().any(|known| known.eq_ignore_ascii_case(name)))
     }
 }
 
@@ -192,6 +254,10 @@ mod tests {
         assert_eq!(Names::read(names.written()), Some(names.clone()));
         assert!(names.contain(b"From") && !names.contain(b"to") && !names.contain(b""));
         assert!(!names.are_common() && Names::new(&of(&["to", "date"])).unwrap().are_common());
+        assert!(names.are(&of(&["x-spam", "From", "subject"])));
+        for others in [&["from", "subject"][..], &["from", "subject", "x-spam", "x-z"], &[]] {
+            assert!(!names.are(&of(others)), "{others:?}");
+        }
         let header = b"From: a\r\nTo: b\r\nx-SPAM: 1\r\n 2\r\n\r\n";
         assert_eq!(names.of_header(header), b"From: a\r\nx-SPAM: 1\r\n 2\r\n\r\n");
         assert!(Asked::One(b"Subject").are_in(Some(&names)) && !Asked::All.are_in(Some(&names)));
@@ -201,6 +267,9 @@ mod tests {
             assert_eq!(Names::read(bad.as_bytes()), None, "{bad:?}");
         }
         assert_eq!(Names::new(&of(&[&"x".repeat(2000)])), None);
+        // What lists ask for can be taken from the common fields.
+        assert_eq!(Names::read(listed().written()).as_ref(), Some(listed()));
+        assert!(listed().are_common() && listed().hash() == listed_hash());
         assert!(COMMON_HEADER.iter().map(|name| name.len() + 1).sum::<usize>() < NAMES_MAX);
     }
 }

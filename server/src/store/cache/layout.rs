@@ -1,6 +1,6 @@
 //! Which fields lie together.
 
-use super::kind::{Kind, Names};
+use super::kind::{Kind, Names, listed};
 use index_format::MapId;
 use index_format::cache::sent::Sent;
 use index_format::cache::{Field, Fields, Group, encode_fields};
@@ -59,10 +59,13 @@ fn is_sent(field: &Field<'_>) -> bool {
     matches!(field, Field::Sent)
 }
 
-/// How fields lie where nobody has asked for anything yet: what lists of messages show, headers, and what is searched
-/// and sorted by.
+/// How fields lie where nobody has asked for anything yet: what lists of messages show, by ENVELOPE and by header fields;
+/// headers; and what is searched and sorted by.
 pub(super) fn usual() -> Vec<Shelved> {
+    let listed = Shelved { group: Group::HEADER, names: Some(listed().clone()) };
     [Group::ENVELOPE.or(Group::STRUCTURE), Group::HEADER, Group::ADDRESSES, Group::SUBJECT]
         .map(Shelved::new)
-        .to_vec()
+        .into_iter()
+        .chain([listed])
+        .collect()
 }

@@ -4,7 +4,7 @@
 //! [`super::held::order`] would make it read; the groups that cost the least are found by trying all of them.
 
 use super::held::order;
-use super::kind::{Kind, Wants};
+use super::kind::{Kind, Wants, listed};
 use super::layout::{Shelved, usual};
 use index_format::cache::{Group, SPAN};
 
@@ -20,8 +20,34 @@ const BYTES: [(Group, u64); 5] = [
     (Group::ADDRESSES, 150),
     (Group::SUBJECT, 100),
 ];
-/// Bytes of one header field that is kept by name, about.
-const NAMED: u64 = 50;
+/// Bytes of some header fields, about, in mail of all kinds: in most of it the last ones are missing.
+const NAMED: [(&[u8], u64); 21] = [
+    (b"references", 120),
+    (b"to", 70),
+    (b"message-id", 60),
+    (b"content-type", 60),
+    (b"in-reply-to", 40),
+    (b"list-unsubscribe", 40),
+    (b"cc", 20),
+    (b"reply-to", 15),
+    (b"list-id", 10),
+    (b"list-post", 10),
+    (b"sender", 10),
+    (b"bcc", 1),
+    (b"chat-version", 1),
+    (b"disposition-notification-to", 1),
+    (b"importance", 1),
+    (b"newsgroups", 1),
+    (b"priority", 1),
+    (b"x-k9mail-identity", 1),
+    (b"x-priority", 1),
+    (b"x-uniform-type-identifier", 1),
+    (b"x-universally-unique-identifier", 1),
+];
+/// And of any other.
+const OTHER: u64 = 50;
+/// How often lists are taken to ask for header fields by name: a copy of those that most of them show pays for itself.
+const LISTS: u64 = 5;
 /// Sets of names that may be kept beside the whole headers.
 const NAME_SETS: usize = 2;
 
@@ -33,13 +59,22 @@ pub(super) fn plan(asked: &[Counted]) -> Vec<Shelved> {
     // Who has asked nothing yet lists, reads headers, searches.
     let mut counted: Vec<Counted> = usual()
         .into_iter()
-        .map(|Shelved { group, .. }| (Wants { group, names: None }, 1))
+        .map(|Shelved { group, names }| {
+            let count = if names.is_some() { LISTS } else { 1 };
+            (Wants { group, names }, count)
+        })
         .collect();
+    let is_named =
+        |(wants, _): &&Counted| wants.names.is_some() && wants.group.contains(Group::HEADER);
+    // Once it is known what lists ask for, that counts.
+    let is_listed =
+        |(wants, _): &&Counted| wants.names.as_ref().is_some_and(|names| listed().have(names));
+    let known = asked.iter().filter(is_named).filter(is_listed);
+    if known.map(|(_, count)| count).sum::<u64>() > LISTS {
+        counted.retain(|one| !is_named(&one));
+    }
     counted.extend(asked.iter().cloned());
-    let mut named: Vec<&Counted> = asked
-        .iter()
-        .filter(|(wants, _)| wants.names.is_some() && wants.group.contains(Group::HEADER))
-        .collect();
+    let mut named: Vec<&Counted> = counted.iter().filter(is_named).collect();
     named.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let mut best: Option<(u64, Vec<Shelved>)> = None;
     for base in partitions(&BYTES.map(|(group, _)| group)) {
@@ -109,11 +144,16 @@ pub(super) fn read(layout: &[Shelved], wants: &Wants) -> u64 {
 /// Bytes of a stretch in such a file, about.
 pub(super) fn size(shelved: &Shelved) -> u64 {
     let bytes = |(group, bytes): &(Group, u64)| match &shelved.names {
-        Some(names) if *group == Group::HEADER => NAMED * names.count() as u64,
+        Some(names) if *group == Group::HEADER => names.iter().map(named_size).sum(),
         Some(_) | None => *bytes,
     };
     let has = |(group, _): &&(Group, u64)| shelved.group.contains(*group);
     BYTES.iter().filter(has).map(bytes).sum::<u64>() * u64::from(SPAN)
+}
+
+/// Bytes of one header field that is kept by name, about.
+fn named_size(name: &[u8]) -> u64 {
+    NAMED.iter().find(|(known, _)| *known == name).map_or(OTHER, |(_, bytes)| *bytes)
 }
 
 /// All ways to put some kinds into groups.
@@ -193,7 +233,10 @@ mod tests {
             listed.iter().any(|base| base.names.is_none() && base.group.contains(Group::HEADER))
         );
         let list = wants(LIST, &FEW);
-        assert!(read(&listed, &list) * 2 < read(&usual(), &list));
+        assert!(read(&listed, &list) < read(&usual(), &list));
+        let whole: Vec<Shelved> =
+            usual().into_iter().filter(|shelved| shelved.names.is_none()).collect();
+        assert!(read(&listed, &list) * 2 < read(&whole, &list));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::asked::Asked;
 use super::directory::Directory;
 use super::file::{self, Given, Row};
 use super::held::Loaded;
-use super::kind::{Kind, Names};
+use super::kind::{Kind, Names, listed, listed_hash};
 use super::layout::{self, Shelved, usual};
 use super::plan::{Counted, plan, read, size};
 use super::write::{Writer, rows_of};
@@ -48,10 +48,18 @@ impl Writer<'_> {
             asked.note(mailbox, number, &wants);
         }
         let mut left = STRETCHES;
+        // Most often the same is asked of all stretches.
+        let mut planned: Option<(Vec<Counted>, Vec<Shelved>)> = None;
         for (number, counted) in asked.due() {
             let kinds = directory.kinds(number);
             if left > 0 && kinds.iter().any(|kind| *kind != Kind::SENT) {
-                left -= usize::from(self.lay_out(number, &kinds, &counted)?);
+                let known = planned.take().filter(|(of, _)| *of == counted);
+                let (counted, wanted) = known.unwrap_or_else(|| {
+                    let wanted = plan(&counted);
+                    (counted, wanted)
+                });
+                left -= usize::from(self.lay_out(number, &kinds, (&counted, &wanted))?);
+                planned = Some((counted, wanted));
             }
         }
         // Where there is no cache there is nothing to lay out.
@@ -62,10 +70,14 @@ impl Writer<'_> {
     }
 
     /// Lays a stretch out anew, if that is worth it.
-    fn lay_out(&self, number: u32, kinds: &[Kind], counted: &[Counted]) -> io::Result<bool> {
+    fn lay_out(
+        &self,
+        number: u32,
+        kinds: &[Kind],
+        (counted, wanted): (&[Counted], &[Shelved]),
+    ) -> io::Result<bool> {
         let has_fresh = kinds.contains(&Kind::FRESH);
         let now = self.layout(number, kinds);
-        let wanted = plan(counted);
         let grouped: Vec<Shelved> =
             now.iter().filter(|shelved| shelved.kind() != Kind::FRESH).cloned().collect();
         if grouped == wanted {
@@ -74,7 +86,6 @@ impl Writer<'_> {
         let reads = |layout: &[Shelved]| -> u64 {
             counted.iter().map(|(wants, count)| count * read(layout, wants)).sum()
         };
-        let cost = wanted.iter().map(size).sum::<u64>();
         // What has come lately and is only read in small pieces is small: it can wait until it is more.
         if has_fresh && grouped.is_empty() && self.len(number, Kind::FRESH)? < self.cache.apart / 4
         {
@@ -83,23 +94,35 @@ impl Writer<'_> {
         // Copies that nobody asks for any more go at once: that takes no writing.
         let mut kept = Vec::new();
         for shelved in &now {
-            if shelved.names.is_some() && !wanted.iter().any(|new| new.names == shelved.names) {
+            let is_read = || {
+                let others: Vec<Shelved> =
+                    now.iter().filter(|other| *other != shelved).cloned().collect();
+                reads(&now) < reads(&others)
+            };
+            let is_wanted = wanted.iter().any(|new| new.names == shelved.names);
+            if shelved.names.is_some() && !is_wanted && !is_read() {
                 self.remove(number, shelved.kind())?;
             } else {
                 kept.push(shelved.clone());
             }
         }
         let now = kept;
-        if reads(&now) < reads(&wanted).saturating_add(cost) {
+        // What came lately goes to all groups; else those that stay are not written again.
+        let new: Vec<&Shelved> =
+            wanted.iter().filter(|shelved| has_fresh || !now.contains(shelved)).collect();
+        let cost = new.iter().map(|shelved| size(shelved)).sum::<u64>();
+        if reads(&now) < reads(wanted).saturating_add(cost) {
             return Ok(false);
         }
+        let fields = new.iter().fold(Group::default(), |all, shelved| all.or(shelved.group));
+        let has_some = |kind: &&Kind| !kind.group.and(fields).is_empty();
         let mut all = Gathered::default();
-        for kind in kinds.iter().filter(|kind| **kind != Kind::SENT) {
+        for kind in kinds.iter().filter(|kind| **kind != Kind::SENT).filter(has_some) {
             if let Loaded::Rows(rows) = self.read(number, *kind) {
                 all.add(&rows_of(&rows), rows.names.as_ref());
             }
         }
-        for shelved in &wanted {
+        for shelved in new {
             let rows = all.of(shelved);
             let rows: Vec<Row<'_>> =
                 rows.iter().map(|(id, guid, fields)| (*id, *guid, fields.as_slice())).collect();
@@ -124,6 +147,7 @@ impl Writer<'_> {
             .filter_map(|kind| {
                 let names = match kind.names {
                     0 => None,
+                    hash if hash == listed_hash() => Some(listed().clone()),
                     _ => Some(file::names_of(self.files, self.home, (number, *kind))?),
                 };
                 Some(Shelved { group: kind.group, names })
@@ -152,8 +176,11 @@ impl Writer<'_> {
     pub(super) fn groups(&self, number: u32) -> Vec<Shelved> {
         let mut groups = self.layout(number, &self.kinds(number));
         groups.retain(|shelved| shelved.kind() != Kind::FRESH);
+        if groups.is_empty() {
+            return usual();
+        }
         // All fields have to be somewhere: a file may have been lost.
-        for lacks in usual() {
+        for lacks in usual().into_iter().filter(|shelved| shelved.names.is_none()) {
             let has = |kind: Group| {
                 groups.iter().any(|known| known.names.is_none() && known.group.contains(kind))
             };

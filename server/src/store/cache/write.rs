@@ -117,7 +117,7 @@ impl Writer<'_> {
 
     pub(super) fn read(&self, number: u32, kind: Kind) -> Loaded {
         // Asked to wait, nothing would block.
-        file::read(self.files, self.home, (number, kind), true)
+        file::read(self.files, self.home, (number, kind), (Vec::new(), true))
             .map_or_else(|_| file::nothing(self.home, number, kind), |(found, _)| found)
     }
 

@@ -1,7 +1,7 @@
 //! FETCH: rows of one batch, from columns alone where that is enough, else with the messages read.
 
 use super::source::Source;
-use super::wants::of_fetch;
+use super::wants::{of_fetch, parts_of_fetch};
 use super::{Handled, ImapUser, refusal, row_of};
 use crate::store::account::{Account, State};
 use crate::store::cache::Wants;
@@ -15,7 +15,7 @@ use imap_proto::{
     Answer, Code, FetchAsk, Keyword, ModSeq, Position, Seq, SystemFlags, Uid, UidSet,
 };
 use index_format::Guid;
-use index_format::mailbox::Row;
+use index_format::mailbox::{Parts, Row};
 use std::sync::Arc;
 
 /// Messages looked up at once: about as many as fill an answer.
@@ -49,6 +49,7 @@ struct Batch {
     recent: Arc<UidSet>,
     ask: FetchAsk,
     wants: Wants,
+    parts: Parts,
 }
 
 impl ImapUser {
@@ -63,6 +64,7 @@ impl ImapUser {
             guid: view.guid,
             recent: ask.recent.clone(),
             wants: of_fetch(&ask.items),
+            parts: parts_of_fetch(&ask),
             ask,
         };
         let apart = std::mem::take(&mut self.reads_much) && !batch.ask.items.meta_only();
@@ -112,7 +114,7 @@ impl Batch {
     fn meta_rows(&self) -> Result<Answer, StoreError> {
         let mut state = self.account.lock()?;
         let state = &mut *state;
-        self.account.mailbox(&self.store.files, state, self.guid)?;
+        self.account.mailbox_with(&self.store.files, state, self.guid, self.parts)?;
         let Some(mbox) = state.mailboxes.get(&self.guid) else { return Err(StoreError::NoMailbox) };
         let needs_guid = self.ask.items.fixed.contains(Fixed::EMAILID);
         let mut rows = Rows::with_capacity(self.ask.budget.min(64 << 10) + 512);
@@ -123,9 +125,9 @@ impl Batch {
                 let uid = Uid(run.uid.0 + step);
                 let found =
                     next.filter(|&index| mbox.mailbox.uid(index) == Some(index_format::Uid(uid.0)));
-                let row = match found.and_then(|index| mbox.mailbox.row(index)) {
+                let row = match found.and_then(|index| mbox.mailbox.row_with(index, self.parts)) {
                     Some(row) => Some(row),
-                    None => row_of(mbox, uid),
+                    None => row_of(mbox, uid, self.parts),
                 };
                 next = match found {
                     Some(index) => Some(index + 1),
@@ -157,6 +159,7 @@ impl Batch {
         let mut rows = Rows::with_capacity(self.ask.budget.min(64 << 10) + 4096);
         let mut served = 0;
         let mut position = 0;
+        let mut known = None;
         let mut named = self.ask.runs.iter().flat_map(|run| {
             (0..run.count).map(|step| (Seq(run.seq.0 + step), Uid(run.uid.0 + step)))
         });
@@ -167,6 +170,7 @@ impl Batch {
             }
             position = position.max(step.position);
             let mut source = Source::of_mailbox(&self.store, wait, self.guid, &self.wants);
+            source.held = known;
             for wanted in &step.wanted {
                 served += 1;
                 // What is gone has no row and is served with that.
@@ -191,6 +195,8 @@ impl Batch {
                 }
             }
             read += source.read;
+            source.set(None);
+            known = source.held.take();
         }
         let (pieces, position) = (rows.into_pieces(), Position(position));
         Ok(Batched { answer: Answer::Rows { pieces, served, position }, much })
@@ -230,11 +236,11 @@ impl Batch {
     fn look_up(&self, named: impl Iterator<Item = (Seq, Uid)>) -> Result<Step, StoreError> {
         let mut state = self.account.lock()?;
         let state = &mut *state;
-        self.account.mailbox(&self.store.files, state, self.guid)?;
+        self.account.mailbox_with(&self.store.files, state, self.guid, self.parts)?;
         let Some(mbox) = state.mailboxes.get(&self.guid) else { return Err(StoreError::NoMailbox) };
         let pending = self.account.pending();
         let wanted = named.map(|(seq, uid)| {
-            let row = row_of(mbox, uid)?;
+            let row = row_of(mbox, uid, self.parts)?;
             let id = MapId(row.map_id.0);
             let message = Message::find(&self.account, state, &pending, id);
             Some(Wanted { seq, row, message })

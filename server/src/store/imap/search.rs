@@ -7,7 +7,7 @@
 use super::fetch::{email_id, meta};
 use super::source::Source;
 use super::thread::InThreads;
-use super::wants::of_search;
+use super::wants::{of_search, parts_of_search};
 use super::{Handled, ImapUser, hold_refusal, refusal};
 use crate::slices::{Progress, Slices, Turn};
 use crate::store::account::Account;
@@ -21,7 +21,7 @@ use imap_proto::mime::Parser;
 use imap_proto::search::{Columns, Look, Program};
 use imap_proto::{Answer, FoundModSeqs, Keyword, ModSeq, Uid, UidSet};
 use index_format::Guid;
-use index_format::mailbox::{Parts, Row};
+use index_format::mailbox::{Mailbox, Parts, Row};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,6 +62,7 @@ impl ImapUser {
             after: Some(0),
             open: Vec::new(),
             looked: 0,
+            keywords: Arc::default(),
             look: Look::default(),
             parsing: None,
             hits: Hits::default(),
@@ -112,6 +113,8 @@ pub(super) struct Search {
     /// Messages to be looked at, and how many of them were.
     open: Vec<Open>,
     looked: usize,
+    /// What their keywords are called.
+    keywords: Arc<[Keyword]>,
     /// How far the next one was looked at.
     look: Look,
     /// And how far it was parsed.
@@ -123,7 +126,6 @@ pub(super) struct Search {
 struct Open {
     row: Row,
     message: Option<Message>,
-    keywords: Arc<[Keyword]>,
 }
 
 /// What was found so far.
@@ -140,6 +142,30 @@ struct Hits {
 }
 
 impl Hits {
+    /// Takes the rows behind `after` whose UIDs are in a set, up to [`TESTS`] of them; gives the UID to go on behind.
+    fn take(&mut self, mailbox: &Mailbox, uids: &UidSet, after: u32) -> Option<u32> {
+        let mut left = TESTS;
+        for (Uid(first), Uid(last)) in uids.ranges().filter(|(_, last)| last.0 > after) {
+            let first = first.max(after.saturating_add(1));
+            let rows = mailbox.find_range(index_format::Uid(first)..=index_format::Uid(last));
+            let some = rows.start..rows.end.min(rows.start.saturating_add(left));
+            let mut taken = None;
+            for (uid, modseq) in mailbox.modseqs_at(some.clone()) {
+                taken = Some(uid.0);
+                self.by_row.push(Uid(uid.0));
+                self.note(Uid(uid.0), ModSeq(modseq.0));
+            }
+            if some.end < rows.end {
+                return taken.or(Some(after));
+            }
+            left = left.saturating_sub(some.len() + 1);
+            if left == 0 {
+                return Some(last).filter(|last| *last < u32::MAX);
+            }
+        }
+        None
+    }
+
     /// Takes note of the mod-sequence of a message that was found, in whatever order.
     fn note(&mut self, uid: Uid, modseq: ModSeq) {
         let (first, last) = self.ends.unwrap_or((uid, uid));
@@ -217,6 +243,7 @@ impl Search {
             after: Some(0),
             open: Vec::new(),
             looked: 0,
+            keywords: Arc::default(),
             look: Look::default(),
             parsing: None,
             hits: Hits::default(),
@@ -228,7 +255,8 @@ impl Search {
         let Some(after) = self.after else { return Ok(()) };
         let mut state = self.account.lock()?;
         let state = &mut *state;
-        self.account.mailbox(&self.store.files, state, self.guid)?;
+        let parts = parts_of_search(&self.program);
+        self.account.mailbox_with(&self.store.files, state, self.guid, parts)?;
         let Some(mbox) = state.mailboxes.get(&self.guid) else { return Err(StoreError::NoMailbox) };
         self.hits.position = self.hits.position.max(mbox.position);
         let mut rows = mbox
@@ -239,18 +267,18 @@ impl Search {
         let mut last = after;
         self.open.clear();
         self.looked = 0;
+        self.keywords = mbox.keywords.clone();
+        if let Some(uids) = self.program.uids() {
+            self.after = self.hits.take(&mbox.mailbox, uids, after);
+            return Ok(());
+        }
         if self.program.is_all() {
-            let some = rows.start..rows.end.min(rows.start.saturating_add(TESTS));
-            rows.start = some.end;
-            for (uid, modseq) in mbox.mailbox.modseqs_at(some) {
-                last = uid.0;
-                self.hits.by_row.push(Uid(uid.0));
-                self.hits.note(Uid(uid.0), ModSeq(modseq.0));
-            }
+            let all = UidSet::range(Uid(1), Uid(u32::MAX));
+            self.after = self.hits.take(&mbox.mailbox, &all, after);
+            return Ok(());
         }
         let pending = self.account.pending();
-        let most = if self.program.is_all() { 0 } else { most };
-        for row in mbox.mailbox.rows(rows.clone()).take(most) {
+        for row in mbox.mailbox.rows_with(rows.clone(), parts).take(most) {
             rows.next();
             last = row.uid.0;
             let bits = [row.keywords.0];
@@ -266,7 +294,7 @@ impl Search {
                 Columns::Needs(_) => {
                     let id = MapId(row.map_id.0);
                     let message = Message::find(&self.account, state, &pending, id);
-                    self.open.push(Open { row, message, keywords: mbox.keywords.clone() });
+                    self.open.push(Open { row, message });
                     if self.open.len() >= OPEN {
                         break;
                     }
@@ -283,10 +311,10 @@ impl Search {
         let mut source = Source::of_mailbox(&self.store, turn.may_wait, self.guid, &self.wants);
         source.turn = Some(turn);
         let mut looked = Looked::All;
-        for Open { row, message, keywords } in open.get(self.looked..).unwrap_or_default() {
+        for Open { row, message } in open.get(self.looked..).unwrap_or_default() {
             let (bits, uid) = ([row.keywords.0], Uid(row.uid.0));
             let guid = message.as_ref().map_or(0, |message| u128::from_be_bytes(message.guid));
-            let meta = meta(row, keywords, &bits, self.recent.contains(uid), guid);
+            let meta = meta(row, &self.keywords, &bits, self.recent.contains(uid), guid);
             source.set(message.as_ref());
             source.parsing = self.parsing.take();
             match self.program.go_on(&meta, &mut source, &mut self.look) {

@@ -43,8 +43,8 @@ pub(crate) struct Source<'a> {
     header: Vec<u8>,
     has_header: bool,
     wire: Vec<u8>,
-    /// What the cache knows of the messages around this one.
-    held: Option<Held>,
+    /// What the cache knows of the messages around this one; another source of the same wants may go on with it.
+    pub(super) held: Option<Held>,
     missed: Missed,
     /// Bytes of messages read so far.
     pub(super) read: u64,

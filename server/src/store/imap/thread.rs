@@ -14,6 +14,7 @@ use imap_proto::search::{Key, Limits, Program};
 use imap_proto::thread::{Algorithm, Threader};
 use imap_proto::{Answer, Uid, UidSet};
 use index_format::Guid;
+use index_format::mailbox::Parts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -65,7 +66,8 @@ impl Threading {
         let plain = || Stage::Thread(Threader::new(self.algorithm, &self.uids), Listed::default());
         let now = {
             let mut state = self.account.lock()?;
-            let mbox = self.account.mailbox(&self.store.files, &mut state, self.mailbox)?;
+            let files = &self.store.files;
+            let mbox = self.account.mailbox_with(files, &mut state, self.mailbox, Parts::NONE)?;
             if !self.store.forests.are_kept(mbox.mailbox.len()) {
                 return Ok(Some(plain()));
             }
@@ -118,6 +120,8 @@ impl Arranger for Threading {
             }
         }
     }
+
+    fn give_rows(&mut self, _: &mut dyn Iterator<Item = (i64, u64)>) {}
 
     fn give_bare(&mut self, meta: Option<&Meta<'_>>) {
         match &mut self.stage {

@@ -1,11 +1,13 @@
-//! What commands look at in messages.
+//! What commands look at in messages, and in the rows of a mailbox.
 
 use crate::store::arranged::How;
 use crate::store::cache::{Names, Wants, text_of};
+use imap_proto::FetchAsk;
 use imap_proto::fetch::{FetchItems, FieldNames, Fixed, SectionKind};
 use imap_proto::search::{Program, Reads};
 use imap_proto::sort::SortKey;
 use index_format::cache::{Field, Group};
+use index_format::mailbox::Parts;
 
 /// A FETCH of these items.
 pub(super) fn of_fetch(items: &FetchItems) -> Wants {
@@ -78,6 +80,64 @@ pub(super) fn of_arranging(how: &How) -> Wants {
         How::Threads(_) => {
             wants(Group::ENVELOPE.or(Group::HEADER), vec![b"references".to_vec()], false)
         }
+    }
+}
+
+/// The parts of a mailbox that such items of FETCH take.
+pub(super) fn parts_of(items: Fixed) -> Parts {
+    let of = [
+        (Fixed::FLAGS, Parts::FLAGS | Parts::KEYWORDS),
+        (Fixed::INTERNALDATE, Parts::INTERNAL_DATES),
+        (Fixed::SIZE, Parts::SIZES),
+        (Fixed::MODSEQ, Parts::MODSEQS),
+        (Fixed::SAVEDATE, Parts::SAVE_DATES),
+        // What names a message is in the account's map.
+        (Fixed::EMAILID, Parts::MAP_IDS),
+        (Fixed::THREADID, Parts::MAP_IDS),
+        (Fixed::ENVELOPE, Parts::MAP_IDS),
+        (Fixed::BODY, Parts::MAP_IDS),
+        (Fixed::BODYSTRUCTURE, Parts::MAP_IDS),
+    ];
+    let wanted = of.into_iter().filter(|(item, _)| items.contains(*item));
+    wanted.fold(Parts::NONE, |all, (_, parts)| all | parts)
+}
+
+/// And those that FETCH takes.
+pub(super) fn parts_of_fetch(ask: &FetchAsk) -> Parts {
+    let items = |items: &FetchItems| {
+        let text = if items.sections.is_empty() { Parts::NONE } else { Parts::MAP_IDS };
+        parts_of(items.fixed) | text
+    };
+    let parts = items(&ask.items);
+    if ask.also_flags.is_empty() {
+        return parts;
+    }
+    parts | items(&ask.seen_items) | parts_of(Fixed::FLAGS)
+}
+
+/// And those that SEARCH takes: what it finds is told with its mod-sequences.
+pub(super) fn parts_of_search(program: &Program) -> Parts {
+    let text = if program.reads().is_some() { Parts::MAP_IDS } else { Parts::NONE };
+    parts_of(program.items()) | Parts::MODSEQS | text
+}
+
+/// And those that SORT or THREAD takes beside the SEARCH.
+pub(super) fn parts_of_arranging(how: &How) -> Parts {
+    let of = |key| match key {
+        SortKey::Arrival => Parts::INTERNAL_DATES,
+        SortKey::Size => Parts::SIZES,
+        // Messages that don't say when they were sent.
+        SortKey::Date => Parts::INTERNAL_DATES | Parts::MAP_IDS,
+        SortKey::Subject
+        | SortKey::From
+        | SortKey::To
+        | SortKey::Cc
+        | SortKey::DisplayFrom
+        | SortKey::DisplayTo => Parts::MAP_IDS,
+    };
+    match how {
+        How::By(order) => order.0.iter().fold(Parts::NONE, |all, by| all | of(by.key)),
+        How::Threads(_) => Parts::INTERNAL_DATES | Parts::MAP_IDS,
     }
 }
 

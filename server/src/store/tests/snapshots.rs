@@ -8,7 +8,12 @@ use crate::store::delivery::Target;
 use crate::store::imap::ImapUser;
 use crate::store::ops::{Named, Storing};
 use crate::store::store::Store;
-use imap_proto::{Answer, Ask, MailboxName, StoreAction, StoredRows, Uid, UidSet};
+use imap_proto::fetch::{FetchItems, Fixed};
+use imap_proto::search::{Key, Limits, Program};
+use imap_proto::sort::{Criterion, Order, SortKey};
+use imap_proto::{
+    Answer, Ask, FetchAsk, MailboxName, Run, Seq, StoreAction, StoredRows, SystemFlags, Uid, UidSet,
+};
 use index_format::Guid;
 use index_format::mailbox::Parts;
 use index_format::snapshot::Snapshot;
@@ -133,6 +138,74 @@ fn select_and_delivery_read_no_column() {
     at_once(user.ask(Ask::Changes { cursor: Default::default(), may_shrink: true }));
     assert_eq!(disk.read("/index"), index, "mail that comes in needs no column");
     assert_eq!(missing(&account, guid), Parts::ALL);
+}
+
+/// What FETCH, SEARCH and SORT load of a mailbox after a start is what they show, test and sort by.
+#[test]
+fn a_command_reads_the_columns_it_takes() {
+    let (disk, messages) = large_mailbox();
+    let search = |key: &Key| Arc::new(Program::compile(key, Limits::default()).unwrap());
+    let uids = |count: u64| UidSet::range(Uid(1), Uid(count as u32));
+    let fetch = |fixed| {
+        let items = Arc::new(FetchItems { fixed, sections: Vec::new() });
+        Ask::Fetch(FetchAsk {
+            runs: vec![Run { seq: Seq(1), uid: Uid(1), count: FetchAsk::MAX }],
+            items: items.clone(),
+            also_flags: UidSet::new(),
+            seen_items: items,
+            budget: usize::MAX,
+            by_uid: true,
+            recent: Arc::default(),
+        })
+    };
+    let sort = |key| {
+        let order = Arc::new(Order(vec![Criterion { key, reverse: true }]));
+        // As a session asks: of what it sees.
+        Ask::Sort { program: search(&Key::Uids(uids(messages))), order }
+    };
+    let flags = Parts::FLAGS | Parts::KEYWORDS;
+    let commands = [
+        (fetch(Fixed::UID), Parts::NONE),
+        (fetch(Fixed::UID | Fixed::FLAGS), flags),
+        (fetch(Fixed::FAST), flags | Parts::INTERNAL_DATES | Parts::SIZES),
+        (fetch(Fixed::MODSEQ), Parts::MODSEQS),
+        (fetch(Fixed::EMAILID), Parts::MAP_IDS),
+        (fetch(Fixed::SAVEDATE), Parts::SAVE_DATES | Parts::INTERNAL_DATES),
+        (Ask::Search { program: search(&Key::All) }, Parts::MODSEQS),
+        (Ask::Search { program: search(&Key::Flags(SystemFlags::SEEN)) }, Parts::MODSEQS | flags),
+        (Ask::Search { program: search(&Key::Larger(5)) }, Parts::MODSEQS | Parts::SIZES),
+        (sort(SortKey::Size), Parts::MODSEQS | Parts::SIZES),
+        (sort(SortKey::Arrival), Parts::MODSEQS | Parts::INTERNAL_DATES),
+    ];
+    let first_read = |ask: Option<Ask>| {
+        let (store, account) = open(&disk);
+        let (mut user, _) = select(&store, &account, "Big");
+        let (guid, _) = mailbox(&store, &account, "Big");
+        disk.forget();
+        match ask {
+            Some(ask) => {
+                let answer = at_once(user.ask(ask));
+                let is_whole = |uids: &[Uid]| uids.is_sorted() && uids.len() as u64 == messages;
+                let as_asked = matches!(answer, Answer::Rows { served: FetchAsk::MAX, .. })
+                    || matches!(&answer, Answer::Found { uids, .. } if uids.len() <= messages)
+                    || matches!(&answer, Answer::Sorted { uids, .. } if is_whole(uids));
+                assert!(as_asked, "{answer:?}");
+            }
+            None => {
+                let mut state = account.lock().unwrap();
+                account.mailbox(&store.files, &mut state, guid).unwrap();
+            }
+        }
+        (Parts::ALL.without(missing(&account, guid)), disk.read("/index"))
+    };
+    let (all, bytes) = first_read(None);
+    assert_eq!(all, Parts::ALL);
+    for (ask, takes) in commands {
+        let what = format!("{ask:?}");
+        let (loaded, read) = first_read(Some(ask));
+        assert_eq!(loaded, takes, "{what}");
+        assert!(read < bytes && (read > 0 || takes.is_empty()), "{what} reads {read} of {bytes}");
+    }
 }
 
 /// Ten messages go: little is written, and no snapshot; not at the next checkpoint either.

@@ -18,6 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dbox_format::map::MapId;
 use imap_proto::fetch::MessageSource;
+use imap_proto::mime::header::RawFields;
 use imap_proto::mime::{Limits, Parser};
 use imap_proto::{Answer, Ask, Flags, MailboxName, StoreAction, StoredRows, SystemFlags, UidSet};
 use index_format::list::SpecialUse;
@@ -212,7 +213,13 @@ fn check_cached(store: &Arc<Store>, message: &Message, text: &[u8]) -> Result<()
     }
     let header = source.header_field(b"subject").map_err(|_| different("the cache fails"))?;
     let end = header_end(text, 0).unwrap_or(text.len());
-    if header != &text[..end] {
+    // At least the fields asked for, with their empty line: all of the header, or those that lists show.
+    let subjects = |header: &[u8]| -> Vec<Vec<u8>> {
+        let fields =
+            RawFields::new(header).filter(|field| field.name.eq_ignore_ascii_case(b"subject"));
+        fields.map(|field| header[field.range].to_vec()).collect()
+    };
+    if subjects(header) != subjects(&text[..end]) || header_end(header, 0) != Some(header.len()) {
         return Err(different("the cache has another header"));
     }
     Ok(())
