@@ -272,11 +272,14 @@ proptest! {
         closed in any::<bool>(),
         cached in any::<bool>(),
         flushed in any::<bool>(),
+        packed in any::<bool>(),
         ranges in prop::collection::vec((any::<prop::sample::Index>(), 1_u64..100_000), 1..4),
     ) {
         let text = written(&parts, closed);
         let cache_memory = if cached { 64 << 20 } else { 0 };
-        let stores = [apart(), whole()].map(|config| Disk::new(StoreConfig { cache_memory, ..config }));
+        let compression = packed.then_some(1);
+        let stores = [apart(), whole()]
+            .map(|config| Disk::new(StoreConfig { cache_memory, compression, ..config }));
         let mut users = stores.each_ref().map(|disk| {
             disk.deliver(&["u1"], &text);
             if flushed {
