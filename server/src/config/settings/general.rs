@@ -242,7 +242,7 @@ pub(super) const GENERAL: &[Setting] = &[
             ready("length", "by their lengths and hashes alone, which spares reading them"),
         ]),
         |c| Slot::Choice(&mut c.store.attachment_compare),
-        "How two files of one content are compared before one takes the place of the other, some seconds after they came.",
+        "How an account's file is compared with another of the same hash before one of the two serves for both.",
     ),
     optional(
         "attachments",

@@ -100,6 +100,9 @@ impl Store {
             account.lock()?.attachments.unshared.clear();
             return Ok(done);
         }
+        if self.free_space_low() {
+            return Ok(done);
+        }
         let unshared: Vec<Hash> = {
             let state = account.lock()?;
             let attachments = &state.attachments;
@@ -118,7 +121,9 @@ impl Store {
                 let transactions = state.map.transactions();
                 let attachments = &mut state.attachments;
                 attachments.holdings.unpin(hash, transactions, self.now());
-                attachments.unshared.remove(&hash);
+                if shared.is_ok() {
+                    attachments.unshared.remove(&hash);
+                }
             }
             done.shared += u64::from(shared?);
             if !go_on() {
@@ -273,7 +278,7 @@ impl Store {
             if found.inode == own.inode {
                 return Ok(true);
             }
-            if !self.are_same((&own_path, own), (&path, found))? {
+            if !self.are_same((&own_path, own.len), (&path, found.len))? {
                 if self.files.is_news(&path, "it differs") {
                     tracing::error!(file = %path.display(), "this copy of an attachment differs from one of the same hash that an account has: one of the two is damaged, and they are not shared");
                 }
@@ -292,12 +297,12 @@ impl Store {
     }
 
     /// Whether two files have the same content, as far as the settings want to know.
-    fn are_same(
+    pub(super) fn are_same(
         &self,
-        (one, one_meta): (&Path, Meta),
-        (other, other_meta): (&Path, Meta),
+        (one, len): (&Path, u64),
+        (other, other_len): (&Path, u64),
     ) -> Result<bool, StoreError> {
-        if one_meta.len != other_meta.len {
+        if len != other_len {
             return Ok(false);
         }
         if self.config.attachment_compare == Compared::Length {
@@ -310,19 +315,19 @@ impl Store {
         let (one_file, other_file) = (open(one)?, open(other)?);
         let (mut left, mut right) = (vec![0; STEP], vec![0; STEP]);
         let mut at = 0;
-        while at < one_meta.len {
-            let len = usize::try_from(one_meta.len - at).unwrap_or(STEP).min(STEP);
+        while at < len {
+            let step = usize::try_from(len - at).unwrap_or(STEP).min(STEP);
             for (path, file, bytes) in
                 [(one, &one_file, &mut left), (other, &other_file, &mut right)]
             {
-                bytes.truncate(len);
+                bytes.truncate(step);
                 fs::read_exact_at(&**file, bytes, at)
                     .map_err(|error| StoreError::io("read", path, error))?;
             }
             if left != right {
                 return Ok(false);
             }
-            at += len as u64;
+            at += step as u64;
         }
         Ok(true)
     }

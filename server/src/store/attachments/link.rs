@@ -92,11 +92,13 @@ impl Store {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 let found = fs.metadata(path).map_err(failed)?;
-                if found.is_some_and(|found| found.len == content.len) {
+                let same = |len| self.are_same((path, len), (&content.path, content.len));
+                // One that can't be read is as good as one that differs.
+                if found.is_some_and(|found| matches!(same(found.len), Ok(true))) {
                     return Ok(false);
                 }
                 // What is there is not what its name says: messages that have it are made whole by this one.
-                tracing::warn!(file = %path.display(), "an attachment of the wrong length is replaced");
+                tracing::warn!(file = %path.display(), "a damaged attachment is replaced by the same one, which came again");
                 self.replace_link(&content.path, path).map_err(failed)?;
                 Ok(true)
             }

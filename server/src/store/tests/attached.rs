@@ -58,9 +58,9 @@ fn a_crash_anywhere_with_attachments() {
 fn a_crash_anywhere_in_the_lives_of_attachments() {
     let mut crashes = 0;
     for ops in LIVES {
-        // In containers of their own, and together in the journal.
-        for gather_max in [256, 4096] {
-            let config = StoreConfig { gather_max, container_size: 9000, ..config() };
+        // In containers of their own; and together in the journal, compressed.
+        for (gather_max, compression) in [(256, None), (4096, Some(1))] {
+            let config = StoreConfig { gather_max, compression, container_size: 9000, ..config() };
             let (count, violation, _) = crash_everywhere_with(&config, ops, 6);
             crashes += count;
             assert_eq!(violation, None);
