@@ -356,11 +356,15 @@ impl Store {
 
     /// Removes what the checkpoint of `covered` allows to.
     fn remove_garbage(&self, covered: u64) -> Result<(), StoreError> {
+        // None comes as long as this checkpoint keeps the others out.
+        let pinned: Vec<PathBuf> = self.pins.lock().keys().cloned().collect();
         let garbage: Vec<PathBuf> = {
             let mut calls = self.due.state();
-            let (now, later) = std::mem::take(&mut calls.garbage)
-                .into_iter()
-                .partition(|is| is.position <= covered && !is.is_read());
+            let (now, later) = std::mem::take(&mut calls.garbage).into_iter().partition(|is| {
+                is.position <= covered
+                    && !is.is_read()
+                    && !pinned.iter().any(|dir| is.path.starts_with(dir))
+            });
             calls.garbage = later;
             let now: Vec<Garbage> = now;
             // A change that was lost has dropped nothing.

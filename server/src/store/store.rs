@@ -16,7 +16,9 @@ use super::config::{self, StoreConfig};
 use super::error::StoreError;
 use super::figures::Counts;
 use super::files::Files;
+use super::freeze::Pins;
 use super::journal::{self, Journal, Syncing};
+use super::place;
 use super::planted::{Planted, planted};
 use super::recovery;
 use super::threads::Forests;
@@ -28,7 +30,7 @@ use runtime_smol::fs::{Fs, Lock, LockError, create_dirs_synced};
 use runtime_smol::{Clock, Time};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,7 +59,7 @@ pub struct Store {
     pub(crate) forests: Forests,
     root: PathBuf,
     guid: Guid,
-    epoch: u32,
+    epoch: AtomicU32,
     random: Random,
     wall: Wall,
     accounts: Mutex<HashMap<String, Arc<Slot>>>,
@@ -74,6 +76,8 @@ pub struct Store {
     pub(crate) due: Due,
     pub(crate) pause: Pause,
     pub(crate) counts: Counts,
+    /// Accounts whose files are being copied.
+    pub(crate) pins: Pins,
     _lock: Lock,
 }
 
@@ -82,6 +86,11 @@ pub struct Store {
 pub(crate) struct Slot(Mutex<Option<Arc<Account>>>);
 
 impl Slot {
+    /// Takes hold of it: nobody loads the account meanwhile.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Arc<Account>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is in it, for the only one who has it.
     pub(crate) fn get_mut(&mut self) -> Option<&mut Arc<Account>> {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
@@ -139,6 +148,7 @@ impl Store {
     ) -> Result<Arc<Self>, StoreError> {
         create_dirs_synced(&*fs, root).map_err(|error| StoreError::io("create", root, error))?;
         let lock = fs.lock(&root.join("lock")).map_err(|error| lock_error(root, error))?;
+        place::finish(&*fs, root).map_err(|error| StoreError::io("restore into", root, error))?;
         let files = Files::new(fs.clone(), config.open_files);
         let seed = || {
             let mut bytes = [0; 8];
@@ -171,7 +181,7 @@ impl Store {
             commit: Commit::default(),
             root: root.to_owned(),
             guid,
-            epoch,
+            epoch: AtomicU32::new(epoch),
             random,
             wall,
             accounts: Mutex::default(),
@@ -191,6 +201,7 @@ impl Store {
             due: Due::default(),
             pause: Pause::default(),
             counts: Counts::default(),
+            pins: Pins::default(),
             _lock: lock,
         }))
     }
@@ -200,8 +211,8 @@ impl Store {
     /// # Errors
     /// I/O, damage, or a name that can't be a directory.
     pub fn account(&self, name: &str) -> Result<Arc<Account>, StoreError> {
-        let slot = self.slots().entry(name.to_owned()).or_default().clone();
-        let mut loaded = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = self.slot(name);
+        let mut loaded = slot.lock();
         if let Some(account) = &*loaded {
             if !account.is_dead() {
                 account.note_used();
@@ -292,6 +303,11 @@ impl Store {
         let slots: Vec<Arc<Slot>> = self.slots().values().cloned().collect();
         // A slot that is being filled right now has nothing to be looked at yet.
         slots.iter().filter_map(|slot| slot.0.try_lock().ok()?.clone()).collect()
+    }
+
+    /// Where the account of this name is, or will be.
+    pub(crate) fn slot(&self, name: &str) -> Arc<Slot> {
+        self.slots().entry(name.to_owned()).or_default().clone()
     }
 
     pub(crate) fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
@@ -544,7 +560,12 @@ impl Store {
 
     /// How often this store was started after an unclean stop, and some.
     pub(crate) fn epoch(&self) -> u32 {
-        self.epoch
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The journal has said so.
+    pub(crate) fn set_epoch(&self, epoch: u32) {
+        self.epoch.store(epoch, Ordering::Release);
     }
 
     /// The directory of the store.
