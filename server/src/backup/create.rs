@@ -84,14 +84,14 @@ pub(crate) fn create(
     if task.dir.starts_with(&root) {
         return Err(Error::Foreign { dir: task.dir.clone() });
     }
-    let repository = Repository::create(fs, &task.dir, &store.guid().to_string())?;
-    let known = repository.known()?;
     let on_disk = store.accounts_on_disk()?;
     if let Some(user) = task.users.iter().find(|user| !on_disk.contains(user)) {
         return Err(Error::Name(format!("{user:?} has no mail here")));
     }
     let mut users = on_disk;
     users.retain(|user| task.users.is_empty() || task.users.contains(user));
+    let repository = Repository::create(fs, &task.dir, &store.guid().to_string())?;
+    let known = repository.known()?;
     let mut run = Run {
         store,
         repository: &repository,

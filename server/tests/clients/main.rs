@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, its helpers too; and it has a watch"
 )]
 
+mod backup;
 mod binary;
 mod bodies;
 mod condstore;
