@@ -54,6 +54,7 @@ pub(crate) use freeze::{Frozen, FrozenFile, Growth};
 pub use imap::{Handled, ImapUser, read_blob};
 pub(crate) use inspect::inspect;
 pub(crate) use place::{Outside, Over, make_store};
+pub(crate) use planted::{Planted, planted};
 pub use rebuild::Rebuilt;
 pub(crate) use store::seed;
 pub use store::{Preparing, Random, Store, Threads, Wall};

@@ -136,14 +136,14 @@ impl Error {
 }
 
 fn hint(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; make room and run this again: it goes on where it stopped"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; the server's user must be able to use it (with systemd: ReadWritePaths=)"
-        }
-        _ => "",
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let kind = source.kind();
+    if [StorageFull, QuotaExceeded].contains(&kind) {
+        "; make room and run this again: it goes on where it stopped"
+    } else if [PermissionDenied, ReadOnlyFilesystem].contains(&kind) {
+        "; the server's user must be able to use it (with systemd: ReadWritePaths=)"
+    } else {
+        ""
     }
 }
 

@@ -83,10 +83,8 @@ pub(crate) fn connect(data: &Path, command: Command) -> Result<UnixStream, Error
         }
     })?;
     let silent = |source| Error::Silent { data: data.to_owned(), source };
-    let patience = match &command {
-        Command::Backup { .. } | Command::Restore(_) => LONG_PATIENCE,
-        _ => PATIENCE,
-    };
+    let long = matches!(command, Command::Backup { .. } | Command::Restore(_));
+    let patience = if long { LONG_PATIENCE } else { PATIENCE };
     stream.set_read_timeout(Some(patience)).map_err(silent)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(silent)?;
     let mut line = serde_json::to_vec(&Request { version: VERSION, command })

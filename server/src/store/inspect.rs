@@ -1,16 +1,17 @@
 //! Looks at the files of an account that nobody has in use: of a backup.
 
 use super::account::Account;
+use super::check::damage;
 use super::error::StoreError;
 use super::files::Files;
 use super::mailbox::Mbox;
 use dbox_format::Seed;
 use dbox_format::container::Verifier;
-use dbox_format::map::{Entry, MapId};
+use dbox_format::map::{self, Entry, MapId};
 use dbox_format::paths;
 use index_format::Guid;
 use index_format::mailbox::Parts;
-use runtime_smol::fs::{Fs, Open};
+use runtime_smol::fs::{self, Fs, Open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -46,6 +47,9 @@ pub(crate) fn inspect(
         }
         Err(error) => return Err(error),
     };
+    for name in ["list.index", "list.index.prev", "map.index", "map.index.prev"] {
+        snapshot(&files, &account.dir().join(name), None, tell)?;
+    }
     let state = account.lock()?;
     let mut places: BTreeMap<u32, (String, u32)> = BTreeMap::new();
     for entry in state.list.iter() {
@@ -53,6 +57,10 @@ pub(crate) fn inspect(
             mbox.need(&files, account.dir(), Parts::ALL)?;
             Ok(mbox)
         });
+        for name in ["index", "index.prev", "index.delta"] {
+            let path = super::mailbox::directory(account.dir(), entry.guid).join(name);
+            snapshot(&files, &path, Some(&*entry.name), tell)?;
+        }
         let mbox = match mbox {
             Ok(mbox) => mbox,
             Err(StoreError::Damaged { path, why }) => {
@@ -110,6 +118,36 @@ pub(crate) fn inspect(
     }
     progress(wanted.len() as u64, wanted.len() as u64);
     Ok(wanted.len() as u64)
+}
+
+/// Whether a snapshot is whole, if it is there.
+fn snapshot(
+    files: &Files,
+    path: &Path,
+    mailbox: Option<&str>,
+    tell: Tell<'_>,
+) -> Result<(), StoreError> {
+    let bytes = match fs::read_all(files.fs(), path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        // A damaged object says so here.
+        Err(error) => {
+            tell(mailbox, path, error.to_string());
+            return Ok(());
+        }
+    };
+    let is_map = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("map"));
+    let wrong = match is_map {
+        true => map::Snapshot::parse(&bytes)
+            .and_then(|snapshot| snapshot.load())
+            .err()
+            .map(|e| e.to_string()),
+        false => damage(&bytes).map(|(at, why)| format!("byte {at}: {why}")),
+    };
+    if let Some(why) = wrong {
+        tell(mailbox, path, format!("a snapshot: {why}"));
+    }
+    Ok(())
 }
 
 /// What is wrong with the record of a message, if anything.

@@ -54,6 +54,16 @@ pub(crate) enum Planted {
     ApplyUnsynced,
     /// What was told before a sync failed is not written again.
     ForgetTold,
+    /// Files that are being copied go with a checkpoint.
+    GarbageWhileFrozen,
+    /// Snapshots are written of an account whose files are being copied.
+    SnapshotWhileFrozen,
+    /// What is under way is not waited for.
+    FrozenAtOnce,
+    /// A generation is there, and all that is noted before, without a sync of what it names.
+    GenerationBeforeSync,
+    /// What an interrupted backup notes is not durable yet.
+    NotedBeforeSync,
 }
 
 #[cfg(test)]
@@ -100,6 +110,14 @@ impl Planted {
         Self::BodyNotJournalled,
         Self::LargeBodyNotSynced,
         Self::UnlinkEarly,
+    ];
+    /// Those that a backup can show.
+    pub(crate) const BACKUP: [Self; 5] = [
+        Self::GarbageWhileFrozen,
+        Self::SnapshotWhileFrozen,
+        Self::FrozenAtOnce,
+        Self::GenerationBeforeSync,
+        Self::NotedBeforeSync,
     ];
     /// Those that only an error of the disk can show.
     pub(crate) const FAULT: [Self; 3] =

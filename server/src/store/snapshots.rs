@@ -37,7 +37,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         for account in self.loaded_accounts() {
             // Somebody copies the files that the moment has; there is time enough afterwards.
-            if self.pins.cover(account.dir()) {
+            if self.pins.cover(account.dir()) && !planted(Planted::SnapshotWhileFrozen) {
                 continue;
             }
             let names: Vec<LogName> = {

@@ -6,6 +6,7 @@ use crate::backup::repository::Repository;
 use crate::backup::restore::{prepare, restore};
 use crate::backup::verify::verify;
 use crate::backup::{Damage, Done, Error, Refused, RestoreTask, Restored, Task, Verified, With};
+use crate::store::planted::{Planted, plant};
 use crate::store::store::Store;
 use runtime_smol::fs::Fs;
 use runtime_smol::sim::{SimFs, Variant};
@@ -108,60 +109,99 @@ fn what_comes_back_is_what_was_there() {
     assert!(again.store.epoch() > world.store.epoch());
 }
 
+/// What happens between any two files that are copied.
+const MEANWHILE: [Op; 13] = [
+    Op::Deliver,
+    Op::Store,
+    Op::Store,
+    Op::Expunge,
+    Op::Compact,
+    Op::Snapshot,
+    Op::Rotate,
+    Op::DeliverLarge,
+    Op::Delete,
+    Op::Create,
+    Op::Move,
+    Op::Snapshot,
+    Op::Append,
+];
+
+/// Backs up a store in which [`MEANWHILE`] happens, beginning with the operation `first`. What is wrong, if anything.
+fn moment(first: usize) -> Result<(), String> {
+    let mut world = busy();
+    let view = world.view().unwrap();
+    let (store, fs) = (world.store.clone(), world.fs.clone());
+    let mut ran = 0;
+    let done = back_up_with(&store, &fs, &mut |told| {
+        if matches!(&told, Told::Progress { user, .. } if user == "u1") {
+            world.run(MEANWHILE[(first + ran) % MEANWHILE.len()]).unwrap();
+            ran += 1;
+        }
+        true
+    });
+    if done.unwrap().left_out > 0 {
+        return Err("the account was left out".to_owned());
+    }
+    assert!(ran > MEANWHILE.len(), "only {ran}");
+    let damages = verified(&world.fs).1;
+    if !damages.is_empty() {
+        return Err(format!("{damages:?}"));
+    }
+    let found = restored(&world.fs, None).view().unwrap();
+    if found != view {
+        return Err(format!("found {found:#?}\nexpected {view:#?}"));
+    }
+    // What was put off is done.
+    world.run(Op::Snapshot).unwrap();
+    let next = world.view().unwrap();
+    assert_eq!(back_up(&world).generation, 2);
+    assert_eq!(restored(&world.fs, None).view().unwrap(), next);
+    assert_eq!(restored(&world.fs, Some(1)).view().unwrap(), view);
+    Ok(())
+}
+
 #[test]
 fn it_is_one_moment_whatever_happens_meanwhile() {
-    // What happens between any two files that are copied.
-    let meanwhile = [
-        Op::Deliver,
-        Op::Store,
-        Op::Store,
-        Op::Expunge,
-        Op::Compact,
-        Op::Snapshot,
-        Op::Rotate,
-        Op::DeliverLarge,
-        Op::Delete,
-        Op::Create,
-        Op::Move,
-        Op::Snapshot,
-        Op::Append,
-    ];
-    for first in 0..meanwhile.len() {
-        let mut world = busy();
-        let view = world.view().unwrap();
-        let (store, fs) = (world.store.clone(), world.fs.clone());
-        let mut count = first;
-        let mut ran = 0;
-        let done = back_up_with(&store, &fs, &mut |told| {
-            if let Told::Progress { user, .. } = told
-                && user == "u1"
-            {
-                world.run(meanwhile[count % meanwhile.len()]).unwrap();
-                (count, ran) = (count + 1, ran + 1);
-            }
-            true
-        });
-        assert_eq!(done.unwrap().left_out, 0);
-        assert!(ran > meanwhile.len(), "only {ran}");
-        assert_eq!(verified(&world.fs).1, []);
-        assert_eq!(restored(&world.fs, None).view().unwrap(), view, "beginning with {first}");
-        // What was put off is done.
-        world.run(Op::Snapshot).unwrap();
-        let next = world.view().unwrap();
-        assert_eq!(back_up(&world).generation, 2);
-        assert_eq!(restored(&world.fs, None).view().unwrap(), next);
-        assert_eq!(restored(&world.fs, Some(1)).view().unwrap(), view);
+    for first in 0..MEANWHILE.len() {
+        assert_eq!(moment(first), Ok(()), "beginning with {first}");
     }
 }
 
 #[test]
-fn what_is_queued_and_not_durable_yet_is_waited_for() {
+fn planted_faults_of_backups_are_found() {
+    for fault in Planted::BACKUP {
+        let unsynced = [Planted::GenerationBeforeSync, Planted::NotedBeforeSync].contains(&fault);
+        let found = || {
+            if fault == Planted::FrozenAtOnce {
+                !queued()
+            } else if unsynced {
+                crashes(2).is_err()
+            } else {
+                (0..MEANWHILE.len()).any(|first| moment(first).is_err())
+            }
+        };
+        plant(Some(fault));
+        let found = std::panic::catch_unwind(found).unwrap_or(true);
+        plant(None);
+        assert!(found, "{fault:?} survives");
+    }
+}
+
+/// Whether a change that is queued when the backup begins is in it.
+fn queued() -> bool {
     let mut world = busy();
     let position = world.assign(Op::Deliver).unwrap();
     assert!(world.store.durable() < position);
-    back_up(&world);
-    assert!(world.store.durable() >= position);
-    assert_eq!(restored(&world.fs, None).view().unwrap(), world.view().unwrap());
+    let done = back_up(&world);
+    let durable = world.store.durable() >= position;
+    done.left_out == 0
+        && durable
+        && restored(&world.fs, None).view().unwrap() == world.view().unwrap()
+}
+
+#[test]
+fn what_is_queued_and_not_durable_yet_is_waited_for() {
+    assert!(queued());
 }
 
 #[test]
@@ -263,45 +303,65 @@ fn interrupted_it_leaves_what_was_there_and_goes_on_where_it_stopped() {
     assert!(added + 2000 < whole.added && left > 2000, "{added} of {}", whole.added);
 }
 
-#[test]
-fn a_crash_at_any_step_leaves_generations_that_are_whole() {
+/// Crashes at every step of a second backup, which another one interrupted before, `variants` times each. How many there
+/// were, and how many of them left the new generation.
+fn crashes(variants: usize) -> Result<(u64, u64), String> {
     let fs = SimFs::new();
     fs.keep_history();
     let mut world = World::new(fs);
     back_up(&world);
     let first = world.view().unwrap();
-    for op in [Op::DeliverLarge, Op::Expunge, Op::Snapshot, Op::Deliver] {
+    for op in [Op::DeliverLarge, Op::Expunge, Op::Snapshot, Op::DeliverLarge] {
         world.run(op).unwrap();
     }
     world.store.checkpoint(0).unwrap();
     let second = world.view().unwrap();
     let start = world.fs.ops();
+    let mut steps = 0;
+    let stopped = back_up_with(&world.store, &world.fs, &mut |told| {
+        steps += u64::from(matches!(&told, Told::Progress { user, .. } if user == "u1"));
+        steps < 15
+    });
+    assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
     let keep = Task { keep: Some(1), ..task() };
     create(&world.store, Arc::new(world.fs.clone()), &keep, &mut |_| true).unwrap();
-    let (mut crashes, mut finished, mut unfinished) = (0, 0, 0);
+    let (mut crashes, mut finished) = (0, 0);
     for at in world.fs.crash_points().into_iter().filter(|&at| at >= start) {
-        for variant in Variant::sample(4, at) {
+        for variant in Variant::sample(variants, at) {
             let Some(image) = world.fs.crashed_at(at, variant) else { continue };
             crashes += 1;
+            let whole = |image: &SimFs, last: Option<u64>, expected: &View, when: &str| {
+                let damages = verified(image).1;
+                if !damages.is_empty() {
+                    return Err(format!("{when} {at}, {variant:?}: {damages:?}"));
+                }
+                match restored(image, last).view().unwrap() == *expected {
+                    true => Ok(()),
+                    false => Err(format!("{when} {at}, {variant:?}: another state")),
+                }
+            };
             let numbers = repository(&image).generations().unwrap();
             let (last, expected) = match numbers.last() {
                 Some(2) => (2, &second),
                 Some(1) => (1, &first),
-                other => panic!("{other:?} at {at}, {variant:?}"),
+                other => return Err(format!("generation {other:?} at {at}, {variant:?}")),
             };
-            *(if last == 2 { &mut finished } else { &mut unfinished }) += 1;
-            assert_eq!(verified(&image).1, [], "at {at}, {variant:?}");
-            let found = restored(&image, Some(last)).view().unwrap();
-            assert_eq!(&found, expected, "at {at}, {variant:?}");
+            finished += u64::from(last == 2);
+            whole(&image, Some(last), expected, "at")?;
             // The next one is made all the same.
             let again = World::recover(image, 6).unwrap();
             back_up(&again);
-            assert_eq!(verified(&again.fs).1, [], "after {at}, {variant:?}");
-            assert_eq!(restored(&again.fs, None).view().unwrap(), again.view().unwrap());
+            whole(&again.fs, None, &again.view().unwrap(), "after")?;
         }
     }
+    Ok((crashes, finished))
+}
+
+#[test]
+fn a_crash_at_any_step_leaves_generations_that_are_whole() {
+    let (crashes, finished) = crashes(3).unwrap();
     println!("{crashes} crashes, {finished} of them with the new generation");
-    assert!(finished > 5 && unfinished > 20, "{finished} and {unfinished}");
+    assert!(finished > 5 && crashes - finished > 20, "{finished} of {crashes}");
 }
 
 #[test]
