@@ -370,9 +370,7 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let Repository { fs, dir, .. } = self.repository;
-        let lazy =
-            planted(Planted::GenerationBeforeSync) || (planted(Planted::NotedBeforeSync) && !now);
-        if !lazy {
+        if !planted(Planted::GenerationBeforeSync) {
             fs.sync_all(dir).map_err(Error::io("sync", dir))?;
         }
         self.unsynced = 0;

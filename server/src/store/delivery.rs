@@ -353,7 +353,9 @@ impl Store {
             files.push(file);
             let result = match (state, place) {
                 (Some((_, Ok(state))), Ok(place)) => {
-                    self.add_message(&mut change, mail, state, guid, place, session)
+                    self.writable_by(mail.account).and_then(|()| {
+                        self.add_message(&mut change, mail, state, guid, place, session)
+                    })
                 }
                 (Some((_, Err(error))), _) => Err(error.clone()),
                 (_, Err(error)) => Err(error),

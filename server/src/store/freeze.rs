@@ -168,7 +168,7 @@ impl Store {
             if there {
                 return Ok(());
             }
-            self.writable()?;
+            self.writable_by(account)?;
             self.flush();
             self.sync_deferred()?;
             std::thread::sleep(PAUSE);

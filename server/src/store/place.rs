@@ -153,10 +153,7 @@ impl Store {
     /// Has the journal say nothing of an account, and memory not have it. Nobody else uses the store.
     fn settle(&self, name: &str) -> Result<(), StoreError> {
         self.checkpoint(u64::MAX)?;
-        let mut writer = self.writer();
-        writer.journal.rotate()?;
-        writer.journal.retire(u64::MAX)?;
-        drop(writer);
+        self.end_journal()?;
         self.slots().remove(name);
         Ok(())
     }

@@ -54,6 +54,8 @@ pub(crate) enum Planted {
     ApplyUnsynced,
     /// What was told before a sync failed is not written again.
     ForgetTold,
+    /// A stop takes the journal away whose changes are not in their files.
+    RetireBacklog,
     /// Files that are being copied go with a checkpoint.
     GarbageWhileFrozen,
     /// Snapshots are written of an account whose files are being copied.
@@ -62,8 +64,6 @@ pub(crate) enum Planted {
     FrozenAtOnce,
     /// A generation is there, and all that is noted before, without a sync of what it names.
     GenerationBeforeSync,
-    /// What an interrupted backup notes is not durable yet.
-    NotedBeforeSync,
 }
 
 #[cfg(test)]
@@ -112,12 +112,11 @@ impl Planted {
         Self::UnlinkEarly,
     ];
     /// Those that a backup can show.
-    pub(crate) const BACKUP: [Self; 5] = [
+    pub(crate) const BACKUP: [Self; 4] = [
         Self::GarbageWhileFrozen,
         Self::SnapshotWhileFrozen,
         Self::FrozenAtOnce,
         Self::GenerationBeforeSync,
-        Self::NotedBeforeSync,
     ];
     /// Those that only an error of the disk can show.
     pub(crate) const FAULT: [Self; 3] =

@@ -22,5 +22,6 @@ mod repair;
 mod snapshots;
 mod sorting;
 mod threads;
+mod trouble;
 mod uidvalidity;
 mod world;

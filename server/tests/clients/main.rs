@@ -14,6 +14,7 @@ mod binary;
 mod bodies;
 mod condstore;
 mod curl;
+mod disk;
 mod fetchmail;
 #[path = "../../../imap-proto/tests/grammar/mod.rs"]
 mod grammar;
