@@ -324,6 +324,19 @@ impl List {
         now.max(self.uidvalidity).saturating_add(1)
     }
 
+    /// Gives every mailbox a UIDVALIDITY of its own above `above` and above all that this account ever had: for a list
+    /// that is brought back as it was, while clients have seen what came after (RFC 9051 §2.3.1.1). No record says this; the
+    /// list is to be written as a snapshot. `false` when there are not enough left.
+    #[must_use]
+    pub fn renew_uidvalidities(&mut self, above: u32) -> bool {
+        self.uidvalidity = self.uidvalidity.max(above);
+        for entry in self.entries.values_mut() {
+            let Some(next) = self.uidvalidity.checked_add(1) else { return false };
+            (entry.uidvalidity, self.uidvalidity) = (next, next);
+        }
+        true
+    }
+
     /// The mailbox that has this exact name.
     pub fn by_name(&self, name: &str) -> Option<&Entry> {
         self.entries.get(self.names.get(name)?).map(|entry| &**entry)

@@ -288,7 +288,7 @@ impl SimFs {
         let result = if dying && syncs {
             Err(io::Error::other(Crashed))
         } else {
-            shared.act(number, kind, act)
+            shared.act((number, kind, path), act)
         };
         if !syncs {
             shared.remember();
@@ -313,13 +313,12 @@ impl Shared {
 
     fn act<T>(
         &mut self,
-        number: u64,
-        kind: OpKind,
+        (number, kind, path): (u64, OpKind, &Path),
         act: impl FnOnce(&mut Self, Option<Failure>) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut failure = None;
         for armed in &mut self.faults {
-            failure = failure.or(armed.strike(number, kind));
+            failure = failure.or(armed.strike(number, kind, path));
         }
         self.struck += u64::from(failure.is_some());
         match failure {

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod backup;
 pub mod config;
 pub mod dump;
 pub mod mailbox;
@@ -73,6 +74,9 @@ pub enum Command {
     /// Take mail of others into a user's mailboxes: maildir, mbox, single messages.
     #[command(after_help = transfer::IMPORT)]
     Import(transfer::ImportArgs),
+    /// Make backups of a store that goes on meanwhile, look at them, and bring accounts back.
+    #[command(subcommand, after_help = backup::EXAMPLE)]
+    Backup(backup::Command),
     /// Add, change, list and remove accounts.
     #[command(subcommand, after_help = user::EXAMPLE)]
     User(user::Command),
@@ -158,6 +162,7 @@ pub fn main() -> ExitCode {
         Command::Export(export) => ended(export.run()),
         Command::Import(import) => ended(import.run()),
         Command::Mailbox(command) => ended(command.run()),
+        Command::Backup(command) => ended(command.run()),
         Command::Dump(dump) => ended(dump.run()),
     }
 }
@@ -293,7 +298,7 @@ mod tests {
         }
         let commands =
             ["serve", "config", "user", "status", "session", "mailbox", "dump", "export"];
-        for command in commands.into_iter().chain(["import", "purge"]) {
+        for command in commands.into_iter().chain(["import", "purge", "backup"]) {
             let help = Cli::try_parse_from(["loft", command, "--help"]).unwrap_err().to_string();
             assert!(help.contains("Example:\n  loft "), "{help}");
         }

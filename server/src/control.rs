@@ -9,6 +9,7 @@
 //! - Lines that the other side does not take are at most [`UNTAKEN_MAX`] bytes; who makes them waits.
 
 mod answer;
+pub(crate) mod backups;
 pub mod client;
 pub(crate) mod mailboxes;
 pub mod protocol;
@@ -102,17 +103,19 @@ impl Lines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the connection a line; waits while it has many.
-    fn push(&self, line: &[u8]) {
+    /// Gives the connection a line; waits while it has many. Whether anybody still wants them.
+    fn push(&self, line: &[u8]) -> bool {
         let full = |state: &mut LinesState| state.bytes.len() >= UNTAKEN_MAX && !state.unwanted;
         let waited = self.taken.wait_while(self.state(), full);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         if !state.unwanted {
             state.bytes.extend_from_slice(line);
         }
+        let wanted = !state.unwanted;
         let waker = state.waker.take();
         drop(state);
         waker.into_iter().for_each(Waker::wake);
+        wanted
     }
 
     /// Ends them with what the connection is from now on.
@@ -182,7 +185,9 @@ impl Control {
             if let Command::Imap { user } = command {
                 match shared.imap_in(&user, &peer, now) {
                     Ok(session) => ending.0.hand_over(session),
-                    Err(why) => ending.0.push(&Reply::Error(why).line()),
+                    Err(why) => {
+                        ending.0.push(&Reply::Error(why).line());
+                    }
                 }
             } else {
                 answer::answer(&shared, command, &mut |line| ending.0.push(&line));

@@ -5,6 +5,8 @@
 pub mod accounts;
 pub mod admission;
 pub mod assembly;
+pub mod backup;
+
 pub mod certificate;
 pub mod cli;
 pub mod config;

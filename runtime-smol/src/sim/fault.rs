@@ -98,6 +98,8 @@ pub enum When {
         /// How many of the kind pass before.
         skip: u64,
     },
+    /// At each operation on a path that has this in it: so one directory fails, and others do not.
+    Path(&'static str),
 }
 
 /// What goes wrong. It concerns only operations that can fail so; others pass unharmed.
@@ -165,7 +167,7 @@ impl Armed {
     }
 
     /// Counts the operation, and says what goes wrong with it.
-    pub(super) fn strike(&mut self, number: u64, kind: OpKind) -> Option<Failure> {
+    pub(super) fn strike(&mut self, number: u64, kind: OpKind, path: &Path) -> Option<Failure> {
         let due = match self.fault.when {
             When::Op(at) => number == at || (self.fault.lasting && number > at),
             When::Kind { kind: wanted, skip } => {
@@ -173,6 +175,7 @@ impl Armed {
                 self.seen += u64::from(matches);
                 matches && self.seen > skip
             }
+            When::Path(part) => path.to_str().is_some_and(|path| path.contains(part)),
         };
         if !due || self.done || !self.fault.what.concerns(kind) {
             return None;

@@ -209,7 +209,7 @@ fn ask(data: &Path, task: &Task, told: &mut Teller) -> Result<(), Error> {
 }
 
 /// Does it here: no server runs.
-fn alone(
+pub(super) fn alone(
     data: &Path,
     config: StoreConfig,
     work: impl FnOnce(&Arc<Store>) -> Result<u64, String>,
@@ -271,6 +271,10 @@ impl Teller {
             Reply::Progress { .. }
             | Reply::Status(_)
             | Reply::Session(_)
+            | Reply::BackedUp(_)
+            | Reply::LeftOut(_)
+            | Reply::Restored(_)
+            | Reply::NotRestored(_)
             | Reply::Done(_)
             | Reply::Error(_) => {}
         }

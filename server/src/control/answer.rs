@@ -1,10 +1,12 @@
 //! What the server says of itself.
 
+use super::backups;
 use super::mailboxes::{self, Task};
 use super::protocol::{
     Command, Disk, Journal, Logins, Mail, Reply, Request, Session, Status, VERSION,
 };
 use crate::accounts::AccountName;
+use crate::backup::With;
 use crate::service::Shared;
 use crate::sessions::Entry;
 use std::collections::BTreeMap;
@@ -27,15 +29,32 @@ pub(super) fn command(line: &[u8]) -> Result<Command, Vec<u8>> {
     }
 }
 
-/// The lines that answer a request, as they come. May look at the disk, for long where mailboxes are looked at.
-pub(super) fn answer(shared: &Shared, command: Command, each: &mut dyn FnMut(Vec<u8>)) {
+/// The lines that answer a request, as they come; `each` says whether anybody still wants them. May look at the disk, for
+/// long where mailboxes are looked at.
+pub(super) fn answer(shared: &Shared, command: Command, each: &mut dyn FnMut(Vec<u8>) -> bool) {
     let (rebuild, user, mailbox) = match command {
         Command::Purge { user } => {
             info!(?user, "an administrator asks for the room of expunged mail");
             let done = mailboxes::purge(shared.store(), user.as_deref(), &mut |reply| {
                 each(reply.line());
             });
-            return each(done.map_or_else(error, |count| Reply::Done(count).line()));
+            each(done.map_or_else(error, |count| Reply::Done(count).line()));
+            return;
+        }
+        Command::Backup { dir, users, keep } => {
+            info!(dir = %dir.display(), "an administrator asks for a backup");
+            let task = crate::backup::Task { dir, users, keep };
+            let done = backups::create(shared.store(), &task, &mut |reply| each(reply.line()));
+            each(done.map_or_else(error, |count| Reply::Done(count).line()));
+            return;
+        }
+        Command::Restore(task) => {
+            info!(?task, "an administrator restores from a backup");
+            let done = backups::restore(shared.store(), &task, With::Others, &mut |reply| {
+                each(reply.line())
+            });
+            each(done.map_or_else(error, |count| Reply::Done(count).line()));
+            return;
         }
         Command::CheckMailboxes { user, mailbox } => (false, user, mailbox),
         Command::RebuildMailboxes { user, mailbox } => (true, user, mailbox),
@@ -43,11 +62,16 @@ pub(super) fn answer(shared: &Shared, command: Command, each: &mut dyn FnMut(Vec
         | Command::Sessions
         | Command::Kick { .. }
         | Command::KickUser { .. }
-        | Command::Imap { .. }) => return each(at_once(shared, quick)),
+        | Command::Imap { .. }) => {
+            each(at_once(shared, quick));
+            return;
+        }
     };
     let task = Task { rebuild, user, mailbox };
     info!(?task, "an administrator asks for this");
-    let done = mailboxes::run(shared.store(), &task, &mut |reply| each(reply.line()));
+    let done = mailboxes::run(shared.store(), &task, &mut |reply| {
+        each(reply.line());
+    });
     each(match done {
         Ok(count) => Reply::Done(count).line(),
         Err(why) => error(why),
@@ -90,6 +114,8 @@ fn at_once(shared: &Shared, command: Command) -> Vec<u8> {
         Command::CheckMailboxes { .. }
         | Command::RebuildMailboxes { .. }
         | Command::Purge { .. }
+        | Command::Backup { .. }
+        | Command::Restore(_)
         | Command::Imap { .. } => Vec::new(),
     }
 }

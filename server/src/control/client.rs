@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The same where it may wait for a disk to take much, or for a checkpoint, before it has anything to tell.
+const LONG_PATIENCE: Duration = Duration::from_secs(900);
+
 /// The longest answer that is read, in bytes: a million sessions.
 const ANSWER_MAX: u64 = 512 << 20;
 
@@ -80,7 +83,9 @@ pub(crate) fn connect(data: &Path, command: Command) -> Result<UnixStream, Error
         }
     })?;
     let silent = |source| Error::Silent { data: data.to_owned(), source };
-    stream.set_read_timeout(Some(PATIENCE)).map_err(silent)?;
+    let long = matches!(command, Command::Backup { .. } | Command::Restore(_));
+    let patience = if long { LONG_PATIENCE } else { PATIENCE };
+    stream.set_read_timeout(Some(patience)).map_err(silent)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(silent)?;
     let mut line = serde_json::to_vec(&Request { version: VERSION, command })
         .map_err(|error| silent(error.into()))?;

@@ -22,10 +22,7 @@ pub(crate) struct Task {
 /// # Errors
 /// In words: what can't be done, and why.
 pub(crate) fn run(store: &Store, task: &Task, each: &mut dyn FnMut(Reply)) -> Result<u64, String> {
-    if BUSY.swap(true, Ordering::AcqRel) {
-        return Err("another check or rebuild is under way; wait for it to end".to_owned());
-    }
-    let _busy = Busy;
+    let _busy = Busy::new()?;
     all(store, task, each)
 }
 
@@ -61,7 +58,20 @@ pub(crate) fn purge(
 /// Whether one is under way: they read all there is, and one at a time is enough of that.
 static BUSY: AtomicBool = AtomicBool::new(false);
 
-struct Busy;
+/// Held as long as one is under way.
+pub(super) struct Busy(());
+
+impl Busy {
+    pub(super) fn new() -> Result<Self, String> {
+        match BUSY.swap(true, Ordering::AcqRel) {
+            true => {
+                Err("another check, rebuild, backup or restore is under way; wait for it to end"
+                    .to_owned())
+            }
+            false => Ok(Self(())),
+        }
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {

@@ -2,9 +2,11 @@
 //!
 //! Fields may be added; who reads ignores those it does not know. Times are in milliseconds, sizes in bytes.
 
+use crate::backup::{Done, Refused, RestoreTask, Restored};
 use crate::store::{Finding, Rebuilt};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The version of the protocol. A server answers this one alone.
 pub const VERSION: u32 = 1;
@@ -48,6 +50,18 @@ pub enum Command {
         /// Whose; all accounts' when nobody is named.
         user: Option<String>,
     },
+    /// Makes a backup: [`Reply::Progress`], a [`Reply::LeftOut`] for each account that can't be read, and a
+    /// [`Reply::BackedUp`]. It ends when the other side closes.
+    Backup {
+        /// The backup directory, from the root.
+        dir: PathBuf,
+        /// Whose mail; all accounts' when nobody is named.
+        users: Vec<String>,
+        /// How many generations are kept; all when nothing is said.
+        keep: Option<u32>,
+    },
+    /// Brings accounts of a backup back: [`Reply::Progress`], and a [`Reply::Restored`] or [`Reply::NotRestored`] for each.
+    Restore(RestoreTask),
     /// Looks at the files of mailboxes: [`Reply::Progress`], and a [`Reply::Finding`] for each thing that is wrong.
     CheckMailboxes {
         /// Whose; all accounts' when nobody is named.
@@ -85,6 +99,14 @@ pub enum Reply {
         /// Bytes of messages that moved for it.
         moved: u64,
     },
+    /// A backup was made.
+    BackedUp(Done),
+    /// An account can't be read, and is not in the backup.
+    LeftOut(Refused),
+    /// An account came back.
+    Restored(Box<Restored>),
+    /// An account did not.
+    NotRestored(Refused),
     /// How far it is.
     Progress {
         /// Whose mailboxes are looked at.
@@ -247,6 +269,12 @@ mod tests {
             request(Command::KickUser { user: "alice".into() }),
             request(Command::Imap { user: "alice".into() }),
             request(Command::Purge { user: Some("alice".into()) }),
+            request(Command::Backup { dir: "/backup".into(), users: vec![], keep: Some(7) }),
+            request(Command::Restore(RestoreTask {
+                dir: "/backup".into(),
+                users: vec!["alice".into()],
+                ..RestoreTask::default()
+            })),
             request(Command::CheckMailboxes { user: Some("alice".into()), mailbox: None }),
             request(Command::RebuildMailboxes { user: None, mailbox: Some("INBOX".into()) }),
             String::from_utf8(Reply::Done(2).line()).unwrap().trim_end().to_owned(),
@@ -259,6 +287,8 @@ mod tests {
         {"version":1,"command":"kick_user","user":"alice"}
         {"version":1,"command":"imap","user":"alice"}
         {"version":1,"command":"purge","user":"alice"}
+        {"version":1,"command":"backup","dir":"/backup","users":[],"keep":7}
+        {"version":1,"command":"restore","dir":"/backup","generation":null,"users":["alice"],"rename":null,"replace":false,"new_uidvalidity":false}
         {"version":1,"command":"check_mailboxes","user":"alice","mailbox":null}
         {"version":1,"command":"rebuild_mailboxes","user":null,"mailbox":"INBOX"}
         {"done":2}

@@ -45,6 +45,8 @@ pub struct Account {
     logs: Mutex<Logs>,
     pending: Mutex<HashMap<u32, Pending>>,
     dead: AtomicBool,
+    /// Why its files can't be written: what is durable of it waits, and no changes are taken.
+    stuck: Mutex<Option<StoreError>>,
     /// Somebody has asked for it lately: it is not to leave memory yet.
     used: AtomicBool,
     /// Changes queued and not yet written to the account's files.
@@ -180,6 +182,7 @@ impl Account {
             logs: Mutex::new(logs),
             pending: Mutex::default(),
             dead: AtomicBool::new(false),
+            stuck: Mutex::default(),
             used: AtomicBool::new(true),
             unapplied: AtomicU64::new(0),
         };
@@ -243,6 +246,16 @@ impl Account {
     /// Whether the state in memory was given up.
     pub(crate) fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Acquire)
+    }
+
+    /// Its files can't be written, or can again; what was known of it before.
+    pub(crate) fn set_stuck(&self, why: Option<StoreError>) -> Option<StoreError> {
+        std::mem::replace(&mut self.stuck.lock().unwrap_or_else(PoisonError::into_inner), why)
+    }
+
+    /// Why its files can't be written, if they can't.
+    pub(crate) fn stuck(&self) -> Option<StoreError> {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Somebody asks for it.

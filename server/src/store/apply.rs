@@ -30,16 +30,20 @@ struct Work<'a> {
     containers: BTreeMap<u32, Vec<Piece<'a>>>,
 }
 
-/// Writes `changes`, in order, to the files they are about. `touched` gets each file's path.
+/// An account whose files could not be written, and why; without when they were not tried.
+pub(crate) type Failed = (Arc<Account>, Option<StoreError>);
+
+/// Writes `changes`, in order, to the files they are about. `touched` gets each file's path. Accounts are written apart:
+/// one that fails, which is returned, keeps no other from it. Those that failed before are tried only `again`.
 ///
-/// # Errors
-/// I/O; calling it again with the same changes goes on where it stopped.
+/// Calling it again with the same changes goes on where it stopped.
 pub(crate) fn apply<'a>(
     files: &Files,
     changes: impl Iterator<Item = &'a Change>,
     seed: &dyn Fn() -> u64,
     touched: &mut BTreeSet<PathBuf>,
-) -> Result<(), StoreError> {
+    again: bool,
+) -> Vec<Failed> {
     let mut accounts: Vec<(&Arc<Account>, Work<'a>)> = Vec::new();
     for change in changes {
         for part in &change.parts {
@@ -54,10 +58,15 @@ pub(crate) fn apply<'a>(
             }
         }
     }
+    let mut failed = Vec::new();
     for (account, work) in &accounts {
-        work.write(files, account, seed, touched)?;
+        if !again && account.stuck().is_some() {
+            failed.push((Arc::clone(account), None));
+        } else if let Err(error) = work.write(files, account, seed, touched) {
+            failed.push((Arc::clone(account), Some(error)));
+        }
     }
-    Ok(())
+    failed
 }
 
 impl<'a> Work<'a> {

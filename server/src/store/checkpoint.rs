@@ -3,7 +3,7 @@
 //! A checkpoint makes durable what the journal covers, then takes away the journal and whatever else the covered
 //! changes made garbage; it bounds recovery.
 
-use super::account::{Logs, State};
+use super::account::{Account, Logs, State};
 use super::change::{Change, LogName};
 use super::commit::Outcome;
 use super::error::StoreError;
@@ -26,6 +26,9 @@ const SINGLY: usize = 64;
 const ROUND: Duration = Duration::from_secs(1);
 /// How long a stop may take for snapshots: they save the next start a little reading, each for some syncs.
 const LAST_SNAPSHOTS: Duration = Duration::from_millis(200);
+
+/// Files that are to be synced.
+type Opened = Vec<(PathBuf, Arc<dyn fs::File>)>;
 
 /// Calls the thread that keeps house.
 #[derive(Default)]
@@ -160,6 +163,9 @@ impl Store {
     /// Tries whether what failed works again.
     pub(crate) fn resume(&self) {
         if !self.commit.refusing() {
+            // Of single accounts.
+            let mut writer = self.writer();
+            self.write_files(&mut writer, true);
             return;
         }
         if self.files.is_suspect() {
@@ -172,9 +178,9 @@ impl Store {
             return;
         }
         let mut writer = self.writer();
-        self.write_files(&mut writer);
+        self.write_files(&mut writer, true);
         let journal = writer.journal.rotate().and_then(|()| self.sync_told(&mut writer));
-        if journal.is_ok() && writer.is_written() {
+        if journal.is_ok() && writer.told.is_empty() && !writer.is_stuck() {
             self.commit.set_refusing(false);
             tracing::info!("changes are taken again");
         }
@@ -238,20 +244,18 @@ impl Store {
         if planted(Planted::RetireBeforeSync) {
             self.writer().journal.retire(covered)?;
         }
-        // Also if a sync failed elsewhere meanwhile: this one would say nothing of what that has lost.
-        if let Err(error) = self.sync(&touched).and_then(|()| self.not_suspect()) {
-            // The files are brought up to the journal again, as after a crash.
-            self.files.set_suspect(true);
-            self.commit.set_refusing(true);
+        if let Err((error, touched)) = self.sync_touched(touched) {
+            // Where nothing has failed to be synced it is still to be.
+            let mut writer = self.writer();
+            writer.touched.extend(touched);
+            writer.journal.written += written;
             return Err(error);
         }
+        self.not_suspect()?;
         self.each_log(LogFile::note_durable);
         if let Err(error) = self.write_snapshots(snapshot_after, time) {
             self.writer().journal.written += written;
-            if self.files.is_suspect() {
-                self.commit.set_refusing(true);
-            }
-            return Err(error);
+            return self.not_suspect().and(Err(error));
         }
         self.writer().journal.retire(covered)?;
         self.remove_garbage(covered)?;
@@ -276,18 +280,32 @@ impl Store {
     /// The checkpoint of a clean stop: nothing is left to recover.
     pub(crate) fn last_checkpoint(&self, clock: &Clock) {
         self.flush();
+        self.resume();
         let end = clock.now().after(LAST_SNAPSHOTS);
         let time = || clock.now() < end;
-        let result = self.checkpoint_while(self.config.snapshot_after / 16, &time).and_then(|()| {
-            let mut writer = self.writer();
-            if !writer.journal.is_fresh() {
-                writer.journal.rotate()?;
-            }
-            writer.journal.retire(u64::MAX)
-        });
+        let result = self
+            .checkpoint_while(self.config.snapshot_after / 16, &time)
+            .and_then(|()| self.end_journal());
         if let Err(error) = result {
             tracing::error!(%error, "the last checkpoint failed; the next start replays the journal");
         }
+    }
+
+    /// Has the journal say nothing any more: all that it said is durable elsewhere, as a checkpoint has seen to.
+    ///
+    /// # Errors
+    /// I/O; what could not be written to its files yet. Then the next start replays the journal.
+    pub(crate) fn end_journal(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        if !writer.is_written() && !planted(Planted::RetireBacklog) {
+            let why = |account: &Arc<Account>| account.stuck();
+            let why = writer.backlog.iter().flat_map(|entry| &entry.change.accounts).find_map(why);
+            return Err(why.unwrap_or(StoreError::Lost));
+        }
+        if !writer.journal.is_fresh() {
+            writer.journal.rotate()?;
+        }
+        writer.journal.retire(u64::MAX)
     }
 
     /// Brings the counters of changed mailboxes to their lists' logs: one frame an account.
@@ -299,6 +317,10 @@ impl Store {
             }
         }
         for account in self.loaded_accounts() {
+            // What it waits for would only become more.
+            if account.stuck().is_some() {
+                continue;
+            }
             let Ok(mut state) = account.lock() else { continue };
             let state = &mut *state;
             let mut records = Vec::new();
@@ -330,16 +352,53 @@ impl Store {
     }
 
     /// # Errors
-    /// A sync has failed: what the files hold is not to be believed yet.
+    /// A sync has failed elsewhere meanwhile: another says nothing of what that has lost. No changes are taken then until
+    /// the files have been brought up to the journal.
     fn not_suspect(&self) -> Result<(), StoreError> {
         if !self.files.is_suspect() {
             return Ok(());
         }
+        self.commit.set_refusing(true);
         let why = std::io::Error::other("a sync has failed, the journal makes it good first");
         Err(StoreError::io("sync", self.root(), why))
     }
 
-    fn sync(&self, touched: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
+    /// Syncs files. After an error, those that are still to be synced.
+    pub(super) fn sync_touched(
+        &self,
+        touched: BTreeSet<PathBuf>,
+    ) -> Result<(), (StoreError, BTreeSet<PathBuf>)> {
+        match self.opened(&touched) {
+            // Nothing that was written is lost by that.
+            Err(error) => Err((error, touched)),
+            Ok(files) => self.sync(&touched, &files).map_err(|error| {
+                // What a failed sync has lost can still be read, and a second sync would say nothing of it: the files are
+                // brought up to the journal again, as after a crash.
+                self.files.set_suspect(true);
+                self.commit.set_refusing(true);
+                (error, BTreeSet::new())
+            }),
+        }
+    }
+
+    /// The files that are to be synced one by one: none where there are many.
+    fn opened(&self, touched: &BTreeSet<PathBuf>) -> Result<Opened, StoreError> {
+        if touched.len() >= SINGLY {
+            return Ok(Vec::new());
+        }
+        let mut files = Vec::new();
+        for path in touched {
+            match self.files.fs().open(path, fs::Open::Append) {
+                Ok(file) => files.push((path.clone(), file)),
+                // Its mailbox was deleted meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::io("open", path, error)),
+            }
+        }
+        Ok(files)
+    }
+
+    fn sync(&self, touched: &BTreeSet<PathBuf>, files: &Opened) -> Result<(), StoreError> {
         if planted(Planted::NoCheckpointSync) {
             return Ok(());
         }
@@ -349,15 +408,14 @@ impl Store {
                 .sync_all(self.root())
                 .map_err(|error| StoreError::io("sync", self.root(), error));
         }
-        let mut dirs: BTreeSet<&Path> = BTreeSet::new();
-        for path in touched {
-            dirs.extend(path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())));
-            match self.files.sync(path) {
-                // Its mailbox was deleted meanwhile.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                result => result.map_err(|error| StoreError::io("sync", path, error))?,
-            }
+        for (path, file) in files {
+            file.sync_data().map_err(|error| StoreError::io("sync", path, error))?;
         }
+        let dirs: BTreeSet<&Path> = touched
+            .iter()
+            .flat_map(|path| path.ancestors().skip(1))
+            .filter(|dir| dir.starts_with(self.root()))
+            .collect();
         for dir in dirs {
             match fs.sync_dir(dir) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -369,11 +427,18 @@ impl Store {
 
     /// Removes what the checkpoint of `covered` allows to.
     fn remove_garbage(&self, covered: u64) -> Result<(), StoreError> {
+        // None comes as long as this checkpoint keeps the others out.
+        let mut pinned: Vec<PathBuf> = self.pins.lock().keys().cloned().collect();
+        if planted(Planted::GarbageWhileFrozen) {
+            pinned.clear();
+        }
         let garbage: Vec<PathBuf> = {
             let mut calls = self.due.state();
-            let (now, later) = std::mem::take(&mut calls.garbage)
-                .into_iter()
-                .partition(|is| is.position <= covered && !is.is_read());
+            let (now, later) = std::mem::take(&mut calls.garbage).into_iter().partition(|is| {
+                is.position <= covered
+                    && !is.is_read()
+                    && !pinned.iter().any(|dir| is.path.starts_with(dir))
+            });
             calls.garbage = later;
             let now: Vec<Garbage> = now;
             // A change that was lost has dropped nothing.

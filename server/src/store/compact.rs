@@ -115,7 +115,7 @@ impl Store {
 
     /// Decides what is next, and does what needs no I/O.
     fn plan(&self, account: &Arc<Account>, wanted: Wanted) -> Result<Plan, StoreError> {
-        self.writable()?;
+        self.writable_by(account)?;
         let mut state = account.lock()?;
         let state = &mut *state;
         let dead: u64 = state.map.containers().map(|(_, container)| dead(container)).sum();

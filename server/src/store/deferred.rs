@@ -64,7 +64,7 @@ impl Store {
         let Writer { told, told_bytes, backlog, .. } = &mut *writer;
         backlog.append(told);
         *told_bytes = 0;
-        self.write_files(writer);
+        self.write_files(writer, false);
         Ok(())
     }
 }

@@ -225,9 +225,9 @@ impl Store {
             let guid = Guid(if all { self.random() } else { guid });
             let state = locked.iter_mut().find(|(account, _)| Arc::ptr_eq(account, mail.account));
             let result = match (state, way) {
-                (Some((_, Ok(state))), Ok(way)) => {
+                (Some((_, Ok(state))), Ok(way)) => self.writable_by(mail.account).and_then(|()| {
                     self.add_message(&mut change, (mail, guid, session), state, way)
-                }
+                }),
                 (Some((_, Err(error))), _) => Err(error.clone()),
                 (_, Err(error)) => Err(error),
                 (None, Ok(_)) => Err(StoreError::NoMailbox),

@@ -26,12 +26,40 @@ impl Store {
     pub(crate) fn let_go(&self) -> Gone {
         let mut gone = Gone::default();
         for account in self.loaded_accounts() {
-            gone.mailboxes += account.let_go(&self.files);
+            {
+                let pins = self.pins.lock();
+                if pins.contains_key(account.dir()) {
+                    continue;
+                }
+                gone.mailboxes += account.let_go(&self.files);
+            }
             let name = account.name().to_owned();
             drop(account);
             gone.accounts += usize::from(self.let_account_go(&name));
         }
         gone
+    }
+
+    /// Lets go of an account that was loaded for one look, if nobody else has come to use it. Whoever has it pinned has let
+    /// go of it before.
+    pub(crate) fn let_unused_go(&self, name: &str) {
+        // A checkpoint under way knows what is loaded.
+        let _keeping = self.keeping();
+        // Under way, or dead: it goes with the others.
+        let Some(account) = self.account_in_memory(name) else { return };
+        account.take_used();
+        {
+            let pins = self.pins.lock();
+            if pins.contains_key(account.dir()) {
+                return;
+            }
+            for _ in 0..2 {
+                account.let_go(&self.files);
+            }
+        }
+        account.take_used();
+        drop(account);
+        self.let_account_go(name);
     }
 
     /// Whether the account went.

@@ -318,6 +318,12 @@ impl Journal {
         Ok(())
     }
 
+    /// Has segments from the next one on say this epoch; the next is begun, and durable.
+    pub(crate) fn raise_epoch(&mut self, epoch: u32) -> Result<(), StoreError> {
+        let before = std::mem::replace(&mut self.active.header.epoch, epoch);
+        self.rotate().inspect_err(|_| self.active.header.epoch = before)
+    }
+
     /// Whether the active segment has no record.
     pub(crate) fn is_fresh(&self) -> bool {
         self.active.end <= Header::LEN as u64

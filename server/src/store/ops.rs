@@ -54,7 +54,7 @@ impl Store {
         name: &str,
         special_use: SpecialUse,
     ) -> Result<(Guid, u64), StoreError> {
-        self.writable()?;
+        self.writable_by(account)?;
         let mut state = account.lock()?;
         if state.list.by_name(name).is_some() {
             return Err(StoreError::MailboxExists);
@@ -93,7 +93,7 @@ impl Store {
 
     /// Deletes a mailbox with its mail; those below it stay.
     pub(crate) fn delete(&self, account: &Arc<Account>, name: &str) -> Result<u64, StoreError> {
-        self.writable()?;
+        self.writable_by(account)?;
         if name == "INBOX" {
             return Err(StoreError::Cannot("INBOX can't be deleted"));
         }
@@ -127,7 +127,7 @@ impl Store {
         from: &str,
         to: &str,
     ) -> Result<u64, StoreError> {
-        self.writable()?;
+        self.writable_by(account)?;
         let mut state = account.lock()?;
         let state = &mut *state;
         if state.list.by_name(to).is_some() {
@@ -197,7 +197,7 @@ impl Store {
         name: &str,
         on: bool,
     ) -> Result<u64, StoreError> {
-        self.writable()?;
+        self.writable_by(account)?;
         let mut state = account.lock()?;
         if state.list.is_subscribed(name) == on {
             return Ok(state.list_position);
@@ -220,7 +220,7 @@ impl Store {
         (guid, session): (Guid, u64),
         storing: Storing<'_>,
     ) -> Result<Stored, StoreError> {
-        self.writable()?;
+        self.writable_by(account)?;
         let mut state = account.lock()?;
         let state = &mut *state;
         let mbox = account.mailbox_with(&self.files, state, guid, Parts::FLAGGED)?;
@@ -283,7 +283,7 @@ impl Store {
         (guid, session): (Guid, u64),
         uids: Option<&UidSet>,
     ) -> Result<u64, StoreError> {
-        self.writable()?;
+        self.writable_by(account)?;
         let mut state = account.lock()?;
         let state = &mut *state;
         let mbox = account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
@@ -343,7 +343,7 @@ impl Store {
         target: &str,
         moving: bool,
     ) -> Result<Copied, StoreError> {
-        self.writable()?;
+        self.writable_by(account)?;
         let mut locked = account.lock()?;
         let state = &mut *locked;
         let target = state.list.by_name(target).ok_or(StoreError::NoMailbox)?.guid;

@@ -64,6 +64,16 @@ pub(crate) enum Planted {
     LinkGoesEarly,
     /// What needs a link is counted from when the account was loaded, instead of derived from its map.
     BareCounter,
+    /// A stop takes the journal away whose changes are not in their files.
+    RetireBacklog,
+    /// Files that are being copied go with a checkpoint.
+    GarbageWhileFrozen,
+    /// Snapshots are written of an account whose files are being copied.
+    SnapshotWhileFrozen,
+    /// What is under way is not waited for.
+    FrozenAtOnce,
+    /// A generation is there, and all that is noted before, without a sync of what it names.
+    GenerationBeforeSync,
 }
 
 #[cfg(test)]
@@ -110,6 +120,13 @@ impl Planted {
     /// Those of attachments.
     pub(crate) const ATTACHMENTS: [Self; 4] =
         [Self::ContentNotSynced, Self::LinkNotSynced, Self::LinkGoesEarly, Self::BareCounter];
+    /// Those that a backup can show.
+    pub(crate) const BACKUP: [Self; 4] = [
+        Self::GarbageWhileFrozen,
+        Self::SnapshotWhileFrozen,
+        Self::FrozenAtOnce,
+        Self::GenerationBeforeSync,
+    ];
     /// Those that only an error of the disk can show.
     pub(crate) const FAULT: [Self; 4] =
         [Self::ContinueShortWrite, Self::FailedSyncIsOk, Self::BelieveCache, Self::SegmentEndAhead];

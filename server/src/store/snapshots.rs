@@ -36,6 +36,10 @@ impl Store {
         time: &dyn Fn() -> bool,
     ) -> Result<(), StoreError> {
         for account in self.loaded_accounts() {
+            // Somebody copies the files that the moment has; there is time enough afterwards.
+            if self.pins.cover(account.dir()) && !planted(Planted::SnapshotWhileFrozen) {
+                continue;
+            }
             let names: Vec<LogName> = {
                 let logs = account.logs();
                 let long = |log: &LogFile| log.wants_snapshot(after);

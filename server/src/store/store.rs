@@ -17,8 +17,10 @@ use super::config::{self, StoreConfig};
 use super::error::StoreError;
 use super::figures::Counts;
 use super::files::Files;
+use super::freeze::Pins;
 use super::journal::{self, Journal, Syncing};
 use super::packing::Packing;
+use super::place;
 use super::planted::{Planted, planted};
 use super::recovery;
 use super::threads::Forests;
@@ -31,8 +33,8 @@ use runtime_smol::fs::{Fs, Lock, LockError, create_dirs_synced};
 use runtime_smol::{Clock, Time};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// Gives random bytes; the tests' gives the same ones each time.
@@ -46,6 +48,10 @@ pub(crate) fn seed(random: &Random) -> u64 {
     random(&mut bytes);
     u64::from_le_bytes(bytes)
 }
+
+/// Accounts whose files can't be written, at most, before nobody's changes are taken: what they wait for is in memory, and
+/// it is not about them.
+const STUCK: usize = 16;
 
 /// Of the memory that the cache may take, what is for orders of messages: a fourth.
 const ARRANGED: usize = 4;
@@ -62,7 +68,7 @@ pub struct Store {
     pub(crate) training: Training,
     root: PathBuf,
     guid: Guid,
-    epoch: u32,
+    epoch: AtomicU32,
     random: Random,
     wall: Wall,
     accounts: Mutex<HashMap<String, Arc<Slot>>>,
@@ -78,6 +84,8 @@ pub struct Store {
     pub(crate) pause: Pause,
     pub(crate) shared: Shared,
     pub(crate) counts: Counts,
+    /// Accounts whose files are being copied.
+    pub(crate) pins: Pins,
     _lock: Lock,
 }
 
@@ -86,6 +94,11 @@ pub struct Store {
 pub(crate) struct Slot(Mutex<Option<Arc<Account>>>);
 
 impl Slot {
+    /// Takes hold of it: nobody loads the account meanwhile.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Arc<Account>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is in it, for the only one who has it.
     pub(crate) fn get_mut(&mut self) -> Option<&mut Arc<Account>> {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
@@ -102,6 +115,8 @@ pub(crate) struct Writer {
     pub(crate) told_bytes: usize,
     /// Durable changes that could not be written to their files yet; they go first.
     pub(crate) backlog: Vec<Entry>,
+    /// Position of the youngest change that is in its files.
+    pub(crate) written: u64,
     /// Files written since the last checkpoint.
     pub(crate) touched: BTreeSet<PathBuf>,
 }
@@ -112,6 +127,21 @@ impl Writer {
         for entry in self.backlog.drain(..) {
             entry.change.accounts.iter().for_each(|account| account.settled());
         }
+    }
+
+    /// Whether more is wrong than that some accounts can't be written: nobody's changes are taken then.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let mut stuck: Vec<&Arc<Account>> = Vec::new();
+        for account in self.backlog.iter().flat_map(|entry| &entry.change.accounts) {
+            match account.stuck() {
+                Some(StoreError::Full { .. }) => return true,
+                Some(_) if !stuck.iter().any(|known| Arc::ptr_eq(known, account)) => {
+                    stuck.push(account);
+                }
+                Some(_) | None => {}
+            }
+        }
+        stuck.len() > STUCK
     }
 
     /// Whether all that is durable is in its files.
@@ -143,6 +173,7 @@ impl Store {
     ) -> Result<Arc<Self>, StoreError> {
         create_dirs_synced(&*fs, root).map_err(|error| StoreError::io("create", root, error))?;
         let lock = fs.lock(&root.join("lock")).map_err(|error| lock_error(root, error))?;
+        place::finish(&*fs, root).map_err(|error| StoreError::io("restore into", root, error))?;
         let files = Files::new(fs.clone(), config.open_files);
         let seed = || {
             let mut bytes = [0; 8];
@@ -183,7 +214,7 @@ impl Store {
             commit: Commit::default(),
             root: root.to_owned(),
             guid,
-            epoch,
+            epoch: AtomicU32::new(epoch),
             random,
             wall,
             accounts: Mutex::default(),
@@ -194,6 +225,7 @@ impl Store {
                 told: Vec::new(),
                 told_bytes: 0,
                 backlog: Vec::new(),
+                written: 0,
                 touched: BTreeSet::new(),
             }),
             keeping: Mutex::default(),
@@ -203,6 +235,7 @@ impl Store {
             pause: Pause::default(),
             shared: Shared::default(),
             counts: Counts::default(),
+            pins: Pins::default(),
             _lock: lock,
         }))
     }
@@ -212,8 +245,8 @@ impl Store {
     /// # Errors
     /// I/O, damage, or a name that can't be a directory.
     pub fn account(&self, name: &str) -> Result<Arc<Account>, StoreError> {
-        let slot = self.slots().entry(name.to_owned()).or_default().clone();
-        let mut loaded = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = self.slot(name);
+        let mut loaded = slot.lock();
         if let Some(account) = &*loaded {
             if !account.is_dead() {
                 account.note_used();
@@ -223,7 +256,12 @@ impl Store {
             if !account.is_settled() {
                 return Err(StoreError::Lost);
             }
+            self.make_durable(account.dir())?;
             self.files.forget_below(account.dir());
+        }
+        if self.files.is_suspect() && !planted(Planted::BelieveCache) {
+            // What the files hold is not to be believed until they are brought up to the journal.
+            return Err(StoreError::Lost);
         }
         let (account, known) = Account::load(&self.files, &self.root, self.guid, name)?;
         let account = Arc::new(account);
@@ -233,6 +271,19 @@ impl Store {
         self.load_recovered(&account)?;
         *loaded = Some(account.clone());
         Ok(account)
+    }
+
+    /// Makes durable what is in the files of an account that was given up: what is read is taken for that.
+    fn make_durable(&self, dir: &Path) -> Result<(), StoreError> {
+        // A checkpoint under way has taken note of what is to be synced, and may fail to.
+        let _keeping = match self.keeping.try_lock() {
+            Ok(keeping) => keeping,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Lost),
+        };
+        let touched = self.writer().touched.clone();
+        self.sync_touched(touched.into_iter().filter(|path| path.starts_with(dir)).collect())
+            .map_err(|(error, _)| error)
     }
 
     /// The account `name`, if it is in memory: without waiting for a disk.
@@ -306,6 +357,11 @@ impl Store {
         slots.iter().filter_map(|slot| slot.0.try_lock().ok()?.clone()).collect()
     }
 
+    /// Where the account of this name is, or will be.
+    pub(crate) fn slot(&self, name: &str) -> Arc<Slot> {
+        self.slots().entry(name.to_owned()).or_default().clone()
+    }
+
     pub(crate) fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -317,6 +373,12 @@ impl Store {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether changes of this account are taken now.
+    pub(crate) fn writable_by(&self, account: &Account) -> Result<(), StoreError> {
+        self.writable()?;
+        account.stuck().map_or(Ok(()), Err)
     }
 
     /// The journal position up to which everything is as durable as the settings promise.
@@ -418,37 +480,57 @@ impl Store {
             *told_bytes += entries.iter().map(|entry| entry.len).sum::<usize>();
             told.append(&mut entries);
         }
-        self.write_files(&mut writer);
-        if written.error.is_some() || !writer.backlog.is_empty() {
+        self.write_files(&mut writer, false);
+        if written.error.is_some() || writer.is_stuck() {
             self.commit.set_refusing(true);
         }
         true
     }
 
-    /// Writes what is durable to the files it is about.
-    pub(crate) fn write_files(&self, writer: &mut Writer) {
-        let Writer { backlog, touched, .. } = writer;
-        let Some(last) = backlog.last().map(|entry| entry.position) else { return };
-        if self.files.is_suspect() {
-            // They are written again, from the journal, with what was lost before them.
+    /// Writes what is durable to the files it is about. Accounts whose files can't be written take no changes until they
+    /// can; they are tried only `again`.
+    pub(crate) fn write_files(&self, writer: &mut Writer, again: bool) {
+        let Writer { backlog, touched, written, .. } = writer;
+        // What is suspect is written again from the journal, with what was lost before it.
+        if backlog.is_empty() || self.files.is_suspect() {
             return;
         }
         let seed = || u64::from_le_bytes(self.random());
-        if let Err(error) =
-            apply::apply(&self.files, backlog.iter().map(|entry| &entry.change), &seed, touched)
-        {
-            tracing::error!(%error, "durable changes could not be written to their files yet; no new ones are taken until they are");
-            return;
+        let changes = backlog.iter().map(|entry| &entry.change);
+        let failed = apply::apply(&self.files, changes, &seed, touched, again);
+        if self.files.is_suspect() {
+            self.commit.set_refusing(true);
         }
-        for entry in backlog.drain(..) {
+        for (account, error) in &failed {
+            let Some(error) = error else { continue };
+            if account.set_stuck(Some(error.clone())).is_none() {
+                let account = account.name();
+                tracing::error!(account, %error, "durable changes could not be written to their files yet; the account takes no new ones until they are");
+            }
+        }
+        let has_failed =
+            |account: &Arc<Account>| failed.iter().any(|(other, _)| Arc::ptr_eq(other, account));
+        let (kept, done): (Vec<Entry>, Vec<Entry>) = std::mem::take(backlog)
+            .into_iter()
+            .partition(|entry| entry.change.accounts.iter().any(has_failed));
+        *backlog = kept;
+        for entry in done {
             for (account, map_id) in &entry.change.pending {
                 if let Some(account) = entry.change.accounts.get(*account) {
                     account.pending().remove(map_id);
                 }
             }
-            entry.change.accounts.iter().for_each(|account| account.settled());
+            for account in &entry.change.accounts {
+                account.settled();
+                if !has_failed(account) && account.set_stuck(None).is_some() {
+                    tracing::info!(account = account.name(), "the account takes changes again");
+                }
+            }
+            *written = entry.position.max(*written);
         }
-        self.applied.store(last, Ordering::Release);
+        // What stands before the first that waits is there, and so is what was lost.
+        let applied = backlog.first().map_or(*written, |entry| entry.position - 1);
+        self.applied.fetch_max(applied, Ordering::AcqRel);
     }
 
     /// These changes never happen; the accounts that built on them are loaded anew.
@@ -564,7 +646,12 @@ impl Store {
 
     /// How often this store was started after an unclean stop, and some.
     pub(crate) fn epoch(&self) -> u32 {
-        self.epoch
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The journal has said so.
+    pub(crate) fn set_epoch(&self, epoch: u32) {
+        self.epoch.store(epoch, Ordering::Release);
     }
 
     /// The directory of the store.

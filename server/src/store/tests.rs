@@ -6,6 +6,7 @@
 
 mod attached;
 mod attachments;
+mod backup;
 mod cache;
 mod compaction;
 mod counted;
@@ -25,5 +26,6 @@ mod repair;
 mod snapshots;
 mod sorting;
 mod threads;
+mod trouble;
 mod uidvalidity;
 mod world;

@@ -9,10 +9,12 @@
     reason = "a test fails by panicking, its helpers too; and it has a watch"
 )]
 
+mod backup;
 mod binary;
 mod bodies;
 mod condstore;
 mod curl;
+mod disk;
 mod fetchmail;
 #[path = "../../../imap-proto/tests/grammar/mod.rs"]
 mod grammar;

@@ -143,6 +143,24 @@ impl Lmtp {
         }
     }
 
+    /// Delivers to one recipient; the reply that ended it, good or bad.
+    pub(crate) fn try_deliver(&mut self, recipient: &str, mail: &str) -> io::Result<String> {
+        for (command, good) in [
+            ("RSET".to_owned(), "250"),
+            ("MAIL FROM:<sender@example.org>".to_owned(), "250"),
+            (format!("RCPT TO:<{recipient}>"), "250"),
+            ("DATA".to_owned(), "354"),
+        ] {
+            self.send(format!("{command}\r\n").as_bytes())?;
+            let reply = self.reply()?;
+            if !reply.starts_with(good) {
+                return Ok(reply);
+            }
+        }
+        self.send(format!("{mail}.\r\n").as_bytes())?;
+        self.reply()
+    }
+
     /// Delivers `mail`, which needs no dots doubled, and returns the reply for each recipient.
     pub(crate) fn deliver(&mut self, recipients: &[&str], mail: &str) -> io::Result<Vec<String>> {
         let mut commands = "MAIL FROM:<sender@example.org>\r\n".to_owned();

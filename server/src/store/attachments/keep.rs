@@ -191,6 +191,10 @@ impl Store {
         let mut removed = 0;
         loop {
             let mut guard = account.lock()?;
+            // Files are being copied as of a moment that the lock has ended, or not begun.
+            if self.pins.cover(account.dir()) {
+                return Ok(removed);
+            }
             let state = &mut *guard;
             let checkpointed = if planted(Planted::LinkGoesEarly) {
                 u64::MAX

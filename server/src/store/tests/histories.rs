@@ -17,6 +17,9 @@ const OPS: usize = 12;
 /// Most changes that wait for one sync, as those of so many sessions would.
 const WRITERS: usize = 5;
 
+/// What is done besides [`Op::ALL`].
+const ATTACHMENTS: [Op; 4] = [Op::DeliverAttachment, Op::DeliverOther, Op::Tend, Op::FreeAndTend];
+
 /// What was tried.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tried {
@@ -45,7 +48,8 @@ impl Life {
             let at_once = rng.usize(1..=WRITERS);
             let mut position = 0;
             for _ in 0..at_once {
-                let op = rng.choice(Op::ALL).unwrap_or(Op::Deliver);
+                let op = rng.choice([&Op::ALL[..], &ATTACHMENTS].concat());
+                let op = op.unwrap_or(Op::Deliver);
                 self.ops.push(op);
                 // Nobody does these while changes wait.
                 if matches!(op, Op::LetGo | Op::Compact | Op::Rotate | Op::Snapshot) {

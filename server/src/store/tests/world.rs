@@ -104,7 +104,7 @@ pub(super) struct World {
     pub(super) fs: SimFs,
     pub(super) store: Arc<Store>,
     pub(super) account: Arc<Account>,
-    count: u32,
+    pub(super) count: u32,
 }
 
 /// Small bounds, so that short histories cross all of them.
