@@ -3,6 +3,7 @@
 pub mod config;
 pub mod dump;
 pub mod mailbox;
+pub mod message;
 pub mod operate;
 pub mod transfer;
 pub mod user;
@@ -79,6 +80,9 @@ pub enum Command {
     /// Check the files of mailboxes, and make anew what can be.
     #[command(subcommand, after_help = mailbox::EXAMPLE)]
     Mailbox(mailbox::Command),
+    /// List expunged mail, and bring it back.
+    #[command(subcommand, after_help = message::EXAMPLE)]
+    Message(message::Command),
     /// Say in words what is in a file of a store: logs, snapshots, lists, caches, journal segments.
     #[command(after_help = dump::EXAMPLE)]
     Dump(dump::Dump),
@@ -158,6 +162,7 @@ pub fn main() -> ExitCode {
         Command::Export(export) => ended(export.run()),
         Command::Import(import) => ended(import.run()),
         Command::Mailbox(command) => ended(command.run()),
+        Command::Message(command) => ended(command.run()),
         Command::Dump(dump) => ended(dump.run()),
     }
 }

@@ -39,6 +39,7 @@ mod tests;
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod store;
 mod threads;
+mod undelete;
 
 pub use account::Account;
 pub use check::{Finding, Harm, Told};
@@ -48,6 +49,8 @@ pub use delivery::{Delivered, Delivery, Saved, Target};
 pub use error::StoreError;
 pub use figures::Figures;
 pub use imap::{Handled, ImapUser, read_blob};
-pub use rebuild::Rebuilt;
+pub(crate) use rebuild::messages;
+pub use rebuild::{Rebuilt, Revived};
 pub(crate) use store::seed;
 pub use store::{Preparing, Random, Store, Threads, Wall};
+pub use undelete::{Expunged, Undeleted, Which};

@@ -30,9 +30,23 @@ pub(super) fn command(line: &[u8]) -> Result<Command, Vec<u8>> {
 /// The lines that answer a request, as they come. May look at the disk, for long where mailboxes are looked at.
 pub(super) fn answer(shared: &Shared, command: Command, each: &mut dyn FnMut(Vec<u8>)) {
     let (rebuild, user, mailbox) = match command {
-        Command::Purge { user } => {
+        Command::Purge { user, forget } => {
             info!(?user, "an administrator asks for the room of expunged mail");
-            let done = mailboxes::purge(shared.store(), user.as_deref(), &mut |reply| {
+            let done = mailboxes::purge(shared.store(), (user.as_deref(), forget), &mut |reply| {
+                each(reply.line());
+            });
+            return each(done.map_or_else(error, |count| Reply::Done(count).line()));
+        }
+        Command::ListExpunged { user, which } => {
+            let done = mailboxes::expunged(shared.store(), (&user, &which), &mut |reply| {
+                each(reply.line());
+            });
+            return each(done.map_or_else(error, |count| Reply::Done(count).line()));
+        }
+        Command::Undelete { user, which, to } => {
+            info!(user, ?which, ?to, "an administrator brings expunged mail back");
+            let asked = (&*user, &which, to.as_deref());
+            let done = mailboxes::undelete(shared.store(), asked, &mut |reply| {
                 each(reply.line());
             });
             return each(done.map_or_else(error, |count| Reply::Done(count).line()));
@@ -90,6 +104,8 @@ fn at_once(shared: &Shared, command: Command) -> Vec<u8> {
         Command::CheckMailboxes { .. }
         | Command::RebuildMailboxes { .. }
         | Command::Purge { .. }
+        | Command::ListExpunged { .. }
+        | Command::Undelete { .. }
         | Command::Imap { .. } => Vec::new(),
     }
 }

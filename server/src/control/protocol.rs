@@ -2,7 +2,7 @@
 //!
 //! Fields may be added; who reads ignores those it does not know. Times are in milliseconds, sizes in bytes.
 
-use crate::store::{Finding, Rebuilt};
+use crate::store::{Expunged, Finding, Rebuilt, Revived, Undeleted, Which};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,6 +47,25 @@ pub enum Command {
     Purge {
         /// Whose; all accounts' when nobody is named.
         user: Option<String>,
+        /// Also of what could yet be brought back.
+        #[serde(default)]
+        forget: bool,
+    },
+    /// Lists a user's expunged messages that can be brought back: [`Reply::Progress`], and a [`Reply::Expunged`] each.
+    ListExpunged {
+        /// Whose.
+        user: String,
+        /// Which.
+        which: Which,
+    },
+    /// Brings expunged messages back: [`Reply::Progress`], and a [`Reply::Undeleted`] for each mailbox.
+    Undelete {
+        /// Whose.
+        user: String,
+        /// Which.
+        which: Which,
+        /// Into this mailbox; each into the one it was in when none is named.
+        to: Option<String>,
     },
     /// Looks at the files of mailboxes: [`Reply::Progress`], and a [`Reply::Finding`] for each thing that is wrong.
     CheckMailboxes {
@@ -55,7 +74,8 @@ pub enum Command {
         /// Which; all of them when none is named.
         mailbox: Option<String>,
     },
-    /// Makes mailboxes anew: [`Reply::Progress`], and a [`Reply::Rebuilt`] for each.
+    /// Makes mailboxes anew: [`Reply::Progress`], and a [`Reply::Rebuilt`] for each; an account that can't be read as a whole,
+    /// and then a [`Reply::Revived`].
     RebuildMailboxes {
         /// Whose; all accounts' when nobody is named.
         user: Option<String>,
@@ -76,6 +96,12 @@ pub enum Reply {
     Finding(Finding),
     /// What became of a mailbox that was made anew.
     Rebuilt(Box<Rebuilt>),
+    /// What became of an account that was made anew.
+    Revived(Box<Revived>),
+    /// A message that can be brought back.
+    Expunged(Box<Expunged>),
+    /// What was brought back into a mailbox.
+    Undeleted(Undeleted),
     /// What an account's expunged mail has given back.
     Purged {
         /// Whose.
@@ -96,7 +122,8 @@ pub enum Reply {
         /// Of so many.
         total: u64,
     },
-    /// All is said and done; how many sessions it was about, or findings, mailboxes made anew, accounts.
+    /// All is said and done; how many sessions it was about, or findings, mailboxes made anew, accounts,
+    /// messages.
     Done(u64),
     /// It can't be done: why, and what to do about it. The last line.
     Error(String),
@@ -246,7 +273,13 @@ mod tests {
             request(Command::Kick { id: "tro8w0-2".into() }),
             request(Command::KickUser { user: "alice".into() }),
             request(Command::Imap { user: "alice".into() }),
-            request(Command::Purge { user: Some("alice".into()) }),
+            request(Command::Purge { user: Some("alice".into()), forget: false }),
+            request(Command::ListExpunged { user: "alice".into(), which: Which::default() }),
+            request(Command::Undelete {
+                user: "alice".into(),
+                which: Which { mailbox: Some("INBOX".into()), ..Which::default() },
+                to: None,
+            }),
             request(Command::CheckMailboxes { user: Some("alice".into()), mailbox: None }),
             request(Command::RebuildMailboxes { user: None, mailbox: Some("INBOX".into()) }),
             String::from_utf8(Reply::Done(2).line()).unwrap().trim_end().to_owned(),
@@ -258,7 +291,9 @@ mod tests {
         {"version":1,"command":"kick","id":"tro8w0-2"}
         {"version":1,"command":"kick_user","user":"alice"}
         {"version":1,"command":"imap","user":"alice"}
-        {"version":1,"command":"purge","user":"alice"}
+        {"version":1,"command":"purge","user":"alice","forget":false}
+        {"version":1,"command":"list_expunged","user":"alice","which":{"mailbox":null,"since":null,"guids":[]}}
+        {"version":1,"command":"undelete","user":"alice","which":{"mailbox":"INBOX","since":null,"guids":[]},"to":null}
         {"version":1,"command":"check_mailboxes","user":"alice","mailbox":null}
         {"version":1,"command":"rebuild_mailboxes","user":null,"mailbox":"INBOX"}
         {"done":2}

@@ -11,6 +11,7 @@ use super::logfile::LogFile;
 use super::planted::{Planted, planted};
 use super::recovery;
 use super::store::Store;
+use dbox_format::map::{Draft, Op};
 use index_format::Guid;
 use index_format::list::Record;
 use runtime_smol::Clock;
@@ -295,7 +296,7 @@ impl Store {
                 tracing::error!(account = name, %error, "a recovered account can't be loaded; its counters may be old");
             }
         }
-        for account in self.loaded_accounts() {
+        for account in &self.loaded_accounts() {
             let Ok(mut state) = account.lock() else { continue };
             let state = &mut *state;
             let mut records = Vec::new();
@@ -313,13 +314,16 @@ impl Store {
                     records.push(Record::Recent { guid, uid: mbox.recent });
                 }
             }
-            // A map that says less after this has lost something, whatever its files look like.
-            if state.map.transactions() > state.list.map_floor() {
-                records.push(Record::MapFloor(state.map.transactions()));
-            }
-            if !records.is_empty() {
+            // What says less after this has lost something, whatever its files look like: each says it of the other.
+            let grown = state.map.transactions() > state.list.map_floor()
+                || state.list.transactions() > state.map.list_floor();
+            if grown || !records.is_empty() {
                 let mut change = Change::default();
-                change.list(&account, state, records)?;
+                let mut draft = Draft::new(&state.map);
+                draft.push(Op::ListFloor(state.list.transactions() + 1));
+                change.map(account, state, &draft.finish())?;
+                records.push(Record::MapFloor(state.map.transactions()));
+                change.list(account, state, records)?;
                 self.submit(change);
             }
         }

@@ -31,6 +31,8 @@ pub struct StoreConfig {
     pub log_size: u64,
     /// Bytes a second that compaction writes at most, unasked; 0 leaves it to those who ask.
     pub compaction_rate: u64,
+    /// Milliseconds for which expunged mail can be brought back; compaction leaves it that long.
+    pub undelete_ms: u64,
     /// Largest message accepted, bytes.
     pub message_max: u64,
     /// Free bytes below which new mail is refused before its text is taken.
@@ -90,6 +92,7 @@ impl Default for StoreConfig {
             overlay_percent: 12,
             log_size: 1 << 20,
             compaction_rate: 32 << 20,
+            undelete_ms: 7 * 86_400_000,
             message_max: 512 << 20,
             reserve: 128 << 20,
             open_files: 4096,

@@ -36,7 +36,7 @@ pub(super) fn crash_everywhere(ops: &[Op], variants: usize) -> (u64, Option<Stri
 }
 
 /// The same with these settings; and what the disk had at the end.
-fn crash_everywhere_with(
+pub(super) fn crash_everywhere_with(
     config: &StoreConfig,
     ops: &[Op],
     variants: usize,

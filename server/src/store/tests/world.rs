@@ -12,6 +12,7 @@ use crate::store::message::Message;
 use crate::store::ops::{Named, Storing};
 use crate::store::store::{Random, Store};
 use crate::store::threads::{Now, Shelf, Words, fingerprints};
+use crate::store::undelete::Which;
 use dbox_format::map::MapId;
 use imap_proto::fetch::MessageSource;
 use imap_proto::mime::{Limits, Parser};
@@ -41,10 +42,11 @@ pub(super) enum Op {
     Rotate,
     LetGo,
     Compact,
+    Undelete,
 }
 
 impl Op {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Deliver,
         Self::DeliverLarge,
         Self::Append,
@@ -59,6 +61,7 @@ impl Op {
         Self::Rotate,
         Self::LetGo,
         Self::Compact,
+        Self::Undelete,
     ];
 }
 
@@ -103,6 +106,7 @@ pub(super) fn config() -> StoreConfig {
         overlay_percent: 110,
         log_size: 200,
         reserve: 0,
+        undelete_ms: 0,
         cache_apart: 700,
         default_mailboxes: Vec::new(),
         threads_from: 1,
@@ -200,7 +204,17 @@ impl World {
     pub(super) fn with(fs: SimFs, config: StoreConfig) -> Self {
         let store = open_with(&fs, 1, config).unwrap();
         let account = store.account("u1").unwrap();
-        let mut world = Self { fs, store, account, count: 0 };
+        Self::filled(Self { fs, store, account, count: 0 })
+    }
+
+    /// This store, with what is in it.
+    pub(super) fn of(fs: SimFs, store: Arc<Store>, account: Arc<Account>) -> Self {
+        let known = account.lock().is_ok_and(|state| !state.map.is_empty());
+        let world = Self { fs, store, account, count: if known { 1000 } else { 0 } };
+        if known { world } else { Self::filled(world) }
+    }
+
+    fn filled(mut world: Self) -> Self {
         for op in [Op::Deliver, Op::Deliver, Op::Create, Op::Copy, Op::Store, Op::Store] {
             world.run(op).unwrap();
         }
@@ -309,8 +323,12 @@ impl World {
                 Ok(0)
             }
             Op::Compact => {
-                self.store.purge("u1")?;
+                self.store.purge("u1", false)?;
                 self.store.checkpoint(u64::MAX).map(|()| 0)
+            }
+            Op::Undelete => {
+                let all = Which::default();
+                self.store.undelete("u1", (&all, None), &mut |_| ()).map(|_| 0)
             }
             Op::Rotate => {
                 let mut logs = self.account.logs();
@@ -324,9 +342,13 @@ impl World {
     }
 
     fn deliver(&self, text: &str) -> Result<u64, StoreError> {
+        self.deliver_to("INBOX", text)
+    }
+
+    pub(super) fn deliver_to(&self, mailbox: &str, text: &str) -> Result<u64, StoreError> {
         let target = Target {
             account: self.account.clone(),
-            mailbox: "INBOX".to_owned(),
+            mailbox: mailbox.to_owned(),
             prefix: b"X-To: u1\r\n".to_vec(),
         };
         let mut delivery = self.store.deliver(vec![target])?;
