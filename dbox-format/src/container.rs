@@ -84,4 +84,4 @@ pub const PACKED_CHUNKS_MAX: u64 = 1 << 17;
 pub const SINGLE_CHUNK_MAX: u64 = (LAST_CHUNK - 1) as u64;
 
 /// Top bit of a length word.
-const LAST_CHUNK: u32 = 1 << 31;
+pub const LAST_CHUNK: u32 = 1 << 31;

@@ -44,6 +44,15 @@ pub fn explain_transaction(payload: &[u8], out: &mut dyn Write) -> fmt::Result {
             Op::Add { anchor, message } => add_lines(out, *anchor, message)?,
             Op::RefsAdd(ids) => writeln!(out, "one reference more: {}", ranges(ids))?,
             Op::RefsRemove(ids) => writeln!(out, "one reference less: {}", ranges(ids))?,
+            Op::Expunge { ids, gone } => {
+                let [a, b, c] = gone.mailbox;
+                writeln!(
+                    out,
+                    "one reference less: {}, expunged at {} (seconds since 1970) from the mailbox {a:02x}{b:02x}{c:02x}…",
+                    ranges(ids),
+                    gone.time
+                )?;
+            }
             Op::Move(moved) => {
                 for moved in moved {
                     writeln!(
@@ -57,6 +66,9 @@ pub fn explain_transaction(payload: &[u8], out: &mut dyn Write) -> fmt::Result {
             // The seed is a secret.
             Op::ContainerOpen { number, .. } => writeln!(out, "open container {number}")?,
             Op::ContainerSeal { number } => writeln!(out, "seal container {number}")?,
+            Op::ListFloor(least) => {
+                writeln!(out, "the mailbox list has {least} transactions at least")?;
+            }
             Op::ContainerDrop { number } => writeln!(out, "drop container {number}")?,
         }
     }

@@ -13,6 +13,7 @@
 //! - Bytes of a container belong to one message at most: an [`Op::Add`] starts at or behind the container's end.
 
 mod apply;
+mod assemble;
 mod id_set;
 mod op;
 mod snapshot;
@@ -21,8 +22,9 @@ mod transaction;
 mod wire;
 
 pub use apply::ApplyError;
+pub use assemble::Known;
 pub use id_set::{IdSet, Ids};
-pub use op::{Added, Extra, Moved, Op};
+pub use op::{Added, Extra, Gone, Moved, Op};
 pub use snapshot::{LogPosition, SNAPSHOT_MAGIC, Snapshot};
 pub use state::{ContainerState, Entry, Map};
 pub use transaction::{Draft, Transaction};

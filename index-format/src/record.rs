@@ -176,6 +176,8 @@ pub struct Tombstone {
     pub modseq: ModSeq,
     /// Its GUID, when the row had one.
     pub guid: Option<Guid>,
+    /// The flags and keywords it had, where that is known: for who brings it back. The record doesn't say it.
+    pub kept: Option<(Flags, Keywords)>,
 }
 
 impl Transaction {

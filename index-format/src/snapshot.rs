@@ -109,6 +109,8 @@ impl SectionId {
     pub const ITEMS: SectionId = SectionId(22);
     /// Reserved: a thread id for each row.
     pub const THREADS: SectionId = SectionId(23);
+    /// The flags and keywords that expunged rows had.
+    pub const KEPT: SectionId = SectionId(24);
     /// Of an overlay: which snapshot it belongs to.
     pub const BASE: SectionId = SectionId(32);
     /// Of an overlay: which of the snapshot's rows went.

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod config;
 pub mod dump;
 pub mod mailbox;
+pub mod message;
 pub mod operate;
 pub mod transfer;
 pub mod user;
@@ -83,6 +84,9 @@ pub enum Command {
     /// Check the files of mailboxes, and make anew what can be.
     #[command(subcommand, after_help = mailbox::EXAMPLE)]
     Mailbox(mailbox::Command),
+    /// List expunged mail, and bring it back.
+    #[command(subcommand, after_help = message::EXAMPLE)]
+    Message(message::Command),
     /// Say in words what is in a file of a store: logs, snapshots, lists, caches, journal segments.
     #[command(after_help = dump::EXAMPLE)]
     Dump(dump::Dump),
@@ -163,6 +167,7 @@ pub fn main() -> ExitCode {
         Command::Import(import) => ended(import.run()),
         Command::Mailbox(command) => ended(command.run()),
         Command::Backup(command) => ended(command.run()),
+        Command::Message(command) => ended(command.run()),
         Command::Dump(dump) => ended(dump.run()),
     }
 }

@@ -24,6 +24,7 @@ pub use page::page;
 pub use problem::{Level, Problem, Report};
 pub use read::{Read, read};
 pub use show::show;
+pub(crate) use value::time;
 
 use crate::service::Plaintext;
 use crate::store::StoreConfig;

@@ -49,6 +49,7 @@ mod tests;
 mod store;
 mod threads;
 mod training;
+mod undelete;
 
 pub use account::Account;
 pub use check::{Finding, Harm, Told};
@@ -62,6 +63,8 @@ pub use imap::{Handled, ImapUser, read_blob};
 pub(crate) use inspect::inspect;
 pub(crate) use place::{Outside, Over, make_store};
 pub(crate) use planted::{Planted, planted};
-pub use rebuild::Rebuilt;
+pub(crate) use rebuild::messages;
+pub use rebuild::{Rebuilt, Revived};
 pub(crate) use store::seed;
 pub use store::{Preparing, Random, Store, Threads, Wall};
+pub use undelete::{Expunged, Undeleted, Which};

@@ -1,7 +1,7 @@
 //! Applying transactions: each step checks, then changes; a step that fails takes back those before it.
 
 use super::state::Slot;
-use super::{Added, ContainerState, Entry, IdSet, Map, MapId, Moved, Op, Transaction};
+use super::{Added, ContainerState, Entry, Gone, IdSet, Map, MapId, Moved, Op, Transaction};
 use crate::Seed;
 
 /// Offsets and lengths stay below this: no sum of two of them overflows.
@@ -113,12 +113,18 @@ pub enum ApplyError {
 /// What takes a step back.
 enum Undo<'a> {
     Add(u32, ContainerState),
-    Refs(&'a IdSet, Shift),
+    /// The other way; what was known of messages that had none before.
+    Refs(&'a IdSet, Shift, Vec<(u32, Gone)>),
     Move(Vec<MovedBack>),
-    Free(&'a IdSet),
-    Open { number: u32, next: u32, skipped: IdSet },
+    Free(&'a IdSet, Vec<(u32, Gone)>),
+    Open {
+        number: u32,
+        next: u32,
+        skipped: IdSet,
+    },
     Unseal(u32),
     Undrop(u32, ContainerState),
+    ListFloor(u64),
 }
 
 struct MovedBack {
@@ -131,7 +137,8 @@ struct MovedBack {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Shift {
     Up,
-    Down,
+    /// Those that have none left lost the last one so.
+    Down(Gone),
 }
 
 impl Map {
@@ -158,12 +165,16 @@ impl Map {
         match op {
             Op::Add { anchor, message } => done.push(self.add(*anchor, message)?),
             Op::RefsAdd(ids) => {
-                self.shift_refs(ids, Shift::Up)?;
-                done.push(Undo::Refs(ids, Shift::Down));
+                let before = self.shift_refs(ids, Shift::Up)?;
+                done.push(Undo::Refs(ids, Shift::Down(Gone::default()), before));
             }
             Op::RefsRemove(ids) => {
-                self.shift_refs(ids, Shift::Down)?;
-                done.push(Undo::Refs(ids, Shift::Up));
+                self.shift_refs(ids, Shift::Down(Gone::default()))?;
+                done.push(Undo::Refs(ids, Shift::Up, Vec::new()));
+            }
+            Op::Expunge { ids, gone } => {
+                self.shift_refs(ids, Shift::Down(*gone))?;
+                done.push(Undo::Refs(ids, Shift::Up, Vec::new()));
             }
             Op::Move(moved) => {
                 // Moves are many small steps; those done are taken back even if a later one of them fails.
@@ -173,8 +184,8 @@ impl Map {
                 outcome?;
             }
             Op::Free(ids) => {
-                self.free(ids)?;
-                done.push(Undo::Free(ids));
+                let before = self.free(ids)?;
+                done.push(Undo::Free(ids, before));
             }
             Op::ContainerOpen { number, seed } => done.push(self.open(*number, *seed)?),
             Op::ContainerSeal { number } => {
@@ -182,6 +193,11 @@ impl Map {
                 done.push(Undo::Unseal(*number));
             }
             Op::ContainerDrop { number } => done.push(self.drop_container(*number)?),
+            Op::ListFloor(least) => {
+                bounded("transactions of the list", *least)?;
+                done.push(Undo::ListFloor(self.list_floor));
+                self.list_floor = self.list_floor.max(*least);
+            }
         }
         Ok(())
     }
@@ -196,7 +212,10 @@ impl Map {
                 self.extras.remove(&slot.id);
                 self.containers.insert(number, state);
             }
-            Undo::Refs(ids, shift) => self.shift_refs(ids, shift).expect(HELD),
+            Undo::Refs(ids, shift, before) => {
+                self.shift_refs(ids, shift).expect(HELD);
+                self.zero.extend(before);
+            }
             Undo::Move(back) => {
                 for MovedBack { place, entry, from, to } in back.into_iter().rev() {
                     self.slots.get_mut(place).expect(HELD).entry = entry;
@@ -204,12 +223,16 @@ impl Map {
                     self.containers.insert(from.0, from.1);
                 }
             }
-            Undo::Free(ids) => self.set_gone(ids, false),
+            Undo::Free(ids, before) => {
+                self.set_gone(ids, false);
+                self.zero.extend(before);
+            }
             Undo::Open { number, next, skipped } => {
                 self.containers.remove(&number);
                 (self.next_container, self.skipped) = (next, skipped);
             }
             Undo::Unseal(number) => self.containers.get_mut(&number).expect(HELD).sealed = false,
+            Undo::ListFloor(before) => self.list_floor = before,
             Undo::Undrop(number, state) => {
                 self.containers.insert(number, state);
             }
@@ -233,7 +256,7 @@ impl Map {
         self.slots.push(Slot { id, gone: false, entry });
         self.next_id = next;
         if refs == 0 {
-            self.zero.insert(id);
+            self.zero.insert(id, Gone::default());
         }
         if !extra.is_empty() {
             self.extras.insert(id, extra.clone());
@@ -241,20 +264,22 @@ impl Map {
         Ok(Undo::Add(container, before))
     }
 
-    fn shift_refs(&mut self, ids: &IdSet, shift: Shift) -> Result<(), ApplyError> {
+    /// What was known of those that had none and have one now.
+    fn shift_refs(&mut self, ids: &IdSet, shift: Shift) -> Result<Vec<(u32, Gone)>, ApplyError> {
         for range in ids.ranges() {
             for slot in self.all_of(range)? {
                 match shift {
                     Shift::Up if slot.entry.refs == u32::MAX => {
                         return Err(ApplyError::Overflow { id: slot.id });
                     }
-                    Shift::Down if slot.entry.refs == 0 => {
+                    Shift::Down(_) if slot.entry.refs == 0 => {
                         return Err(ApplyError::Underflow { id: slot.id });
                     }
-                    Shift::Up | Shift::Down => {}
+                    Shift::Up | Shift::Down(_) => {}
                 }
             }
         }
+        let mut before = Vec::new();
         for range in ids.ranges() {
             let places = self.places(&range);
             for slot in self.slots.get_mut(places).unwrap_or_default() {
@@ -267,17 +292,20 @@ impl Map {
                         .containers
                         .get_mut(&entry.container)
                         .expect("entries lie in known containers");
-                    if was == 0 {
-                        state.live_bytes += entry.record_len;
-                        self.zero.remove(id);
-                    } else {
-                        state.live_bytes -= entry.record_len;
-                        self.zero.insert(*id);
+                    match shift {
+                        Shift::Up => {
+                            state.live_bytes += entry.record_len;
+                            before.extend(self.zero.remove(id).map(|gone| (*id, gone)));
+                        }
+                        Shift::Down(gone) => {
+                            state.live_bytes -= entry.record_len;
+                            self.zero.insert(*id, gone);
+                        }
                     }
                 }
             }
         }
-        Ok(())
+        Ok(before)
     }
 
     fn relocate(&mut self, moved: &[Moved], back: &mut Vec<MovedBack>) -> Result<(), ApplyError> {
@@ -308,14 +336,19 @@ impl Map {
         Ok(())
     }
 
-    fn free(&mut self, ids: &IdSet) -> Result<(), ApplyError> {
+    /// What was known of them.
+    fn free(&mut self, ids: &IdSet) -> Result<Vec<(u32, Gone)>, ApplyError> {
         for range in ids.ranges() {
             if let Some(slot) = self.all_of(range)?.iter().find(|slot| slot.entry.refs > 0) {
                 return Err(ApplyError::Referenced { id: slot.id, refs: slot.entry.refs });
             }
         }
+        let known = |range: std::ops::RangeInclusive<MapId>| {
+            self.zero.range(range.start().0..=range.end().0).map(|(id, gone)| (*id, *gone))
+        };
+        let before = ids.ranges().flat_map(known).collect();
         self.set_gone(ids, true);
-        Ok(())
+        Ok(before)
     }
 
     fn set_gone(&mut self, ids: &IdSet, gone: bool) {
@@ -332,7 +365,7 @@ impl Map {
                     (self.gone, _) = (self.gone + 1, self.zero.remove(id));
                     state.let_go(entry);
                 } else {
-                    (self.gone, _) = (self.gone - 1, self.zero.insert(*id));
+                    (self.gone, _) = (self.gone - 1, self.zero.insert(*id, Gone::default()));
                     state.take_in(entry);
                 }
             }

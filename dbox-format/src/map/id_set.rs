@@ -134,6 +134,112 @@ impl IdSet {
     }
 }
 
+/// Most ranges that a set of groups may have: a few bytes would else stand for very many.
+const RANGES_MAX: u64 = 8 << 20;
+
+/// Ranges of one length at one distance.
+#[derive(Clone, Copy)]
+struct Group {
+    first: u32,
+    last: u32,
+    /// Absent ids between two.
+    hole: u32,
+    /// How often the range stands there.
+    times: u32,
+}
+
+impl IdSet {
+    /// Appends the set as groups, if that takes less than `below` bytes.
+    pub(super) fn write_steps(&self, below: usize, out: &mut Vec<u8>) -> bool {
+        // Each group takes a byte at least: who has few repetitions has no shorter form.
+        if self.ranges.len() < 3 || self.ranges.len() as u64 > RANGES_MAX {
+            return false;
+        }
+        let groups = self.groups();
+        put_varint(out, groups.len() as u64);
+        let mut next = 0_u64;
+        for &Group { first, last, hole, times } in &groups {
+            let (more, repeated) = (u64::from(last > first), u64::from(times > 1));
+            put_varint(out, (u64::from(first) - next) << 2 | more << 1 | repeated);
+            if last > first {
+                put_varint(out, u64::from(last - first) - 1);
+            }
+            if times > 1 {
+                put_varint(out, u64::from(hole) - 1);
+                put_varint(out, u64::from(times) - 3);
+            }
+            let step = u64::from(last) - u64::from(first) + 1 + u64::from(hole);
+            next = u64::from(last) + step * u64::from(times - 1) + 2;
+            if out.len() >= below {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The ranges, those that are repeated three times at least as one.
+    fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut rest = &self.ranges[..];
+        while let Some((&(first, last), behind)) = rest.split_first() {
+            let hole = behind.first().map_or(0, |&(start, _)| start - last - 1);
+            let follows = |before: &(u32, u32), now: &(u32, u32)| {
+                now.1 - now.0 == last - first && now.0 - before.1 - 1 == hole
+            };
+            let same = rest
+                .windows(2)
+                .take_while(|pair| matches!(pair, [before, now] if follows(before, now)));
+            let times = same.count() + 1;
+            let times = if times < 3 { 1 } else { times };
+            groups.push(Group { first, last, hole, times: times as u32 });
+            rest = rest.get(times..).unwrap_or_default();
+        }
+        groups
+    }
+
+    /// Reads a set of groups.
+    pub(super) fn read_steps(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let at = reader.at();
+        let count = reader.varint("number of groups")?;
+        let max = reader.left();
+        if count > max {
+            return Err(Error::Range { field: "number of groups", at, found: count, min: 0, max });
+        }
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        let mut next = 0_u64;
+        for _ in 0..count {
+            let at = reader.at();
+            let word = reader.varint("group")?;
+            let more = match word & 2 {
+                0 => 0,
+                _ => reader.varint("range length")?.saturating_add(1),
+            };
+            let (hole, times) = match word & 1 {
+                0 => (0, 1),
+                _ => (
+                    reader.varint("hole")?.saturating_add(1),
+                    reader.varint("repetitions")?.saturating_add(3),
+                ),
+            };
+            let max = RANGES_MAX - ranges.len() as u64;
+            if times > max {
+                return Err(Error::Range { field: "repetitions", at, found: times, min: 1, max });
+            }
+            let first = next.saturating_add(word >> 2);
+            let step = more.saturating_add(1).saturating_add(hole);
+            let end = step.saturating_mul(times - 1).saturating_add(first).saturating_add(more);
+            let max = u64::from(u32::MAX);
+            if end > max {
+                return Err(Error::Range { field: "range", at, found: end, min: next, max });
+            }
+            let starts = (0..times).map(|time| first + time * step);
+            ranges.extend(starts.map(|start| (start as u32, (start + more) as u32)));
+            next = end + 2;
+        }
+        Ok(Self { ranges })
+    }
+}
+
 impl FromIterator<MapId> for IdSet {
     fn from_iter<I: IntoIterator<Item = MapId>>(ids: I) -> Self {
         let mut ids: Vec<MapId> = ids.into_iter().collect();

@@ -18,8 +18,15 @@ pub enum Op {
     },
     /// Each of these messages has one reference more (COPY, or the target's side of MOVE).
     RefsAdd(IdSet),
-    /// Each of these messages has one reference less (EXPUNGE, or the source's side of MOVE).
+    /// Each of these messages has one reference less (the source's side of MOVE).
     RefsRemove(IdSet),
+    /// The same by an EXPUNGE or a DELETE: those that have none left by it lost the last one then and there.
+    Expunge {
+        /// The messages.
+        ids: IdSet,
+        /// Then and there.
+        gone: Gone,
+    },
     /// Messages whose records now lie elsewhere, with the same content (compaction); ids ascend.
     Move(Vec<Moved>),
     /// Ids without references that nobody reads any more: they leave the map, their bytes may be given back.
@@ -41,6 +48,8 @@ pub enum Op {
         /// Its number.
         number: u32,
     },
+    /// The account's mailbox list has this many transactions at least; never falls.
+    ListFloor(u64),
 }
 
 /// A new message.
@@ -60,6 +69,32 @@ pub struct Added {
     pub refs: u32,
     /// What later versions add; empty costs nothing.
     pub extra: Extra,
+}
+
+/// When a message lost its last reference, and in which mailbox that was.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Gone {
+    /// Seconds since 1970; 0 where it isn't known.
+    pub time: u32,
+    /// The first bytes of the mailbox's GUID: enough to tell an account's mailboxes apart, of which some other fact must
+    /// confirm it. Zeros where none is known.
+    pub mailbox: [u8; 3],
+}
+
+impl Gone {
+    /// At this time (seconds since 1970), in the mailbox with this GUID.
+    #[must_use]
+    pub fn new(time: i64, mailbox: Guid) -> Self {
+        let [a, b, c, ..] = mailbox.0;
+        let time = u32::try_from(time.max(1)).unwrap_or(u32::MAX);
+        Self { time, mailbox: [a, b, c] }
+    }
+
+    /// Whether it may have been in the mailbox with this GUID.
+    #[must_use]
+    pub fn is_in(self, mailbox: Guid) -> bool {
+        self != Self::default() && mailbox.0.starts_with(&self.mailbox)
+    }
 }
 
 /// Where a moved message's record lies now.

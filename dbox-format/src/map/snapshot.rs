@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::apply::LEN_MAX;
 use super::state::Slot;
-use super::{ContainerState, Entry, Extra, IdSet, Map, MapId};
+use super::{ContainerState, Entry, Extra, Gone, IdSet, Map, MapId};
 use crate::checksum::crc32c;
 use crate::reader::{Reader, unzigzag};
 use crate::{Error, Guid, Seed};
@@ -53,6 +53,8 @@ enum Kind {
     Refs = 6,
     Guids = 7,
     Extras = 8,
+    Expunged = 9,
+    ListFloor = 10,
     Numbers = 16,
     Ends = 17,
     Seeds = 18,
@@ -60,7 +62,7 @@ enum Kind {
     Skipped = 20,
 }
 
-const KINDS: [(Kind, &str); 13] = [
+const KINDS: [(Kind, &str); 15] = [
     (Kind::Ids, "ids"),
     (Kind::Container, "containers"),
     (Kind::Offset, "offsets"),
@@ -69,6 +71,8 @@ const KINDS: [(Kind, &str); 13] = [
     (Kind::Refs, "references"),
     (Kind::Guids, "GUIDs"),
     (Kind::Extras, "extra fields"),
+    (Kind::Expunged, "expunged messages"),
+    (Kind::ListFloor, "transactions of the mailbox list"),
     (Kind::Numbers, "container numbers"),
     (Kind::Ends, "container ends"),
     (Kind::Seeds, "container seeds"),
@@ -169,6 +173,13 @@ impl<'a> Snapshot<'a> {
         self.load_containers(&mut map)?;
         self.load_messages(&mut map)?;
         self.load_extras(&mut map)?;
+        self.load_expunged(&mut map)?;
+        if let Ok(section) = self.section(Kind::ListFloor) {
+            let mut reader = Reader::new(section.bytes);
+            map.list_floor = reader.u64("transactions of the list")?;
+            exactly("length of a number", section.at, section.bytes.len() as u64, reader.at())?;
+            within("transactions of the list", section.at, map.list_floor, 1, LEN_MAX)?;
+        }
         Ok(map)
     }
 
@@ -258,7 +269,7 @@ impl<'a> Snapshot<'a> {
             )?;
             state.take_in(&entry);
             if refs == 0 {
-                map.zero.insert(id.0);
+                map.zero.insert(id.0, Gone::default());
             }
             map.slots.push(Slot { id: id.0, gone: false, entry });
         }
@@ -283,6 +294,29 @@ impl<'a> Snapshot<'a> {
             })?;
             map.extras.insert(id32, Extra::read(&mut reader)?);
             least = id + 1;
+        }
+        Ok(())
+    }
+
+    fn load_expunged(&self, map: &mut Map) -> Result<(), Error> {
+        let Ok(section) = self.section(Kind::Expunged) else { return Ok(()) };
+        let mut reader = Reader::new(section.bytes);
+        while !reader.is_empty() {
+            let time = reader.u32("time of an expunge")?;
+            let gone = Gone { time, mailbox: *reader.array("mailbox of an expunge")? };
+            let ids = IdSet::read(&mut reader)?;
+            // So that a few bytes that name all ids take no time.
+            within("expunged ids", section.at, ids.len(), 1, map.zero.len() as u64)?;
+            for id in &ids {
+                let unknown = Error::Range {
+                    field: "expunged id",
+                    at: section.at,
+                    found: u64::from(id.0),
+                    min: 1,
+                    max: u64::from(map.next_id) - 1,
+                };
+                *map.zero.get_mut(&id.0).ok_or(unknown)? = gone;
+            }
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The map in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{Extra, IdSet, MapId};
+use super::{Extra, Gone, IdSet, MapId};
 use crate::container::FILE_HEADER_LEN;
 use crate::{Guid, Seed};
 
@@ -20,8 +20,10 @@ pub struct Map {
     pub(super) next_container: u32,
     /// Numbers below `next_container` that were never opened.
     pub(super) skipped: IdSet,
-    pub(super) zero: BTreeSet<u32>,
+    /// Those without references.
+    pub(super) zero: BTreeMap<u32, Gone>,
     pub(super) transactions: u64,
+    pub(super) list_floor: u64,
 }
 
 /// Where a message lies and what refers to it.
@@ -83,8 +85,9 @@ impl Map {
             containers: BTreeMap::new(),
             next_container: 1,
             skipped: IdSet::new(),
-            zero: BTreeSet::new(),
+            zero: BTreeMap::new(),
             transactions: 0,
+            list_floor: 0,
         }
     }
 
@@ -164,13 +167,24 @@ impl Map {
 
     /// Ids without references, ascending: free them once nobody reads them any more.
     pub fn unreferenced(&self) -> impl DoubleEndedIterator<Item = MapId> + '_ {
-        self.zero.iter().map(|id| MapId(*id))
+        self.zero.keys().map(|id| MapId(*id))
+    }
+
+    /// The same, with what is known of when and where they lost the last one.
+    pub fn expunged(&self) -> impl DoubleEndedIterator<Item = (MapId, Gone)> + '_ {
+        self.zero.iter().map(|(id, gone)| (MapId(*id), *gone))
     }
 
     /// How many transactions were applied since the first of this account.
     #[must_use]
     pub fn transactions(&self) -> u64 {
         self.transactions
+    }
+
+    /// How many transactions the account's mailbox list has at least: one that says less has lost some.
+    #[must_use]
+    pub fn list_floor(&self) -> u64 {
+        self.list_floor
     }
 
     /// The place of an id in `slots`, gone or not.
@@ -197,6 +211,7 @@ impl PartialEq for Map {
             && self.next_container == other.next_container
             && self.skipped == other.skipped
             && self.transactions == other.transactions
+            && self.list_floor == other.list_floor
             && self.containers == other.containers
             && self.zero == other.zero
             && self.iter().eq(other.iter())

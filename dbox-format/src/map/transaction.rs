@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Added, IdSet, Map, MapId, Op};
+use super::{Added, Gone, IdSet, Map, MapId, Op};
 use crate::Seed;
 
 /// The steps of one change, in order; the payload of one frame of `map.log`.
@@ -53,6 +53,11 @@ impl Draft {
     /// One reference less for each id given; an id given twice loses two.
     pub fn refs_remove(&mut self, ids: impl IntoIterator<Item = MapId>) {
         self.ops.extend(layers(ids).into_iter().map(Op::RefsRemove));
+    }
+
+    /// One reference less for each id given, by an expunge.
+    pub fn expunge(&mut self, ids: impl IntoIterator<Item = MapId>, gone: Gone) {
+        self.ops.extend(layers(ids).into_iter().map(|ids| Op::Expunge { ids, gone }));
     }
 
     /// Takes ids without references off the map.

@@ -4,7 +4,7 @@
 //! the kind needs in the lower four. Offsets and containers refer to the step before, inside the transaction only:
 //! each can be read on its own.
 
-use super::{Added, Extra, IdSet, MapId, Moved, Op, Transaction};
+use super::{Added, Extra, Gone, IdSet, MapId, Moved, Op, Transaction};
 use crate::reader::{Reader, put_varint, unzigzag, zigzag};
 use crate::{Error, Guid, Seed};
 
@@ -16,6 +16,7 @@ const FREE: u8 = 5;
 const CONTAINER_OPEN: u8 = 6;
 const CONTAINER_SEAL: u8 = 7;
 const CONTAINER_DROP: u8 = 8;
+const LIST_FLOOR: u8 = 9;
 
 /// The record starts where the one added before it in this transaction ends.
 const ADD_FOLLOWS: u8 = 1;
@@ -23,6 +24,11 @@ const ADD_FOLLOWS: u8 = 1;
 const ADD_REFS: u8 = 2;
 /// Extra fields are there.
 const ADD_EXTRA: u8 = 4;
+
+/// The set stands as groups of ranges.
+const SET_STEPS: u8 = 1;
+/// Time and mailbox of an expunge are there.
+const REFS_GONE: u8 = 2;
 
 /// Where the last record of the transaction so far ended.
 #[derive(Clone, Copy, Default)]
@@ -38,16 +44,21 @@ impl Transaction {
         for op in &self.ops {
             match op {
                 Op::Add { anchor, message } => write_add(*anchor, message, &mut place, out),
-                Op::RefsAdd(ids) => write_set(REFS_ADD, ids, out),
-                Op::RefsRemove(ids) => write_set(REFS_REMOVE, ids, out),
+                Op::RefsAdd(ids) => write_set(REFS_ADD, None, ids, out),
+                Op::RefsRemove(ids) => write_set(REFS_REMOVE, None, ids, out),
+                Op::Expunge { ids, gone } => write_set(REFS_REMOVE, Some(*gone), ids, out),
                 Op::Move(moved) => write_move(moved, &mut place, out),
-                Op::Free(ids) => write_set(FREE, ids, out),
+                Op::Free(ids) => write_set(FREE, None, ids, out),
                 Op::ContainerOpen { number, seed } => {
                     write_container(CONTAINER_OPEN, *number, out);
                     out.extend_from_slice(&seed.0.to_le_bytes());
                 }
                 Op::ContainerSeal { number } => write_container(CONTAINER_SEAL, *number, out),
                 Op::ContainerDrop { number } => write_container(CONTAINER_DROP, *number, out),
+                Op::ListFloor(least) => {
+                    out.push(LIST_FLOOR << 4);
+                    put_varint(out, *least);
+                }
             }
         }
     }
@@ -72,22 +83,33 @@ fn read_op(reader: &mut Reader<'_>, place: &mut Place) -> Result<Op, Error> {
     let at = reader.at();
     let tag = reader.u8("tag")?;
     let (kind, flags) = (tag >> 4, tag & 0x0f);
-    let known = if kind == ADD { ADD_FOLLOWS | ADD_REFS | ADD_EXTRA } else { 0 };
+    let known = match kind {
+        ADD => ADD_FOLLOWS | ADD_REFS | ADD_EXTRA,
+        REFS_REMOVE => SET_STEPS | REFS_GONE,
+        REFS_ADD | FREE => SET_STEPS,
+        _ => 0,
+    };
     if flags & !known != 0 {
         return Err(Error::Kind { what: "step of a map transaction", at, kind: tag });
     }
     Ok(match kind {
         ADD => read_add(reader, flags, place)?,
-        REFS_ADD => Op::RefsAdd(IdSet::read(reader)?),
-        REFS_REMOVE => Op::RefsRemove(IdSet::read(reader)?),
+        REFS_ADD => Op::RefsAdd(read_set(reader, flags)?),
+        REFS_REMOVE if flags & REFS_GONE != 0 => {
+            let time = reader.u32("time")?;
+            let gone = Gone { time, mailbox: *reader.array("mailbox")? };
+            Op::Expunge { gone, ids: read_set(reader, flags)? }
+        }
+        REFS_REMOVE => Op::RefsRemove(read_set(reader, flags)?),
         MOVE => Op::Move(read_move(reader, place)?),
-        FREE => Op::Free(IdSet::read(reader)?),
+        FREE => Op::Free(read_set(reader, flags)?),
         CONTAINER_OPEN => {
             let number = reader.varint32("container")?;
             Op::ContainerOpen { number, seed: Seed(reader.u32("seed")?) }
         }
         CONTAINER_SEAL => Op::ContainerSeal { number: reader.varint32("container")? },
         CONTAINER_DROP => Op::ContainerDrop { number: reader.varint32("container")? },
+        LIST_FLOOR => Op::ListFloor(reader.varint("transactions of the list")?),
         _ => return Err(Error::Kind { what: "step of a map transaction", at, kind: tag }),
     })
 }
@@ -146,9 +168,28 @@ fn read_add(reader: &mut Reader<'_>, flags: u8, place: &mut Place) -> Result<Op,
     })
 }
 
-fn write_set(kind: u8, ids: &IdSet, out: &mut Vec<u8>) {
-    out.push(kind << 4);
+/// In the shorter of the two forms.
+fn write_set(kind: u8, gone: Option<Gone>, ids: &IdSet, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.push(kind << 4 | if gone.is_some() { REFS_GONE } else { 0 });
+    if let Some(Gone { time, mailbox }) = gone {
+        out.extend_from_slice(&time.to_le_bytes());
+        out.extend_from_slice(&mailbox);
+    }
+    let set = out.len();
     ids.write(out);
+    let mut steps = Vec::new();
+    if ids.write_steps(out.len() - set, &mut steps) {
+        out.truncate(set);
+        out.extend_from_slice(&steps);
+        if let Some(tag) = out.get_mut(start) {
+            *tag |= SET_STEPS;
+        }
+    }
+}
+
+fn read_set(reader: &mut Reader<'_>, flags: u8) -> Result<IdSet, Error> {
+    if flags & SET_STEPS == 0 { IdSet::read(reader) } else { IdSet::read_steps(reader) }
 }
 
 fn write_container(kind: u8, number: u32, out: &mut Vec<u8>) {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dbox_format::map::{
-    Added, ApplyError, Draft, IdSet, LogPosition, Map, MapId, Moved, Op, Snapshot, Transaction,
+    Added, ApplyError, Draft, Extra, Gone, IdSet, Known, LogPosition, Map, MapId, Moved, Op,
+    Snapshot, Transaction,
 };
 use dbox_format::{Error, Guid, Seed};
 use proptest::prelude::*;
@@ -16,10 +17,12 @@ enum Step {
     Open(u32),
     Add { container: u32, gap: u64, record_len: u64, refs: u32, extra: bool },
     Refs { from: u32, len: u32, up: bool },
+    Expunge { from: u32, len: u32, step: u32, time: u32 },
     Free(u32),
     Move { id: u32, container: u32 },
     Seal(u32),
     Drop(u32),
+    ListFloor(u64),
     BadAnchor,
 }
 
@@ -32,10 +35,14 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Add { container, gap: gap / 2, record_len, refs, extra }
         }),
         12 => (id.clone(), 1_u32..6, any::<bool>()).prop_map(|(from, len, up)| Step::Refs { from, len, up }),
+        6 => (id.clone(), 1_u32..6, 1_u32..4, 1_u32..3).prop_map(|(from, len, step, time)| {
+            Step::Expunge { from, len, step, time }
+        }),
         4 => id.clone().prop_map(Step::Free),
         4 => (id, container.clone()).prop_map(|(id, container)| Step::Move { id, container }),
         1 => container.clone().prop_map(Step::Seal),
         1 => container.prop_map(Step::Drop),
+        1 => (1_u64..9).prop_map(Step::ListFloor),
         1 => Just(Step::BadAnchor),
     ]
 }
@@ -47,6 +54,9 @@ struct Model {
     opened: BTreeSet<u32>,
     entries: BTreeMap<u32, Added>,
     containers: BTreeMap<u32, (u64, bool)>, // end, sealed
+    /// When and where a reference was last taken by an expunge.
+    gone: BTreeMap<u32, Gone>,
+    list_floor: u64,
 }
 
 impl Model {
@@ -70,12 +80,21 @@ impl Model {
                 legal
             }
             Op::RefsAdd(ids) => {
+                ids.iter().for_each(|id| _ = self.gone.remove(&id.0));
                 ids.iter().all(|id| self.entries.get_mut(&id.0).map(|e| e.refs += 1).is_some())
             }
             Op::RefsRemove(ids) => ids.iter().all(|id| {
                 self.entries
                     .get_mut(&id.0)
                     .is_some_and(|e| e.refs.checked_sub(1).map(|refs| e.refs = refs).is_some())
+            }),
+            Op::Expunge { ids, gone } => ids.iter().all(|id| {
+                let Some(e) = self.entries.get_mut(&id.0) else { return false };
+                let taken = e.refs.checked_sub(1).map(|refs| e.refs = refs).is_some();
+                if e.refs == 0 {
+                    self.gone.insert(id.0, *gone);
+                }
+                taken
             }),
             Op::Free(ids) => {
                 ids.iter().all(|id| self.entries.remove(&id.0).is_some_and(|e| e.refs == 0))
@@ -94,6 +113,10 @@ impl Model {
             Op::ContainerDrop { number } => {
                 !self.entries.values().any(|e| e.container == *number)
                     && self.containers.remove(number).is_some()
+            }
+            Op::ListFloor(least) => {
+                self.list_floor = self.list_floor.max(*least);
+                true
             }
             other => panic!("{other:?} is not in the model"),
         }
@@ -115,6 +138,7 @@ impl Model {
             (self.next + 1, self.next_container + 1)
         );
         assert_eq!(map.len(), self.entries.len());
+        assert_eq!(map.list_floor(), self.list_floor);
         for id in 0..self.next + 3 {
             let found = map
                 .get(MapId(id))
@@ -135,6 +159,9 @@ impl Model {
                 .filter(|(_, e)| e.refs == 0)
                 .map(|(id, _)| *id))
         );
+        for (id, gone) in map.expunged() {
+            assert_eq!(gone, self.gone.get(&id.0).copied().unwrap_or_default(), "{id}");
+        }
         assert!(map.containers().map(|(number, _)| number).eq(self.containers.keys().copied()));
         for (number, state) in map.containers() {
             let inside = || self.entries.values().filter(|e| e.container == number);
@@ -190,6 +217,10 @@ fn describe(steps: &[Step], map: &Map) -> Transaction {
                 let ids = (id(from)..id(from) + len).map(MapId);
                 if up { draft.refs_add(ids) } else { draft.refs_remove(ids) }
             }
+            Step::Expunge { from, len, step, time } => {
+                let ids = (0..len).map(|i| MapId(id(from) + i * step));
+                draft.expunge(ids, Gone { time, mailbox: [time as u8; 3] });
+            }
             Step::Free(choice) => draft.free([MapId(id(choice))].into_iter().collect()),
             Step::Move { id: choice, container: target } => {
                 let (id, container) = (id(choice), container(target));
@@ -204,6 +235,7 @@ fn describe(steps: &[Step], map: &Map) -> Transaction {
             }
             Step::Seal(choice) => draft.container_seal(container(choice)),
             Step::Drop(choice) => draft.push(Op::ContainerDrop { number: container(choice) }),
+            Step::ListFloor(least) => draft.push(Op::ListFloor(least)),
             Step::BadAnchor => draft.push(Op::Add { anchor: 0xee, message: Added::default() }),
         }
     }
@@ -287,6 +319,64 @@ proptest! {
             prop_assert_eq!(reload(&map), map);
         }
     }
+}
+
+/// Sets of ranges that repeat take as many bytes as there are groups of them, and come back as they were.
+#[test]
+fn what_repeats_takes_a_few_bytes() {
+    let every_tenth = || (0..10_000).map(|i| MapId(1 + i * 10));
+    let gone = Gone { time: 1_800_000_000, mailbox: [1, 2, 3] };
+    let mut draft = Draft::new(&Map::new());
+    draft.expunge(every_tenth(), gone);
+    let transaction = draft.finish();
+    let mut wire = Vec::new();
+    transaction.encode(&mut wire);
+    assert_eq!(wire.len(), 13, "{wire:?}");
+    assert_eq!(Transaction::decode(&wire).unwrap(), transaction);
+    let runs = (0..50).flat_map(|i| (0..3).map(move |j| MapId(5 + i * 7 + j)));
+    let mixed: IdSet = runs.chain([MapId(1), MapId(1000), MapId(1002)]).collect();
+    let mut draft = Draft::new(&Map::new());
+    draft.free(mixed.clone());
+    let mut wire = Vec::new();
+    draft.finish().encode(&mut wire);
+    assert!(wire.len() < 16, "{wire:?}");
+    assert_eq!(Transaction::decode(&wire).unwrap().ops, [Op::Free(mixed)]);
+    // So few bytes may stand for no more than is bounded.
+    assert!(Transaction::decode(&[0x31, 1, 1, 0, 0xff, 0xff, 0xff, 0xff, 0x0f]).is_err());
+}
+
+/// A map of the same messages, put together from what it says of them.
+#[test]
+fn a_map_is_put_together() {
+    let mut map = Map::new();
+    let mut draft = Draft::new(&map);
+    draft.container_open(2, Seed(7));
+    for i in 0..5 {
+        let offset = 64 + i * 100;
+        draft.add(Added { container: 2, offset, record_len: 100, refs: 1, ..Added::default() });
+    }
+    let gone = Gone::new(5, guid(9));
+    draft.expunge([MapId(2)], gone);
+    draft.container_seal(2);
+    map.apply(&draft.finish()).unwrap();
+    let known = |id: u32| {
+        let (id, refs) = (MapId(id), u32::from(id != 2));
+        Known {
+            id,
+            entry: map.get(id).unwrap(),
+            extra: Extra::new(),
+            gone: if refs == 0 { gone } else { Gone::default() },
+        }
+    };
+    let all: Vec<Known> = (1..6).map(known).collect();
+    let containers = [(2, Seed(7), 564)];
+    let again = Map::assemble(all.clone(), &containers, MapId(6), 1).unwrap();
+    assert_eq!(again, map);
+    assert_eq!(reload(&again), map);
+    assert!(gone.is_in(guid(9)) && !gone.is_in(guid(8)) && !Gone::default().is_in(Guid::default()));
+    let short = [(2, Seed(7), 563)];
+    assert_eq!(Map::assemble(all.clone(), &short, MapId(6), 1), None);
+    assert_eq!(Map::assemble(all.into_iter().rev().collect(), &containers, MapId(6), 1), None);
 }
 
 #[test]
@@ -381,7 +471,7 @@ fn errors_name_the_first_id_that_is_wrong() {
 #[test]
 fn a_step_of_a_later_version_is_refused_by_name() {
     let refused = |tag, at| Err(Error::Kind { what: "step of a map transaction", at, kind: tag });
-    assert_eq!(Transaction::decode(&[0x90]), refused(0x90, 0));
+    assert_eq!(Transaction::decode(&[0xa0]), refused(0xa0, 0));
     assert_eq!(Transaction::decode(&[0x18, 0]), refused(0x18, 0));
     assert_eq!(Transaction::decode(&[0x70, 1, 0x00]), refused(0x00, 2));
 }

@@ -127,6 +127,7 @@ fn name(id: SectionId) -> &'static str {
         SectionId::GUIDS => "GUIDs",
         SectionId::ITEMS => "items",
         SectionId::THREADS => "threads",
+        SectionId::KEPT => "flags of expunged messages",
         _ => "of a later version",
     }
 }

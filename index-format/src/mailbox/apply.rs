@@ -306,7 +306,8 @@ impl Change<'_> {
                 self.applied.expunged.push(Expunged { index, uid, map_id, size });
                 if remember {
                     let guid = rows.guids.get(&uid).copied();
-                    tombstones.push(Tombstone { uid, map_id, modseq: self.stamp, guid });
+                    let kept = Some((rows.flags.at(slot), rows.keywords.at(slot)));
+                    tombstones.push(Tombstone { uid, map_id, modseq: self.stamp, guid, kept });
                 }
                 let flags = rows.flags.at(slot);
                 counters.messages -= 1;

@@ -185,5 +185,9 @@ impl PartialEq for Mailbox {
 impl Eq for Mailbox {}
 
 /// What an expunge says of each row, and counts.
-const EXPUNGE: Parts =
-    Parts::FLAGS.and(Parts::SIZES).and(Parts::MAP_IDS).and(Parts::MARKS).and(Parts::GONE);
+const EXPUNGE: Parts = Parts::FLAGS
+    .and(Parts::KEYWORDS)
+    .and(Parts::SIZES)
+    .and(Parts::MAP_IDS)
+    .and(Parts::MARKS)
+    .and(Parts::GONE);

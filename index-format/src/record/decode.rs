@@ -257,7 +257,7 @@ pub(crate) fn tombstone(reader: &mut Reader<'_>) -> Result<Tombstone, Error> {
             return Err(Error::Value { field, at, found, allowed: "0 or 1" });
         }
     };
-    Ok(Tombstone { uid, map_id, modseq, guid })
+    Ok(Tombstone { uid, map_id, modseq, guid, kept: None })
 }
 
 pub(crate) fn limited<'a>(

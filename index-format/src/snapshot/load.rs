@@ -168,7 +168,10 @@ pub(crate) fn part<B: AsRef<[u8]>, E: From<Error>>(
         Parts::GONE => {
             let tombstones = sections.parsed(SectionId::TOMBSTONES, sparse::read_tombstones)?;
             let voids = sections.parsed(SectionId::VOIDS, sparse::read_voids)?;
-            let (tombstones, voids) = (tombstones.unwrap_or_default(), voids.unwrap_or_default());
+            let (mut tombstones, voids) =
+                (tombstones.unwrap_or_default(), voids.unwrap_or_default());
+            let kept = sections.parsed(SectionId::KEPT, sparse::read_kept)?.unwrap_or_default();
+            sparse::keep(&mut tombstones, kept);
             head.check_modseq(tombstones.iter().map(|tombstone| tombstone.modseq).max())?;
             head.check_modseq(voids.iter().map(|void| void.modseq).max())?;
             mailbox.bring_gone(tombstones, voids, head.header.vanished_floor);

@@ -185,6 +185,9 @@ impl Overlay {
         };
         let names = sections.parsed(SectionId::NAMES, sparse::read_names)?;
         let tombstones = sections.parsed(SectionId::TOMBSTONES, sparse::read_tombstones)?;
+        let mut tombstones = tombstones.unwrap_or_default();
+        let kept = sections.parsed(SectionId::KEPT, sparse::read_kept)?;
+        sparse::keep(&mut tombstones, kept.unwrap_or_default());
         let voids = sections.parsed(SectionId::VOIDS, sparse::read_voids)?;
         let metadata = sections.parsed(SectionId::METADATA, crate::list::snapshot::read_map)?;
         let private = sections.parsed(SectionId::PRIVATE, sparse::read_private)?;
@@ -195,7 +198,7 @@ impl Overlay {
             dated: sections.dated()?,
             rows: sections.rows(came as usize)?,
             names: names.unwrap_or_default(),
-            tombstones: tombstones.unwrap_or_default(),
+            tombstones,
             voids: voids.unwrap_or_default(),
             metadata: metadata.unwrap_or_default(),
             private: private.unwrap_or_default(),

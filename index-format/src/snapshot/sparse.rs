@@ -6,7 +6,7 @@ use crate::mailbox::{KeywordTable, PrivateFlags, Voided};
 use crate::record::decode::limited;
 use crate::record::{KEY_MAX, KEYWORD_NAME_MAX, Tombstone};
 use crate::wire::{Put, Reader};
-use crate::{Error, Flags, Guid, ItemId, MapId, ModSeq, Uid};
+use crate::{Error, Flags, Guid, ItemId, Keywords, MapId, ModSeq, Uid};
 
 pub(super) fn write_names(names: &KeywordTable, out: &mut Vec<u8>) {
     out.varint(names.len() as u64);
@@ -57,11 +57,51 @@ pub(super) fn read_tombstones(reader: &mut Reader<'_>) -> Result<Vec<Tombstone>,
         let step = reader.varint("modseq")?;
         let modseq = ModSeq(last.modseq.0.saturating_add(step >> 1));
         let guid = if step & 1 == 1 { Some(Guid(reader.array("GUID")?)) } else { None };
-        last = Tombstone { uid, map_id, modseq, guid };
+        last = Tombstone { uid, map_id, modseq, guid, kept: None };
         tombstones.push(last);
     }
     Ok(tombstones)
 }
+
+/// What expunged rows had, of the same tombstones: runs of equal ones.
+pub(super) fn write_kept(tombstones: &[Tombstone], out: &mut Vec<u8>) {
+    let runs = || tombstones.chunk_by(|one, other| one.kept == other.kept);
+    out.varint(runs().count() as u64);
+    for run in runs() {
+        let kept = run.first().and_then(|gone| gone.kept);
+        out.varint((run.len() as u64) << 1 | u64::from(kept.is_some()));
+        if let Some((flags, keywords)) = kept {
+            out.push(flags.0);
+            out.varint(keywords.0);
+        }
+    }
+}
+
+pub(super) fn read_kept(reader: &mut Reader<'_>) -> Result<Vec<(u64, Kept)>, Error> {
+    let count = reader.count("runs of expunged rows", 1)?;
+    let mut runs = Vec::with_capacity(count);
+    for _ in 0..count {
+        let word = reader.varint("expunged rows")?;
+        let kept = match word & 1 {
+            0 => None,
+            _ => Some((Flags(reader.u8("flags")?), Keywords(reader.varint("keywords")?))),
+        };
+        runs.push((word >> 1, kept));
+    }
+    Ok(runs)
+}
+
+/// Brings the two sections together; a missing second one costs what it says alone.
+pub(super) fn keep(tombstones: &mut [Tombstone], runs: Vec<(u64, Kept)>) {
+    let mut rest = tombstones.iter_mut();
+    for (len, kept) in runs {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        rest.by_ref().take(len).for_each(|gone| gone.kept = kept);
+    }
+}
+
+/// What an expunged row had, where that is known.
+type Kept = Option<(Flags, Keywords)>;
 
 pub(super) fn write_voids(voids: &[Voided], out: &mut Vec<u8>) {
     out.varint(voids.len() as u64);

@@ -171,6 +171,8 @@ pub(super) fn put_sparse(
     });
     sections.some(SectionId::GUIDS, !guids.is_empty(), |out| sparse::write_guids(guids, out));
     sections.some(SectionId::ITEMS, !items.is_empty(), |out| sparse::write_items(items, out));
+    let kept = tombstones.iter().any(|gone| gone.kept.is_some());
+    sections.some(SectionId::KEPT, kept, |out| sparse::write_kept(tombstones, out));
 }
 
 /// Mail that was delivered was saved when it came, mail that was copied was saved with its neighbours: whichever of the

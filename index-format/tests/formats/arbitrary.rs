@@ -118,7 +118,7 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
             .prop_map(|(user, uids, add, remove)| Record::PrivateFlags { user, uids, add, remove }),
         1 => set().prop_map(Record::Void),
         1 => (1u32..50, any::<u32>(), 0u64..300, of(guid())).prop_map(|(uid, map_id, modseq, guid)| {
-            Record::Tombstone(Tombstone { uid: Uid(uid), map_id: MapId(map_id), modseq: ModSeq(modseq), guid })
+            Record::Tombstone(Tombstone { uid: Uid(uid), map_id: MapId(map_id), modseq: ModSeq(modseq), guid, kept: None })
         }),
     ]
 }

@@ -78,14 +78,14 @@ fn a_log_without_its_header_shows_how_much_is_there() {
 
 #[test]
 fn a_damaged_section_is_pointed_at() {
-    let said = explained(&flipped("mailbox.index", 565));
+    let said = explained(&flipped("mailbox.index", 589));
     insta::assert_snapshot!(said.lines().skip(6).take(6).collect::<Vec<_>>().join("\n"), @r"
-    480  section 1, UIDs: 24 bytes
-    504  section 2, system flags: 17 bytes
-    521  section 3, keywords: 15 bytes
-    536  section 4, modseqs: 27 bytes
-    563  DAMAGED: section 5, internal dates: the checksum of a snapshot section at byte 563 is 12d2506e, its bytes give 0bfb887d; the snapshot is of no use with it, the one before it and the log are
-    577  section 7, save dates less internal dates: 30 bytes
+    504  section 1, UIDs: 24 bytes
+    528  section 2, system flags: 17 bytes
+    545  section 3, keywords: 15 bytes
+    560  section 4, modseqs: 27 bytes
+    587  DAMAGED: section 5, internal dates: the checksum of a snapshot section at byte 587 is 12d2506e, its bytes give 0bfb887d; the snapshot is of no use with it, the one before it and the log are
+    601  section 7, save dates less internal dates: 30 bytes
     ");
 }
 

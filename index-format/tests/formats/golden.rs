@@ -58,8 +58,13 @@ fn transactions() -> Vec<Transaction> {
         epoch: Some(2),
         origin: Some(Origin { server: 3, sequence: 1234, clock: 0x0123_4567_89ab_cdef }),
     };
-    let tombstone =
-        Tombstone { uid: Uid(30), map_id: MapId(12), modseq: ModSeq::new(1, 0), guid: Some(OWNER) };
+    let tombstone = Tombstone {
+        uid: Uid(30),
+        map_id: MapId(12),
+        modseq: ModSeq::new(1, 0),
+        guid: Some(OWNER),
+        kept: None,
+    };
     let anchored = |anchor, size| Record::Append(Append { anchor: Some(anchor), size, ..append });
     vec![
         Transaction::new(vec![

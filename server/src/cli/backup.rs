@@ -375,6 +375,9 @@ impl Teller {
             | Reply::Finding(_)
             | Reply::Rebuilt(_)
             | Reply::Purged { .. }
+            | Reply::Revived(_)
+            | Reply::Expunged(_)
+            | Reply::Undeleted(_)
             | Reply::Done(_)
             | Reply::Error(_) => return,
         };

@@ -2,12 +2,15 @@
 //!
 //! Where a server runs, it does that, since it alone writes its store; else the store is opened here, as a start does.
 
+use super::message;
 use super::operate::{self, Place, json, visible};
 use crate::assembly;
 use crate::control::client::{self, Error as AskError};
 use crate::control::mailboxes::{self, Task};
 use crate::control::protocol::{Command as Ask, Reply};
-use crate::store::{Finding, Harm, Rebuilt, Store, StoreConfig, StoreError};
+use crate::store::{
+    Finding, Harm, Rebuilt, Revived, Store, StoreConfig, StoreError, messages as messages_in,
+};
 use clap::{Args, Subcommand};
 use runtime_smol::Clock;
 use runtime_smol::fs::RealFs;
@@ -28,9 +31,11 @@ pub(super) const PURGE: &str = "\
 Example:
   loft purge
   loft purge --user alice --json
+  loft purge --user alice --forget
 
 A running server gives back the room of expunged mail by itself, where much of it is dead, at the pace of \
-`[limits.store] compaction`. This does it now, at full speed, wherever there is any to be had. When no server runs, this \
+`[limits.store] compaction`. This does it now, at full speed, wherever there is any to be had; but mail that `loft message undelete` can still bring back stays, unless --forget says \
+otherwise. When no server runs, this \
 command opens the store itself.";
 
 /// What `loft mailbox` can do.
@@ -53,8 +58,10 @@ pub enum Command {
     /// what is left, under a higher UIDVALIDITY.
     #[command(
         after_help = "Example:\n  loft mailbox rebuild --user alice INBOX\n  loft mailbox rebuild --all\n\n\
-        A mailbox is made anew of its snapshots, what its log still says, the map, and the containers of the messages. What \
-        can't be known any more is said. The old files are kept in the account's directory, below damaged/."
+        A mailbox is made anew of its snapshots, what its log still says, the map, and the containers of the messages. With \
+        --all an account whose mailbox list or map can't be read is made anew as a whole: of its containers, and of what is left \
+        of the rest; nobody gets into it meanwhile. What can't be known any more is said. Containers are never changed, and the \
+        old files are kept in the account's directory, below damaged/."
     )]
     Rebuild {
         /// The mailbox.
@@ -89,6 +96,9 @@ pub struct Purge {
     /// Whose mail; all accounts' when nobody is named.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
+    /// Also of what `loft message undelete` could still bring back: it can't any more.
+    #[arg(long)]
+    forget: bool,
     /// A JSON object for each account, a line each.
     #[arg(long)]
     json: bool,
@@ -163,7 +173,7 @@ impl Command {
         };
         let Which { user, json, place } = which;
         let (data, config) = place.store()?;
-        let mut told = Teller { json, ..Teller::default() };
+        let mut told = Teller::new(json);
         let task = Task { rebuild, user, mailbox };
         match ask(&data, &task, &mut told) {
             Err(Error::Ask(AskError::NotRunning { .. })) => alone(&data, config, |store| {
@@ -181,14 +191,15 @@ impl Purge {
     /// # Errors
     /// See [`Error`].
     pub fn run(self) -> Result<(), Error> {
-        let Self { user, json, place } = self;
+        let Self { user, forget, json, place } = self;
         let (data, config) = place.store()?;
-        let mut told = Teller { json, ..Teller::default() };
-        let asked =
-            client::ask(&data, Ask::Purge { user: user.clone() }, |reply| told.reply(reply));
+        let mut told = Teller::new(json);
+        let asked = client::ask(&data, Ask::Purge { user: user.clone(), forget }, |reply| {
+            told.reply(reply)
+        });
         match asked {
             Err(AskError::NotRunning { .. }) => alone(&data, config, |store| {
-                mailboxes::purge(store, user.as_deref(), &mut |reply| told.reply(reply))
+                mailboxes::purge(store, (user.as_deref(), forget), &mut |reply| told.reply(reply))
             })?,
             Err(error) => return Err(error.into()),
             Ok(_) => {}
@@ -232,7 +243,7 @@ pub(super) fn alone(
 
 /// Tells what comes, as it comes.
 #[derive(Default)]
-struct Teller {
+pub(super) struct Teller {
     json: bool,
     wrong: u64,
     lost: u64,
@@ -243,7 +254,19 @@ struct Teller {
 }
 
 impl Teller {
-    fn reply(&mut self, reply: Reply) {
+    /// For people, or a JSON object each.
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, ..Self::default() }
+    }
+
+    /// Something for people alone.
+    pub(super) fn say(&mut self, text: &str) {
+        if !self.json {
+            self.print(text);
+        }
+    }
+
+    pub(super) fn reply(&mut self, reply: Reply) {
         match &reply {
             Reply::Finding(finding) => {
                 self.wrong += u64::from(finding.harm > Harm::None);
@@ -259,6 +282,18 @@ impl Teller {
             Reply::Progress { user, what, done, total } if io::stderr().is_terminal() => {
                 eprint!("\r\x1b[K{} {}: {done} of {total}", visible(user), visible(what));
                 self.progress = true;
+            }
+            Reply::Revived(revived) => {
+                let line = if self.json { json(&reply) } else { revived_lines(revived) };
+                self.print(&line);
+            }
+            Reply::Expunged(message) => {
+                let line = message::expunged_line(&reply, message, self.json);
+                self.print(&line);
+            }
+            Reply::Undeleted(undeleted) => {
+                let line = message::undeleted_line(&reply, undeleted, self.json);
+                self.print(&line);
             }
             Reply::Purged { user, freed, moved } => {
                 let (freed, moved) = (operate::size(*freed), operate::size(*moved));
@@ -294,7 +329,7 @@ impl Teller {
         }
     }
 
-    fn end(mut self, rebuild: bool) -> Result<(), Error> {
+    pub(super) fn end(mut self, rebuild: bool) -> Result<(), Error> {
         if !self.json && !rebuild && self.wrong == 0 {
             self.print("nothing is wrong\n");
         }
@@ -322,16 +357,36 @@ fn finding_line(finding: &Finding) -> String {
     format!("{harm}  {}{mailbox}: {}{at}: {}\n", visible(user), visible(file), visible(what))
 }
 
+fn revived_lines(revived: &Revived) -> String {
+    let Revived { user, messages, expunged, unknown, aside } = revived;
+    let mut lines = format!("{}: made anew with {}", visible(user), messages_in(*messages));
+    if *expunged > 0 {
+        lines += &format!(
+            "; {} more can be brought back by `loft message undelete`",
+            messages_in(*expunged)
+        );
+    }
+    lines += "\n";
+    for line in unknown {
+        lines += &format!("    not known: {}\n", visible(line));
+    }
+    if let Some(aside) = aside {
+        lines += &format!("    the old files are in {}\n", visible(aside));
+    }
+    lines
+}
+
 fn rebuilt_lines(rebuilt: &Rebuilt) -> String {
     let Rebuilt { user, mailbox, whole, messages, brought_back, uidvalidity, unknown, aside } =
         rebuilt;
     let mut lines = format!("{} {}: ", visible(user), visible(mailbox));
     if *whole {
-        lines += &format!("whole, {messages} messages; what is derived was written anew\n");
+        lines += &format!("whole, {}; what is derived was written anew\n", messages_in(*messages));
         return lines;
     }
     lines += &format!(
-        "made anew with {messages} messages, {brought_back} of them from containers alone; UIDVALIDITY {uidvalidity}\n"
+        "made anew with {}, {brought_back} of them from containers alone; UIDVALIDITY {uidvalidity}\n",
+        messages_in(*messages)
     );
     for line in unknown {
         lines += &format!("    not known: {}\n", visible(line));
@@ -363,6 +418,22 @@ mod tests {
         insta::assert_snapshot!(ends.join("\n"), @r"
         1 thing is wrong, and costs nothing but time; `loft mailbox rebuild` makes it anew
         3 things are wrong, 2 of which cost mail or what was known of it; `loft mailbox rebuild` makes anew what can be, and a backup may have more
+        ");
+    }
+
+    #[test]
+    fn what_became_of_an_account_for_people() {
+        let revived = Revived {
+            user: "alice".into(),
+            messages: 1,
+            expunged: 2,
+            unknown: vec!["the map is lost, or the end of it".into()],
+            aside: Some("users/4c/alice/damaged/account-1".into()),
+        };
+        insta::assert_snapshot!(revived_lines(&revived), @r"
+        alice: made anew with 1 message; 2 messages more can be brought back by `loft message undelete`
+            not known: the map is lost, or the end of it
+            the old files are in users/4c/alice/damaged/account-1
         ");
     }
 

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 const SIZES: [(&str, u64); 5] =
     [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("bytes", 1), ("B", 1)];
-const TIMES: [(&str, u64); 4] = [("h", 3_600_000), ("min", 60_000), ("ms", 1), ("s", 1000)];
+const TIMES: [(&str, u64); 5] =
+    [("d", DAY), ("h", 3_600_000), ("min", 60_000), ("ms", 1), ("s", 1000)];
+const DAY: u64 = 86_400_000;
 
 /// Bytes, from `64 KiB` and the like.
 pub(super) fn size(text: &str) -> Option<u64> {
@@ -13,7 +15,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// Milliseconds, from `30 s` and the like.
-pub(super) fn time(text: &str) -> Option<u64> {
+pub(crate) fn time(text: &str) -> Option<u64> {
     with_unit(text, &TIMES)
 }
 
@@ -32,8 +34,10 @@ pub(super) fn show_size(bytes: u64) -> String {
 
 /// `30 s` and the like.
 pub(super) fn show_time(millis: u64) -> String {
-    let units = [("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
-    show(millis, &units, "s")
+    let units = [("d", DAY), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
+    // One day is 24 h to most people.
+    let units = units.get(usize::from(millis < 2 * DAY)..).unwrap_or_default();
+    show(millis, units, "s")
 }
 
 fn show(value: u64, units: &[(&str, u64)], zero: &str) -> String {

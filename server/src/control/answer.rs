@@ -33,9 +33,25 @@ pub(super) fn command(line: &[u8]) -> Result<Command, Vec<u8>> {
 /// long where mailboxes are looked at.
 pub(super) fn answer(shared: &Shared, command: Command, each: &mut dyn FnMut(Vec<u8>) -> bool) {
     let (rebuild, user, mailbox) = match command {
-        Command::Purge { user } => {
+        Command::Purge { user, forget } => {
             info!(?user, "an administrator asks for the room of expunged mail");
-            let done = mailboxes::purge(shared.store(), user.as_deref(), &mut |reply| {
+            let done = mailboxes::purge(shared.store(), (user.as_deref(), forget), &mut |reply| {
+                each(reply.line());
+            });
+            each(done.map_or_else(error, |count| Reply::Done(count).line()));
+            return;
+        }
+        Command::ListExpunged { user, which } => {
+            let done = mailboxes::expunged(shared.store(), (&user, &which), &mut |reply| {
+                each(reply.line());
+            });
+            each(done.map_or_else(error, |count| Reply::Done(count).line()));
+            return;
+        }
+        Command::Undelete { user, which, to } => {
+            info!(user, ?which, ?to, "an administrator brings expunged mail back");
+            let asked = (&*user, &which, to.as_deref());
+            let done = mailboxes::undelete(shared.store(), asked, &mut |reply| {
                 each(reply.line());
             });
             each(done.map_or_else(error, |count| Reply::Done(count).line()));
@@ -116,6 +132,8 @@ fn at_once(shared: &Shared, command: Command) -> Vec<u8> {
         | Command::Purge { .. }
         | Command::Backup { .. }
         | Command::Restore(_)
+        | Command::ListExpunged { .. }
+        | Command::Undelete { .. }
         | Command::Imap { .. } => Vec::new(),
     }
 }

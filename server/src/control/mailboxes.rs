@@ -2,7 +2,7 @@
 
 use super::protocol::Reply;
 use crate::accounts::AccountName;
-use crate::store::{Store, StoreError, Told};
+use crate::store::{Store, StoreError, Told, Which};
 use imap_proto::MailboxName;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,13 +26,13 @@ pub(crate) fn run(store: &Store, task: &Task, each: &mut dyn FnMut(Reply)) -> Re
     all(store, task, each)
 }
 
-/// Gives back the room of expunged mail; `each` gets what is to be told. Of how many accounts.
+/// Gives back the room of expunged mail, with `forget` also of what could yet be brought back; `each` gets what is to be told. Of how many accounts.
 ///
 /// # Errors
 /// In words: what can't be done, and why.
 pub(crate) fn purge(
     store: &Store,
-    user: Option<&str>,
+    (user, forget): (Option<&str>, bool),
     each: &mut dyn FnMut(Reply),
 ) -> Result<u64, String> {
     let mut users = store.accounts_on_disk().map_err(|error| error.to_string())?;
@@ -47,12 +47,56 @@ pub(crate) fn purge(
     for (done, user) in (0..).zip(users) {
         let what = "accounts".to_owned();
         each(Reply::Progress { user: user.clone(), what, done, total });
-        let given = store.purge(&user).map_err(|error| format!("{user}: {error}"))?;
+        let given = store.purge(&user, forget).map_err(|error| format!("{user}: {error}"))?;
         each(Reply::Purged { user, freed: given.freed, moved: given.moved });
     }
     // The files go with it.
     store.checkpoint(u64::MAX).map_err(|error| error.to_string())?;
     Ok(total)
+}
+
+/// Lists what can be brought back of a user's mail; how many messages.
+///
+/// # Errors
+/// In words: what can't be done, and why.
+pub(crate) fn expunged(
+    store: &Store,
+    (user, which): (&str, &Which),
+    each: &mut dyn FnMut(Reply),
+) -> Result<u64, String> {
+    let name = AccountName::new(user).map_err(|error| error.to_string())?;
+    let user = name.as_str();
+    let found = store.expunged(user, which, &mut |told| progress(user, told, each));
+    let found = found.map_err(|error| format!("{user}: {error}"))?;
+    let count = found.len() as u64;
+    found.into_iter().for_each(|message| each(Reply::Expunged(Box::new(message))));
+    Ok(count)
+}
+
+/// Brings expunged mail back; how many messages.
+///
+/// # Errors
+/// In words: what can't be done, and why.
+pub(crate) fn undelete(
+    store: &Store,
+    (user, which, to): (&str, &Which, Option<&str>),
+    each: &mut dyn FnMut(Reply),
+) -> Result<u64, String> {
+    let name = AccountName::new(user).map_err(|error| error.to_string())?;
+    let to = to.map(MailboxName::new).transpose().map_err(|error| error.to_string())?;
+    let to = to.as_ref().map(MailboxName::as_str);
+    let user = name.as_str();
+    let back = store.undelete(user, (which, to), &mut |told| progress(user, told, each));
+    let back = back.map_err(|error| format!("{user}: {error}"))?;
+    let count = back.iter().map(|back| back.messages).sum();
+    back.into_iter().for_each(|back| each(Reply::Undeleted(back)));
+    Ok(count)
+}
+
+fn progress(user: &str, told: Told, each: &mut dyn FnMut(Reply)) {
+    if let Told::Progress { done, total, what } = told {
+        each(Reply::Progress { user: user.to_owned(), what, done, total });
+    }
 }
 
 /// Whether one is under way: they read all there is, and one at a time is enough of that.
@@ -89,7 +133,7 @@ fn all(store: &Store, task: &Task, each: &mut dyn FnMut(Reply)) -> Result<u64, S
         }
         None => store.accounts_on_disk().map_err(|error| error.to_string())?,
     };
-    let (mut count, mut found) = (0, false);
+    let (mut count, mut found, mut failed) = (0, false, Vec::new());
     for user in users {
         let mut tell = |told| {
             each(match told {
@@ -102,21 +146,26 @@ fn all(store: &Store, task: &Task, each: &mut dyn FnMut(Reply)) -> Result<u64, S
                 }
             });
         };
-        let done = if task.rebuild {
-            store.rebuild(&user, mailbox, &mut tell)
-        } else {
-            store.check(&user, mailbox, &mut tell).map(|()| Vec::new())
+        let done = match (task.rebuild, mailbox) {
+            (true, None) => store.rebuild_all(&user, &mut tell),
+            (true, Some(_)) => store.rebuild(&user, mailbox, &mut tell).map(|all| (None, all)),
+            (false, _) => store.check(&user, mailbox, &mut tell).map(|()| (None, Vec::new())),
         };
         match done {
-            Ok(rebuilt) => {
+            Ok((revived, rebuilt)) => {
                 found = true;
                 count += rebuilt.len() as u64;
+                revived.into_iter().for_each(|revived| each(Reply::Revived(Box::new(revived))));
                 rebuilt.into_iter().for_each(|rebuilt| each(Reply::Rebuilt(Box::new(rebuilt))));
             }
             // Of all accounts only some have a mailbox of that name.
             Err(StoreError::NoMailbox) if task.user.is_none() => {}
-            Err(error) => return Err(format!("{user}: {error}")),
+            // One account must not keep the others from it.
+            Err(error) => failed.push(format!("{user}: {error}")),
         }
+    }
+    if !failed.is_empty() {
+        return Err(failed.join("\n"));
     }
     match mailbox {
         Some(name) if !found => Err(format!("nobody has a mailbox {name:?}")),

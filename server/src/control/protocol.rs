@@ -3,7 +3,7 @@
 //! Fields may be added; who reads ignores those it does not know. Times are in milliseconds, sizes in bytes.
 
 use crate::backup::{Done, Refused, RestoreTask, Restored};
-use crate::store::{Finding, Rebuilt};
+use crate::store::{Expunged, Finding, Rebuilt, Revived, Undeleted, Which};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,6 +49,25 @@ pub enum Command {
     Purge {
         /// Whose; all accounts' when nobody is named.
         user: Option<String>,
+        /// Also of what could yet be brought back.
+        #[serde(default)]
+        forget: bool,
+    },
+    /// Lists a user's expunged messages that can be brought back: [`Reply::Progress`], and a [`Reply::Expunged`] each.
+    ListExpunged {
+        /// Whose.
+        user: String,
+        /// Which.
+        which: Which,
+    },
+    /// Brings expunged messages back: [`Reply::Progress`], and a [`Reply::Undeleted`] for each mailbox.
+    Undelete {
+        /// Whose.
+        user: String,
+        /// Which.
+        which: Which,
+        /// Into this mailbox; each into the one it was in when none is named.
+        to: Option<String>,
     },
     /// Makes a backup: [`Reply::Progress`], a [`Reply::LeftOut`] for each account that can't be read, and a
     /// [`Reply::BackedUp`]. It ends when the other side closes.
@@ -69,7 +88,8 @@ pub enum Command {
         /// Which; all of them when none is named.
         mailbox: Option<String>,
     },
-    /// Makes mailboxes anew: [`Reply::Progress`], and a [`Reply::Rebuilt`] for each.
+    /// Makes mailboxes anew: [`Reply::Progress`], and a [`Reply::Rebuilt`] for each; an account that can't be read as a whole,
+    /// and then a [`Reply::Revived`].
     RebuildMailboxes {
         /// Whose; all accounts' when nobody is named.
         user: Option<String>,
@@ -90,6 +110,12 @@ pub enum Reply {
     Finding(Finding),
     /// What became of a mailbox that was made anew.
     Rebuilt(Box<Rebuilt>),
+    /// What became of an account that was made anew.
+    Revived(Box<Revived>),
+    /// A message that can be brought back.
+    Expunged(Box<Expunged>),
+    /// What was brought back into a mailbox.
+    Undeleted(Undeleted),
     /// What an account's expunged mail has given back.
     Purged {
         /// Whose.
@@ -118,7 +144,8 @@ pub enum Reply {
         /// Of so many.
         total: u64,
     },
-    /// All is said and done; how many sessions it was about, or findings, mailboxes made anew, accounts.
+    /// All is said and done; how many sessions it was about, or findings, mailboxes made anew, accounts,
+    /// messages.
     Done(u64),
     /// It can't be done: why, and what to do about it. The last line.
     Error(String),
@@ -268,7 +295,13 @@ mod tests {
             request(Command::Kick { id: "tro8w0-2".into() }),
             request(Command::KickUser { user: "alice".into() }),
             request(Command::Imap { user: "alice".into() }),
-            request(Command::Purge { user: Some("alice".into()) }),
+            request(Command::Purge { user: Some("alice".into()), forget: false }),
+            request(Command::ListExpunged { user: "alice".into(), which: Which::default() }),
+            request(Command::Undelete {
+                user: "alice".into(),
+                which: Which { mailbox: Some("INBOX".into()), ..Which::default() },
+                to: None,
+            }),
             request(Command::Backup { dir: "/backup".into(), users: vec![], keep: Some(7) }),
             request(Command::Restore(RestoreTask {
                 dir: "/backup".into(),
@@ -286,7 +319,9 @@ mod tests {
         {"version":1,"command":"kick","id":"tro8w0-2"}
         {"version":1,"command":"kick_user","user":"alice"}
         {"version":1,"command":"imap","user":"alice"}
-        {"version":1,"command":"purge","user":"alice"}
+        {"version":1,"command":"purge","user":"alice","forget":false}
+        {"version":1,"command":"list_expunged","user":"alice","which":{"mailbox":null,"since":null,"guids":[]}}
+        {"version":1,"command":"undelete","user":"alice","which":{"mailbox":"INBOX","since":null,"guids":[]},"to":null}
         {"version":1,"command":"backup","dir":"/backup","users":[],"keep":7}
         {"version":1,"command":"restore","dir":"/backup","generation":null,"users":["alice"],"rename":null,"replace":false,"new_uidvalidity":false}
         {"version":1,"command":"check_mailboxes","user":"alice","mailbox":null}

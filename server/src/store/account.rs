@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::files::Files;
 use super::logfile::{Begin, Item, LogFile, LogPosition};
 use super::mailbox::Mbox;
+use super::rebuild;
 use dbox_format::container::{Compression, FILE_HEADER_LEN};
 use dbox_format::map::{self, Map};
 use dbox_format::{Seed, paths};
@@ -20,7 +21,7 @@ use index_format::log::Kind;
 use index_format::mailbox::Parts;
 use index_format::{Few, Guid, snapshot};
 use runtime_smol::fs;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -70,6 +71,10 @@ pub(crate) struct State {
     pub(crate) cache_sweep: Option<BTreeSet<u32>>,
     /// Messages may have lost their last reference since compaction last looked.
     pub(crate) garbage: bool,
+    /// When the next of those that can still be brought back can't be any more: seconds since 1970.
+    pub(crate) garbage_from: Option<i64>,
+    /// Deleted mailboxes whose files may be there still, and when they were deleted; `None` until somebody has looked.
+    pub(crate) deleted: Option<BTreeMap<Guid, i64>>,
     /// Containers with a damaged message, as far as compaction has met them.
     pub(crate) damaged_containers: BTreeSet<u32>,
     pub(crate) readers: Readers,
@@ -140,6 +145,7 @@ impl Account {
         let path = paths::account(name)
             .map_err(|_| StoreError::Cannot("that account name can't be a directory"))?;
         let dir = root.join(path);
+        rebuild::finish(files, &dir)?;
         let owner = log_owner(store, name);
         let (list, list_log) = load_list(files, &dir, owner)?;
         let (map, map_log) = load_map(files, &dir, owner)?;
@@ -167,6 +173,8 @@ impl Account {
             dirty: BTreeSet::new(),
             cache_sweep: None,
             garbage: true,
+            garbage_from: None,
+            deleted: None,
             damaged_containers: BTreeSet::new(),
             readers: Readers::default(),
             attachments,
@@ -336,39 +344,45 @@ impl Home {
     }
 }
 
-/// Reads `name` and, if that is missing or does not check out, `name.prev`.
+/// Reads `name` and, if that is missing or does not check out, `name.prev`; whether there was one that did not.
 pub(crate) fn load_generation<T>(
     files: &Files,
     dir: &Path,
     name: &str,
     parse: impl Fn(&[u8]) -> Result<T, String>,
-) -> Result<Option<T>, StoreError> {
+) -> Result<(Option<T>, bool), StoreError> {
+    let mut damaged = false;
     for name in [name.to_owned(), format!("{name}.prev")] {
         let path = dir.join(name);
         match fs::read_all(files.fs(), &path) {
             Ok(bytes) => match parse(&bytes) {
-                Ok(state) => return Ok(Some(state)),
+                Ok(state) => return Ok((Some(state), damaged)),
                 Err(why) if files.is_news(&path, &why) => {
+                    damaged = true;
                     tracing::error!(file = %path.display(), why, "a snapshot is damaged; the one before it and the log serve")
                 }
-                Err(_) => {}
+                Err(_) => damaged = true,
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io("read", &path, error)),
         }
     }
-    Ok(None)
+    Ok((None, damaged))
 }
 
-fn load_list(files: &Files, dir: &Path, owner: Guid) -> Result<(List, LogFile), StoreError> {
+pub(crate) fn load_list(
+    files: &Files,
+    dir: &Path,
+    owner: Guid,
+) -> Result<(List, LogFile), StoreError> {
     let parse = |bytes: &[u8]| List::parse(bytes).map_err(|error| error.to_string());
-    let found = load_generation(files, dir, "list.index", parse)?;
+    let (found, damaged) = load_generation(files, dir, "list.index", parse)?;
     let (mut list, from) = match found {
         Some((_, list, position)) => (list, Begin::Position(log_position(position))),
         None => (List::new(SERVER), Begin::Start),
     };
     let path = dir.join("list.log");
-    let log =
+    let mut log =
         LogFile::open(files, dir.to_owned(), "list.log", (Kind::List, owner), from, |item| {
             match item {
                 Item::File(header) => {
@@ -382,10 +396,17 @@ fn load_list(files: &Files, dir: &Path, owner: Guid) -> Result<(List, LogFile), 
                 }
             }
         })?;
+    if damaged {
+        log.note_damaged();
+    }
     Ok((list, log))
 }
 
-fn load_map(files: &Files, dir: &Path, owner: Guid) -> Result<(Map, LogFile), StoreError> {
+pub(crate) fn load_map(
+    files: &Files,
+    dir: &Path,
+    owner: Guid,
+) -> Result<(Map, LogFile), StoreError> {
     let parse = |bytes: &[u8]| {
         let snapshot = map::Snapshot::parse(bytes).map_err(|error| error.to_string())?;
         let position = snapshot.position();
@@ -396,28 +417,31 @@ fn load_map(files: &Files, dir: &Path, owner: Guid) -> Result<(Map, LogFile), St
         };
         Ok((snapshot.load().map_err(|error| error.to_string())?, position))
     };
-    let (mut map, from) = match load_generation(files, dir, "map.index", parse)? {
+    let (found, damaged) = load_generation(files, dir, "map.index", parse)?;
+    let (mut map, from) = match found {
         Some((map, position)) => (map, Begin::Position(position)),
         None => (Map::new(), Begin::Start),
     };
     let path = dir.join("map.log");
-    let log =
-        LogFile::open(
-            files,
-            dir.to_owned(),
-            "map.log",
-            (Kind::Map, owner),
-            from,
-            |item| match item {
-                Item::File(_) => Ok(()),
-                Item::Transaction(payload) => {
-                    let transaction = map::Transaction::decode(payload)
-                        .map_err(|error| StoreError::damaged(&path, error))?;
-                    map.apply(&transaction).map_err(|error| StoreError::damaged(&path, error))?;
-                    Ok(())
-                }
-            },
-        )?;
+    let mut log = LogFile::open(
+        files,
+        dir.to_owned(),
+        "map.log",
+        (Kind::Map, owner),
+        from,
+        |item| match item {
+            Item::File(_) => Ok(()),
+            Item::Transaction(payload) => {
+                let transaction = map::Transaction::decode(payload)
+                    .map_err(|error| StoreError::damaged(&path, error))?;
+                map.apply(&transaction).map_err(|error| StoreError::damaged(&path, error))?;
+                Ok(())
+            }
+        },
+    )?;
+    if damaged {
+        log.note_damaged();
+    }
     Ok((map, log))
 }
 
@@ -428,11 +452,20 @@ fn check_both(dir: &Path, list: &List, map: &Map) -> Result<(), StoreError> {
     let lost = match (list.transactions(), map.transactions()) {
         (0, 1..) => "list",
         (1.., 0) if messages => "map",
+        (known, _) if known < map.list_floor() => {
+            return Err(StoreError::damaged(
+                &dir.join("list.log"),
+                format_args!(
+                    "the map knows of {} transactions, it and its snapshots only of {known}; `loft mailbox rebuild` makes the account anew of what is left, or bring its directory back from a backup",
+                    map.list_floor()
+                ),
+            ));
+        }
         (_, known) if known < list.map_floor() => {
             return Err(StoreError::damaged(
                 &dir.join("map.log"),
                 format_args!(
-                    "the mailbox list knows of {} transactions, it and its snapshots only of {known}; bring the account's directory back from a backup",
+                    "the mailbox list knows of {} transactions, it and its snapshots only of {known}; `loft mailbox rebuild` makes the account anew of what is left, or bring its directory back from a backup",
                     list.map_floor()
                 ),
             ));
@@ -441,7 +474,7 @@ fn check_both(dir: &Path, list: &List, map: &Map) -> Result<(), StoreError> {
     };
     Err(StoreError::damaged(
         &dir.join(format!("{lost}.log")),
-        "it and its snapshots say nothing, while the account has messages; bring the account's directory back from a backup",
+        "it and its snapshots say nothing, while the account has messages; `loft mailbox rebuild` makes the account anew of what is left, or bring its directory back from a backup",
     ))
 }
 

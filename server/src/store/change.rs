@@ -129,10 +129,10 @@ impl Change {
         if let Err(error) = holdings.apply(&mut state.map, transaction, now) {
             return Err(bug(account, &error));
         }
-        state.garbage |= transaction.ops.iter().any(|op| matches!(op, map::Op::RefsRemove(_)));
-        if let Some(sweep) = &mut state.cache_sweep {
-            for op in &transaction.ops {
-                if let map::Op::RefsRemove(ids) = op {
+        for op in &transaction.ops {
+            if let map::Op::RefsRemove(ids) | map::Op::Expunge { ids, .. } = op {
+                state.garbage = true;
+                if let Some(sweep) = &mut state.cache_sweep {
                     sweep.extend(ids.iter().map(cache::number));
                 }
             }

@@ -3,29 +3,27 @@
 //! A running server goes on meanwhile: a checkpoint, which replaces and removes files, waits for the mailbox that is
 //! looked at; what is appended to a log is no damage, since it is known before reading how much must be there.
 
+mod messages;
+mod others;
+
 use super::account::{Account, log_owner};
-use super::attachments::{Apart, VerifiedContents};
 use super::change::LogName;
 use super::error::StoreError;
 use super::logfile::{LogPosition, missing};
 use super::mailbox::{Mbox, directory};
-use super::message::{Message, ReadError};
-use super::recovery::names;
+use super::rebuild::messages;
 use super::salvage::{self, LogPart};
 use super::store::Store;
-use dbox_format::Error;
-use dbox_format::container::{FileHeader, Unpacker, Verified};
 use dbox_format::map::{self, MapId};
 use dbox_format::paths;
-use index_format::explain::{Sort, notes};
 use index_format::list::{Entry, List};
 use index_format::log::{Header, Kind};
 use index_format::mailbox::Parts;
 use index_format::snapshot::Snapshot;
 use index_format::{Guid, mailbox};
-use runtime_smol::fs::{self, File, Open};
+use runtime_smol::fs;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -77,13 +75,13 @@ pub enum Told {
     },
 }
 
+pub(crate) use others::damage;
+
 /// Who is told.
 pub(crate) type Tell<'a> = &'a mut dyn FnMut(Told);
 
 /// Messages after which progress is told.
 const STEP: u64 = 1024;
-/// Bytes of a record that are looked at in one step.
-const PIECE: usize = 64 << 10;
 
 impl Store {
     /// The accounts that have a directory here, by name.
@@ -131,7 +129,8 @@ impl Store {
         tell: &mut dyn FnMut(Told),
     ) -> Result<(), StoreError> {
         let dir = self.account_dir(user)?;
-        Check { store: self, user, dir, mailbox: None, tell }.run(mailbox)
+        let (covered, lost) = (Vec::new(), 0);
+        Check { store: self, user, dir, mailbox: None, covered, lost, tell }.run(mailbox)
     }
 }
 
@@ -142,6 +141,10 @@ struct Check<'a> {
     dir: PathBuf,
     /// The mailbox that is looked at.
     mailbox: Option<String>,
+    /// What damage in its log's files covered, by file.
+    covered: Vec<(u32, String)>,
+    /// How many findings cost mail so far.
+    lost: u64,
     tell: Tell<'a>,
 }
 
@@ -204,6 +207,7 @@ impl Check<'_> {
     fn found(&mut self, path: &Path, at: Option<u64>, harm: Harm, what: String) {
         let file = path.strip_prefix(self.store.root()).unwrap_or(path).display().to_string();
         let (user, mailbox) = (self.user.to_owned(), self.mailbox.clone());
+        self.lost += u64::from(harm == Harm::Mail);
         (self.tell)(Told::Finding(Finding { user, mailbox, file, at, harm, what }));
     }
 
@@ -270,8 +274,15 @@ impl Check<'_> {
         if let (Some(last), Some(expected)) = (parts.last(), expected)
             && held < expected
         {
-            let what = format!("{} transactions are missing at the end", expected - held);
-            self.found(&last.path, None, Harm::Mail, what);
+            let missing = match expected - held {
+                1 => "1 transaction is missing at the end".to_owned(),
+                many => format!("{many} transactions are missing at the end"),
+            };
+            let (harm, then) = match newest.is_some_and(|newest| newest.transactions >= expected) {
+                true => (Harm::Speed, "; a snapshot says what they did"),
+                false => (Harm::Mail, ""),
+            };
+            self.found(&last.path, None, harm, missing + then);
         }
         Ok(())
     }
@@ -312,7 +323,10 @@ impl Check<'_> {
                 true => (Harm::Speed, "a snapshot says what they did"),
                 false => (Harm::Mail, "what they did is not known"),
             };
-            let what = format!("{}; {then}", missing(&survey, end));
+            let covered =
+                self.covered.iter().filter(|(file, _)| harm == Harm::Mail && *file == header.file);
+            let covered: String = covered.map(|(_, what)| format!(" ({what})")).collect();
+            let what = format!("{}; {then}{covered}", missing(&survey, end));
             self.found(&part.path, Some(first.at), harm, what);
         }
         end.transactions + if next.is_some() { 0 } else { survey.behind.len() as u64 }
@@ -336,7 +350,12 @@ impl Check<'_> {
             Ok(position(snapshot.header().position))
         })?;
         let log = ("log", Kind::Mailbox, entry.guid);
+        let lost = salvage::salvage(&self.store.files, &self.dir, entry)?.lost;
+        self.covered = lost.iter().map(|lost| (lost.file, salvage::covered(lost))).collect();
+        let before = self.lost;
         self.log(live, LogName::Mailbox(entry.guid), log, newest)?;
+        self.covered.clear();
+        let told = self.lost > before;
         self.other_files(&dir)?;
         let mut state = account.lock()?;
         let state = &mut *state;
@@ -350,8 +369,8 @@ impl Check<'_> {
                     loaded = mbox;
                     if loaded.counters() != entry.counters && loaded.mailbox.transactions() > 0 {
                         let what = format!(
-                            "the mailbox list says {} messages and UIDNEXT {}, the mailbox {} and {}",
-                            entry.counters.sums.messages,
+                            "the mailbox list says {} and UIDNEXT {}, the mailbox {} and {}",
+                            messages(u64::from(entry.counters.sums.messages)),
                             entry.counters.uidnext,
                             loaded.mailbox.len(),
                             loaded.mailbox.uidnext()
@@ -360,25 +379,28 @@ impl Check<'_> {
                     }
                     &mut loaded
                 }
-                Err(error) => return self.unreadable(error, references),
+                Err(error) => return self.unreadable(error, told, references),
             },
         };
         if let Err(error) = mbox.need(&self.store.files, &self.dir, Parts::ALL) {
-            return self.unreadable(error, references);
+            return self.unreadable(error, told, references);
         }
         self.rows(&entry, &mbox.mailbox, &state.map, references);
         Ok(())
     }
 
-    /// A mailbox whose rows can't be had.
+    /// A mailbox whose rows can't be had; why may have been told already.
     fn unreadable(
         &mut self,
         error: StoreError,
+        told: bool,
         references: &mut References,
     ) -> Result<(), StoreError> {
         let StoreError::Damaged { path, why } = error else { return Err(error) };
         references.partial = true;
-        self.found(&path, None, Harm::Mail, why);
+        if !told {
+            self.found(&path, None, Harm::Mail, why);
+        }
         Ok(())
     }
 
@@ -405,312 +427,6 @@ impl Check<'_> {
             self.found(&directory(&self.dir, entry.guid), None, Harm::Mail, what);
         }
     }
-
-    /// Files of a mailbox that are made of its log: what they are, they say themselves.
-    fn other_files(&mut self, dir: &Path) -> Result<(), StoreError> {
-        for name in names(self.store.files.fs(), dir)? {
-            if !(name.starts_with("log")
-                || ["index", "index.prev", "index.delta"].contains(&&*name))
-            {
-                self.derived(&dir.join(name))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A file that costs nothing but time when it is lost.
-    fn derived(&mut self, path: &Path) -> Result<(), StoreError> {
-        if path.file_name().is_some_and(fs::is_temporary) {
-            self.found(path, None, Harm::None, "a crash has left it; it is not used".to_owned());
-            return Ok(());
-        }
-        let bytes = match fs::read_all(self.store.files.fs(), path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(StoreError::io("read", path, error)),
-        };
-        if let Some((at, text)) = damage(&bytes) {
-            self.found(path, Some(at), Harm::Speed, text);
-        }
-        Ok(())
-    }
-
-    /// Reads messages, and holds them against their checksums and the map.
-    fn messages(
-        &mut self,
-        account: &Arc<Account>,
-        some: bool,
-        references: &References,
-    ) -> Result<(), StoreError> {
-        let mut wanted: Vec<(MapId, map::Entry)> = {
-            let state = account.lock()?;
-            let pending = account.pending();
-            let asked = |id: MapId| !some || references.places.contains_key(&id.0);
-            state.map.iter().filter(|(id, _)| asked(*id) && !pending.contains_key(&id.0)).collect()
-        };
-        wanted.sort_by_key(|(_, entry)| (entry.container, entry.offset));
-        let (mut container, mut verified) = (None, VerifiedContents::new());
-        for (done, (id, entry)) in (0..).zip(&wanted) {
-            if done % STEP == 0 {
-                self.progress(done, wanted.len() as u64, "messages");
-            }
-            let (seed, text_len) = {
-                let state = account.lock()?;
-                let seed = state.map.container(entry.container).map(|known| known.seed);
-                let apart = state.map.extra(*id).and_then(|extra| Apart::of(extra, entry.size));
-                (seed, apart.map_or(entry.size, |apart| apart.skeleton_len()))
-            };
-            let Some(seed) = seed else { continue };
-            let path = account.container_path(entry.container);
-            if container != Some(entry.container) {
-                container = Some(entry.container);
-                self.container_header(&path, entry.container, seed)?;
-            }
-            let damage = match self.record(&path, (seed, text_len), entry)? {
-                Ok(()) => self.attachments(account, *id, &mut verified)?,
-                Err(why) => Some((path, Some(entry.offset), why)),
-            };
-            let Some((path, at, why)) = damage else { continue };
-            // Let go of meanwhile.
-            if account.lock()?.map.get(*id) != Some(*entry) {
-                continue;
-            }
-            let place = references.places.get(&id.0);
-            let (mailbox, whose) = match place {
-                Some((mailbox, uid)) => (Some(mailbox.clone()), format!("UID {uid}")),
-                None => (None, "a message that is in no mailbox".to_owned()),
-            };
-            self.mailbox = mailbox;
-            let what = format!("{whose} (map id {}, {} bytes): {why}", id.0, entry.size);
-            self.found(&path, at, Harm::Mail, what);
-            self.mailbox = None;
-        }
-        Ok(())
-    }
-
-    /// What is wrong with the parts of a message that stand apart, if anything, and where.
-    #[allow(clippy::type_complexity, reason = "taken apart at once")]
-    fn attachments(
-        &self,
-        account: &Arc<Account>,
-        id: MapId,
-        verified: &mut VerifiedContents,
-    ) -> Result<Option<(PathBuf, Option<u64>, String)>, StoreError> {
-        let message = {
-            let state = account.lock()?;
-            Message::find(account, &state, &account.pending(), id)
-        };
-        let Some(message) = message else { return Ok(None) };
-        let list = match &message.apart {
-            Some(apart) => apart.list().map_err(|why| why.to_string()),
-            None => Ok(&[][..]),
-        };
-        let named = match message.head(&self.store.files, true, |head| Ok(head.apart())) {
-            Ok(named) => named,
-            // It has moved, or gone; damage was looked for already.
-            Err(_) => return Ok(None),
-        };
-        let map = self.dir.join("map.log");
-        let list = match list {
-            Ok(list) if list == named => list,
-            Ok(_) => {
-                let why = "the map and the record name different attachments".to_owned();
-                return Ok(Some((map, None, why)));
-            }
-            Err(why) => return Ok(Some((map, None, why))),
-        };
-        let damaged = self.store.verify_contents(account.home(), list, verified)?;
-        Ok(damaged.map(|(hash, why)| {
-            (account.home().attachment_path(&hash), None, format!("an attachment of it: {why}"))
-        }))
-    }
-
-    fn container_header(
-        &mut self,
-        path: &Path,
-        number: u32,
-        seed: dbox_format::Seed,
-    ) -> Result<(), StoreError> {
-        let Ok(file) = self.store.files.fs().open(path, Open::Read) else { return Ok(()) };
-        let mut head = [0; FileHeader::LEN];
-        let read =
-            file.read_at(&mut head, 0).map_err(|error| StoreError::io("read", path, error))?;
-        let what = match FileHeader::parse(head.get(..read).unwrap_or_default()) {
-            Ok(found) if (found.number, found.seed) == (number, seed) => return Ok(()),
-            Ok(_) => "the header is that of another container".to_owned(),
-            Err(error) => format!("the header: {error}"),
-        };
-        self.found(path, Some(0), Harm::Speed, format!("{what}; the map says the same"));
-        Ok(())
-    }
-
-    /// What is wrong with the record of a message, if anything.
-    fn record(
-        &self,
-        path: &Path,
-        (seed, text_len): (dbox_format::Seed, u64),
-        entry: &map::Entry,
-    ) -> Result<Result<(), String>, StoreError> {
-        let file = match self.store.files.fs().open(path, Open::Read) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Err("the container is missing".to_owned()));
-            }
-            Err(error) => return Err(StoreError::io("open", path, error)),
-        };
-        let place = (entry.offset, entry.offset.saturating_add(entry.record_len));
-        if file.len().map_err(|error| StoreError::io("read", path, error))? < place.1 {
-            return Ok(Err("the container ends in it".to_owned()));
-        }
-        let mut dictionary = 0;
-        loop {
-            let mut decoder = match self.store.packing.decoder(&self.store.files, dictionary, true)
-            {
-                Ok(decoder) => decoder,
-                Err(ReadError::Store(error)) => return Ok(Err(error.to_string())),
-                Err(ReadError::WouldBlock) => return Err(StoreError::Lost),
-            };
-            let found = match unpack(&*file, path, place, Unpacker::new(seed, &mut decoder))? {
-                Ok(found) => found,
-                // Its head was read: now it is known which one it takes.
-                Err(Error::Dictionary { wanted, .. }) if dictionary == 0 => {
-                    dictionary = wanted;
-                    continue;
-                }
-                Err(error) => return Ok(Err(error.to_string())),
-            };
-            return Ok(if found.guid != entry.guid {
-                Err("another message stands there".to_owned())
-            } else if found.trailer.message_len != text_len {
-                Err("it has another length than the map says".to_owned())
-            } else {
-                Ok(())
-            });
-        }
-    }
-
-    /// Whether the map counts the references that there are.
-    fn compare(
-        &mut self,
-        account: &Arc<Account>,
-        begun: u64,
-        references: &References,
-    ) -> Result<(), StoreError> {
-        let state = account.lock()?;
-        // While mail comes and goes the two can't be held against each other.
-        if references.partial || state.position != begun {
-            return Ok(());
-        }
-        let counted = state.map.iter().filter(|(_, entry)| entry.refs > 0);
-        let counted: BTreeMap<u32, u32> = counted.map(|(id, entry)| (id.0, entry.refs)).collect();
-        drop(state);
-        let ids: BTreeSet<u32> = counted.keys().chain(references.counts.keys()).copied().collect();
-        for id in ids {
-            let count = |counts: &BTreeMap<u32, u32>| counts.get(&id).copied().unwrap_or(0);
-            let (map, there) = (count(&counted), count(&references.counts));
-            if map != there {
-                let what = format!(
-                    "map id {id}: the map counts {map} references, the mailboxes have {there}"
-                );
-                let harm = if there > map { Harm::Mail } else { Harm::None };
-                self.found(&self.dir.join("map.log"), None, harm, what);
-            }
-        }
-        Ok(())
-    }
-
-    fn caches(&mut self) -> Result<(), StoreError> {
-        let dir = self.dir.join("cache");
-        for name in names(self.store.files.fs(), &dir)? {
-            self.derived(&dir.join(name))?;
-        }
-        Ok(())
-    }
-
-    /// Files that nothing names.
-    fn leftovers(&mut self, account: &Arc<Account>) -> Result<(), StoreError> {
-        let (guids, containers): (BTreeSet<String>, BTreeSet<u32>) = {
-            let state = account.lock()?;
-            let guids = state.list.iter().map(|entry| entry.guid.to_string()).collect();
-            (guids, state.map.containers().map(|(number, _)| number).collect())
-        };
-        let mailboxes = self.dir.join("mailboxes");
-        for name in names(self.store.files.fs(), &mailboxes)?
-            .into_iter()
-            .filter(|name| !guids.contains(name))
-        {
-            let what = "no mailbox of the list has it; it goes at the next checkpoint or start";
-            self.found(&mailboxes.join(name), None, Harm::None, what.to_owned());
-        }
-        let storage = self.dir.join("storage");
-        for dir in names(self.store.files.fs(), &storage)? {
-            for name in names(self.store.files.fs(), &storage.join(&dir))? {
-                let number = paths::parse_container(&format!("storage/{dir}/{name}"));
-                if number.is_ok_and(|number| containers.contains(&number)) {
-                    continue;
-                }
-                let what = "the map knows no message in it: one that is coming in, or what a crash has left";
-                self.found(&storage.join(&dir).join(name), None, Harm::None, what.to_owned());
-            }
-        }
-        self.unneeded_attachments(account)
-    }
-
-    /// Links that no message needs.
-    fn unneeded_attachments(&mut self, account: &Arc<Account>) -> Result<(), StoreError> {
-        let att = self.dir.join("att");
-        for dir in names(self.store.files.fs(), &att)? {
-            for name in names(self.store.files.fs(), &att.join(&dir))? {
-                let hash = paths::parse_attachment_link(&format!("att/{dir}/{name}"));
-                let needs =
-                    |hash| account.lock().map(|state| state.attachments.holdings.needs(hash));
-                let what = match &hash {
-                    Ok(hash) if needs(hash)? > 0 => continue,
-                    Ok(_) => "no message needs it: it goes once it was not needed for a while",
-                    Err(_) => "it is no attachment, and nothing uses it",
-                };
-                self.found(&att.join(&dir).join(&name), None, Harm::None, what.to_owned());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads a record piece by piece, and takes it apart.
-fn unpack(
-    file: &dyn File,
-    path: &Path,
-    (mut at, end): (u64, u64),
-    mut unpacker: Unpacker<'_>,
-) -> Result<Result<Verified, Error>, StoreError> {
-    let (mut piece, mut text) = (vec![0; PIECE], Vec::new());
-    while at < end {
-        let len = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
-        let room = piece.get_mut(..len).unwrap_or_default();
-        let read = file.read_at(room, at).map_err(|error| StoreError::io("read", path, error))?;
-        if read == 0 {
-            break;
-        }
-        text.clear();
-        if let Err(error) = unpacker.push(room.get(..read).unwrap_or_default(), &mut text) {
-            return Ok(Err(error));
-        }
-        at += read as u64;
-    }
-    Ok(unpacker.finish())
-}
-
-/// The first damage in a file that says itself what it is.
-pub(crate) fn damage(bytes: &[u8]) -> Option<(u64, String)> {
-    let mut found = None;
-    let stopped = notes(bytes, None, &mut |note| {
-        if note.sort == Sort::Damage {
-            found = Some((note.at.unwrap_or(0), note.text.clone()));
-            return Err(std::fmt::Error);
-        }
-        Ok(())
-    });
-    stopped.err().and(found)
 }
 
 fn position(position: index_format::snapshot::Position) -> LogPosition {

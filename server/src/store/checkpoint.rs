@@ -11,6 +11,7 @@ use super::logfile::LogFile;
 use super::planted::{Planted, planted};
 use super::recovery;
 use super::store::Store;
+use dbox_format::map::{Draft, Op};
 use index_format::Guid;
 use index_format::list::Record;
 use runtime_smol::Clock;
@@ -316,7 +317,7 @@ impl Store {
                 tracing::error!(account = name, %error, "a recovered account can't be loaded; its counters may be old");
             }
         }
-        for account in self.loaded_accounts() {
+        for account in &self.loaded_accounts() {
             // What it waits for would only become more.
             if account.stuck().is_some() {
                 continue;
@@ -338,13 +339,16 @@ impl Store {
                     records.push(Record::Recent { guid, uid: mbox.recent });
                 }
             }
-            // A map that says less after this has lost something, whatever its files look like.
-            if state.map.transactions() > state.list.map_floor() {
-                records.push(Record::MapFloor(state.map.transactions()));
-            }
-            if !records.is_empty() {
+            // What says less after this has lost something, whatever its files look like: each says it of the other.
+            let grown = state.map.transactions() > state.list.map_floor()
+                || state.list.transactions() > state.map.list_floor();
+            if grown || !records.is_empty() {
                 let mut change = Change::default();
-                change.list(&account, state, records)?;
+                let mut draft = Draft::new(&state.map);
+                draft.push(Op::ListFloor(state.list.transactions() + 1));
+                change.map(account, state, &draft.finish(), self.now())?;
+                records.push(Record::MapFloor(state.map.transactions()));
+                change.list(account, state, records)?;
                 self.submit(change);
             }
         }

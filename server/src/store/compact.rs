@@ -16,11 +16,13 @@ use super::change::Change;
 use super::delivery::container_header;
 use super::error::StoreError;
 use super::large::{Unsaved, unfinished};
+use super::mailbox::directory;
 use super::planted::{Planted, planted};
 use super::store::Store;
 use dbox_format::Seed;
 use dbox_format::container::{FILE_HEADER_LEN, reseed};
-use dbox_format::map::{ContainerState, Draft, IdSet, MapId, Moved, Op};
+use dbox_format::map::{ContainerState, Draft, Gone, IdSet, Map, MapId, Moved, Op};
+use index_format::Guid;
 use runtime_smol::fs::{self, File, Open, read_exact_at};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, IoSlice};
@@ -44,8 +46,10 @@ const WRITTEN_AT_ONCE: usize = 1 << 20;
 pub(crate) enum Wanted {
     /// What is mostly dead, where it is much.
     Cheap,
-    /// All that can be had.
+    /// All that can be had without what may yet be brought back.
     All,
+    /// All that can be had.
+    Forget,
 }
 
 /// What a step has done.
@@ -99,13 +103,16 @@ impl Store {
     }
 
     /// Gives back all that an account has to give. The files go with the next checkpoint.
-    pub(crate) fn purge(&self, user: &str) -> Result<Compacted, StoreError> {
+    /// With `forget` also what could yet be brought back.
+    pub(crate) fn purge(&self, user: &str, forget: bool) -> Result<Compacted, StoreError> {
         let account = self.account(user)?;
+        self.forget_deleted(&account, forget)?;
+        let wanted = if forget { Wanted::Forget } else { Wanted::All };
         let mut sum = Compacted::default();
         loop {
             // What waits to be written stays where it is.
             self.flush();
-            let Some(step) = self.compact_step(&account, Wanted::All, &mut |_| true)? else {
+            let Some(step) = self.compact_step(&account, wanted, &mut |_| true)? else {
                 return Ok(sum);
             };
             sum.freed += step.freed;
@@ -119,12 +126,17 @@ impl Store {
         let mut state = account.lock()?;
         let state = &mut *state;
         let dead: u64 = state.map.containers().map(|(_, container)| dead(container)).sum();
-        let dead = dead.saturating_add(dead_apart(state));
+        let past = self.undeletable_before();
+        let dead = dead.saturating_add(dead_apart(state, past));
         if dead == 0 || (wanted == Wanted::Cheap && dead < DEAD_LEAST) {
-            state.garbage = false;
+            state.note_nothing(past, self.now());
             return Ok(Plan::Nothing);
         }
-        let free = free(account, state);
+        let low = self.free_space_low();
+        let is_due = |id: MapId, gone: Gone| {
+            wanted == Wanted::Forget || is_past(gone, past) || (low && makes_room(&state.map, id))
+        };
+        let free = free(account, state, is_due);
         let mut draft = Draft::new(&state.map);
         if !free.is_empty() {
             draft.free(free);
@@ -151,8 +163,9 @@ impl Store {
         }
         let victims = victims(state, wanted, self.config.container_size);
         if victims.is_empty() || self.free_space_low() {
+            state.note_nothing(past, self.now());
             // What somebody has in view yet is asked for again, if that is much.
-            state.garbage = dead_apart(state) >= DEAD_LEAST;
+            state.garbage = dead_apart(state, past) >= DEAD_LEAST;
             return Ok(Plan::Nothing);
         }
         let number = state.map.next_container();
@@ -361,9 +374,11 @@ fn dead(container: &ContainerState) -> u64 {
     container.end.saturating_sub(FILE_HEADER_LEN + container.live_bytes)
 }
 
-/// Bytes of attachments of messages that nobody refers to: they are needed as long as these are in the map.
-fn dead_apart(state: &State) -> u64 {
-    let extras = state.map.unreferenced().filter_map(|id| state.map.extra(id));
+/// Bytes of attachments of messages that nobody refers to since `past` or before: they are needed as long as these are in
+/// the map.
+fn dead_apart(state: &State, past: i64) -> u64 {
+    let gone = state.map.expunged().filter(|(_, gone)| is_past(*gone, past));
+    let extras = gone.filter_map(|(id, _)| state.map.extra(id));
     let lists = extras.filter_map(|extra| extra.attachments().ok());
     lists.flatten().fold(0, |sum, part| sum.saturating_add(part.len))
 }
@@ -373,7 +388,7 @@ fn worth(container: &ContainerState, wanted: Wanted) -> bool {
     let all = container.end.saturating_sub(FILE_HEADER_LEN);
     let gone = all.saturating_sub(container.held_bytes);
     match wanted {
-        Wanted::All => gone > 0,
+        Wanted::All | Wanted::Forget => gone > 0,
         Wanted::Cheap => gone > all / 2 && gone >= DEAD_LEAST.min(all / 2),
     }
 }
@@ -402,8 +417,29 @@ fn victims(state: &State, wanted: Wanted, mut room: u64) -> BTreeSet<u32> {
     victims
 }
 
-/// Messages without references that no session has in view and that are in their containers.
-fn free(account: &Account, state: &State) -> IdSet {
+impl State {
+    /// There is nothing to do, until the next of those that can be brought back, if any, has been gone for long enough.
+    fn note_nothing(&mut self, past: i64, now: i64) {
+        self.garbage = false;
+        let times = self.map.expunged().map(|(_, gone)| i64::from(gone.time));
+        let first = times.filter(|time| *time > past).min();
+        self.garbage_from = first.map(|time| now.saturating_add(time - past));
+    }
+}
+
+/// Whether a message lost its last reference at `past` or before, or nobody knows when.
+fn is_past(gone: Gone, past: i64) -> bool {
+    i64::from(gone.time) <= past
+}
+
+/// Whether room is had at once by letting go of a message without references: with the whole container.
+fn makes_room(map: &Map, id: MapId) -> bool {
+    let container = map.get(id).and_then(|entry| map.container(entry.container).copied());
+    container.is_some_and(|container| container.sealed && container.live_bytes == 0)
+}
+
+/// Messages without references that no session has in view, that are in their containers and that are due.
+fn free(account: &Account, state: &State, is_due: impl Fn(MapId, Gone) -> bool) -> IdSet {
     let shown: BTreeSet<u32> = state
         .mailboxes
         .values()
@@ -411,7 +447,8 @@ fn free(account: &Account, state: &State) -> IdSet {
         .collect();
     let pending = account.pending();
     let mut free = IdSet::new();
-    let ids = state.map.unreferenced();
+    let due = state.map.expunged().filter(|(id, gone)| is_due(*id, *gone));
+    let ids = due.map(|(id, _)| id);
     for id in ids.filter(|id| !shown.contains(&id.0) && !pending.contains_key(&id.0)).take(AT_ONCE)
     {
         free.insert(id);
@@ -444,6 +481,39 @@ fn entries(
     }
     *next = last.map_or(state.map.next_id(), |id| MapId(id.0 + 1));
     Ok(Some(found))
+}
+
+impl Store {
+    /// What was expunged then or before can't be brought back any more.
+    pub(crate) fn undeletable_before(&self) -> i64 {
+        let kept = i64::try_from(self.config.undelete_ms / 1000).unwrap_or(i64::MAX);
+        self.now().saturating_sub(kept)
+    }
+
+    /// Has the files of deleted mailboxes go whose mail can't be brought back any more; of all of them, if so wished.
+    fn forget_deleted(&self, account: &Account, all: bool) -> Result<(), StoreError> {
+        let past = self.undeletable_before();
+        let (gone, position): (Vec<Guid>, u64) = {
+            let mut state = account.lock()?;
+            let State { list, deleted, position, .. } = &mut *state;
+            let deleted = deleted.get_or_insert_with(|| {
+                let tombstones = list.tombstones().iter().filter(|gone| gone.renamed_to.is_none());
+                tombstones.map(|gone| (gone.guid, gone.time)).collect()
+            });
+            let due = deleted.iter().filter(|(_, time)| all || **time <= past);
+            let due: Vec<Guid> = due.map(|(guid, _)| *guid).collect();
+            due.iter().for_each(|guid| _ = deleted.remove(guid));
+            (due, *position)
+        };
+        for guid in gone {
+            let path = directory(account.dir(), guid);
+            let there = self.files.fs().metadata(&path);
+            if there.map_err(|error| StoreError::io("look at", &path, error))?.is_some() {
+                self.garbage(position, path);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What the threads wait by that give room back unasked.
@@ -505,7 +575,16 @@ impl Store {
     }
 
     fn compact_cheaply(&self, account: &Arc<Account>, wait: &dyn Fn(Option<u64>) -> bool) {
-        if !account.lock().is_ok_and(|state| state.garbage) {
+        if let Err(error) = self.forget_deleted(account, false) {
+            tracing::warn!(account = account.name(), %error, "the files of deleted mailboxes can't be taken away now");
+        }
+        let now = self.now();
+        let low = self.free_space_low();
+        let due = |state: &State| {
+            let from = state.garbage_from;
+            state.garbage || from.is_some_and(|from| low || from <= now)
+        };
+        if !account.lock().is_ok_and(|state| due(&state)) {
             return;
         }
         let mut done = Compacted::default();

@@ -45,6 +45,8 @@ pub struct StoreConfig {
     pub attachment_compare: Compared,
     /// Milliseconds that a content is kept after the last message that needs it has gone.
     pub attachment_grace_ms: u64,
+    /// Milliseconds for which expunged mail can be brought back; compaction leaves it that long.
+    pub undelete_ms: u64,
     /// Largest message accepted, bytes.
     pub message_max: u64,
     /// Free bytes below which new mail is refused before its text is taken.
@@ -131,6 +133,7 @@ impl Default for StoreConfig {
             attachment_least: 64 << 10,
             attachment_compare: Compared::Content,
             attachment_grace_ms: 3_600_000,
+            undelete_ms: 7 * 86_400_000,
             message_max: 512 << 20,
             reserve: 128 << 20,
             open_files: 4096,

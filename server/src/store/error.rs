@@ -45,6 +45,9 @@ pub enum StoreError {
     /// What this answer depended on could not be made durable; the account's state was dropped.
     #[error("the change could not be made durable")]
     Lost,
+    /// The account is made anew just now.
+    #[error("this account is being rebuilt; try again when that has ended")]
+    Closed,
     /// The store is stopping.
     #[error("the store is stopping")]
     Stopping,

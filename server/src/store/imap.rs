@@ -470,6 +470,9 @@ pub(crate) fn refusal(error: &StoreError, create: bool) -> Answer {
             tracing::error!(%error, "a command failed");
             (Code::Unavailable, "The server's disk failed; its log says more".into())
         }
+        StoreError::Closed => {
+            (Code::Unavailable, "The mailboxes are being repaired, try again later".into())
+        }
         StoreError::Lost | StoreError::Stopping | StoreError::InUse { .. } => {
             (Code::Unavailable, "That can't be saved now".into())
         }

@@ -324,6 +324,16 @@ impl Journal {
         self.rotate().inspect_err(|_| self.active.header.epoch = before)
     }
 
+    /// The number of the active segment.
+    pub(crate) fn segment(&self) -> u64 {
+        self.active.header.segment
+    }
+
+    /// Whether there are records in segments before this one.
+    pub(crate) fn reaches_before(&self, segment: u64) -> bool {
+        self.older.iter().any(|(older, _)| *older < segment)
+    }
+
     /// Whether the active segment has no record.
     pub(crate) fn is_fresh(&self) -> bool {
         self.active.end <= Header::LEN as u64

@@ -10,7 +10,7 @@ use super::imap::flag_rows;
 use super::mailbox::{Mbox, directory};
 use super::planted::{Planted, planted};
 use super::store::Store;
-use dbox_format::map::{Draft, MapId};
+use dbox_format::map::{Draft, Gone, MapId};
 use imap_proto::{MailboxName, ModSeq, Position, StoreAction, Stored, StoredRows, UidSet};
 use index_format::list::{self, Outcome, SpecialUse};
 use index_format::mailbox::{KeywordError, NewMessage, Parts, TransactionBuilder};
@@ -103,10 +103,11 @@ impl Store {
         let mbox = account.mailbox_with(&self.files, state, guid, Parts::MAP_IDS)?;
         let ids: Vec<MapId> = mbox.mailbox.map_ids().map(|id| MapId(id.0)).collect();
         let mut draft = Draft::new(&state.map);
-        draft.refs_remove(ids);
+        let time = self.now();
+        draft.expunge(ids, Gone::new(time, gone_from(guid)));
         let mut change = Change::default();
-        change.map(account, state, &draft.finish(), self.now())?;
-        change.list(account, state, vec![list::Record::Delete { guid, time: self.now() }])?;
+        change.map(account, state, &draft.finish(), time)?;
+        change.list(account, state, vec![list::Record::Delete { guid, time }])?;
         if let Some(mbox) = state.mailboxes.remove(&guid) {
             mbox.feed.raise_all();
         }
@@ -116,7 +117,12 @@ impl Store {
         if planted(Planted::UnlinkEarly) {
             let _ = super::checkpoint::remove(self.files.fs(), &files);
         }
-        self.garbage(position, files);
+        match &mut state.deleted {
+            // Until then it says what flags its mail had, should that be brought back.
+            _ if self.config.undelete_ms == 0 => self.garbage(position, files),
+            Some(deleted) => _ = deleted.insert(guid, time),
+            None => {}
+        }
         Ok(position)
     }
 
@@ -302,21 +308,21 @@ impl Store {
             return Ok(mbox.position);
         }
         let mut change = Change::default();
-        self.remove(&mut change, account, state, guid, &gone, session)?;
+        self.remove(&mut change, account, state, (guid, session), &gone, false)?;
         let position = self.submit(change);
         self.touch(state, &[guid], position);
         Ok(position)
     }
 
-    /// The steps that remove messages from a mailbox.
+    /// The steps that remove messages from a mailbox; they are gone, unless they are `moving`.
     fn remove(
         &self,
         change: &mut Change,
         account: &Arc<Account>,
         state: &mut State,
-        guid: Guid,
+        (guid, session): (Guid, u64),
         gone: &index_format::UidSet,
-        session: u64,
+        moving: bool,
     ) -> Result<(), StoreError> {
         let mbox = account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
         let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
@@ -329,7 +335,12 @@ impl Store {
         account.need(&self.files, mbox, needs)?;
         let applied = change.mailbox(account, mbox, &transaction, session)?;
         let mut draft = Draft::new(&state.map);
-        draft.refs_remove(applied.expunged.iter().map(|row| MapId(row.map_id.0)));
+        let ids = applied.expunged.iter().map(|row| MapId(row.map_id.0));
+        if moving {
+            draft.refs_remove(ids);
+        } else {
+            draft.expunge(ids, Gone::new(self.now(), gone_from(guid)));
+        }
         change.map(account, state, &draft.finish(), self.now())
     }
 
@@ -437,7 +448,7 @@ impl Store {
             change.map(account, state, &draft.finish(), self.now())?;
         }
         if moving && !from.is_empty() {
-            self.remove(change, account, state, source, &to_index(&from), session)?;
+            self.remove(change, account, state, (source, session), &to_index(&from), true)?;
         }
         Ok((from, to))
     }
@@ -505,6 +516,11 @@ impl Mbox {
         }
         (changed, modified)
     }
+}
+
+/// A mailbox's GUID as the map takes it.
+pub(crate) fn gone_from(guid: Guid) -> dbox_format::Guid {
+    dbox_format::Guid(guid.0)
 }
 
 /// Whether `mbox` has room for the keywords in `mask`, whose names are `names`.

@@ -13,6 +13,7 @@ use super::files::Files;
 use super::journal;
 use super::logfile::{Begin, LogFile, State};
 use super::planted::{Planted, planted};
+use super::rebuild;
 use super::store::{journal_dir, spool_dir};
 use dbox_format::paths;
 use index_format::Guid;
@@ -43,10 +44,13 @@ pub(crate) struct Recovered {
 }
 
 /// Brings the files of the store at `root` up to its journal.
+///
+/// The files of mailboxes that were deleted after `past` (seconds since 1970) stay: their mail may be brought back.
 pub(crate) fn recover(
     files: &Files,
     root: &Path,
     seed: &dyn Fn() -> u64,
+    past: i64,
 ) -> Result<Recovered, StoreError> {
     let fs = files.fs();
     let spool = spool_dir(root);
@@ -86,7 +90,7 @@ pub(crate) fn recover(
         );
         fs.sync_all(root).map_err(|error| StoreError::io("sync", root, error))?;
         for account in &accounts {
-            sweep(files, root, store.unwrap_or_default(), account)?;
+            sweep(files, root, store.unwrap_or_default(), account, past)?;
         }
     }
     // What was told before it was synced may have left no trace, mod-sequences included.
@@ -273,9 +277,15 @@ fn open_end(
     Ok((!gone).then_some(log))
 }
 
-/// Removes what a crash has left of an account: the directories of mailboxes that its list does not have (deleted, but not
-/// yet removed), containers that its map does not have (of messages that never were saved), temporary files.
-fn sweep(files: &Files, root: &Path, store: Guid, account: &[u8]) -> Result<(), StoreError> {
+/// Removes what a crash has left of an account: the directories of mailboxes that its list does not have (deleted at `past`
+/// or before, but not yet removed), containers that its map does not have (of messages that never were saved), temporary files.
+fn sweep(
+    files: &Files,
+    root: &Path,
+    store: Guid,
+    account: &[u8],
+    past: i64,
+) -> Result<(), StoreError> {
     let Ok(name) = str::from_utf8(account) else { return Ok(()) };
     files.forget_below(root);
     let account = match Account::load(files, root, store, name) {
@@ -291,10 +301,14 @@ fn sweep(files: &Files, root: &Path, store: Guid, account: &[u8]) -> Result<(), 
     let state = account.lock()?;
     let known: BTreeSet<String> = state.list.iter().map(|entry| entry.guid.to_string()).collect();
     let is_temporary = |name: &str| fs::is_temporary(OsStr::new(name)) || name.ends_with(".tmp");
+    rebuild::sweep_unfinished(files, account.dir())?;
     sweep_dir(fs, account.dir(), is_temporary)?;
     sweep_dir(fs, &account.dir().join("cache"), is_temporary)?;
     let mailboxes = account.dir().join("mailboxes");
-    sweep_dir(fs, &mailboxes, |name| !known.contains(name))?;
+    let deleted = state.list.tombstones().iter();
+    let deleted = deleted.filter(|gone| gone.renamed_to.is_none() && gone.time > past);
+    let deleted: BTreeSet<String> = deleted.map(|gone| gone.guid.to_string()).collect();
+    sweep_dir(fs, &mailboxes, |name| !known.contains(name) && !deleted.contains(name))?;
     for name in &known {
         sweep_dir(fs, &mailboxes.join(name), is_temporary)?;
     }

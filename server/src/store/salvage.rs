@@ -88,8 +88,9 @@ pub(crate) fn salvage(
         let mailbox = snapshot.to_mailbox().map_err(|error| error.to_string())?;
         Ok((mailbox, snapshot.header().position))
     };
-    let (mailbox, position) = load_generation(files, &dir, "index", parse)?
-        .unwrap_or_else(|| (Mailbox::new(entry.uidvalidity, SERVER), Position::default()));
+    let (found, _) = load_generation(files, &dir, "index", parse)?;
+    let (mailbox, position) =
+        found.unwrap_or_else(|| (Mailbox::new(entry.uidvalidity, SERVER), Position::default()));
     let chain = chain(&parts, position.file);
     // The file that a snapshot points into may be gone or shorter; those behind it say where they begin.
     let reaches = chain.first().is_some_and(|(header, bytes)| {

@@ -72,6 +72,8 @@ pub struct Store {
     random: Random,
     wall: Wall,
     accounts: Mutex<HashMap<String, Arc<Slot>>>,
+    /// Accounts that nobody gets into: they are made anew.
+    pub(crate) closed: Mutex<BTreeSet<String>>,
     /// Mailboxes that were recovered and have not been loaded since.
     recovered: Mutex<recovery::Touched>,
     writer: Mutex<Writer>,
@@ -97,6 +99,16 @@ impl Slot {
     /// Takes hold of it: nobody loads the account meanwhile.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Arc<Account>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is in it, for who has waited until it is there.
+    pub(crate) fn account(&self) -> Option<Arc<Account>> {
+        self.lock().clone()
+    }
+
+    /// It has nothing any more.
+    pub(crate) fn empty(&self) {
+        *self.lock() = None;
     }
 
     /// What is in it, for the only one who has it.
@@ -180,7 +192,9 @@ impl Store {
             random(&mut bytes);
             u64::from_le_bytes(bytes)
         };
-        let mut recovered = recovery::recover(&files, root, &seed)?;
+        let kept = i64::try_from(config.undelete_ms / 1000).unwrap_or(i64::MAX);
+        let past = wall().saturating_sub(kept);
+        let mut recovered = recovery::recover(&files, root, &seed, past)?;
         let guid = recovered.store.unwrap_or_else(|| {
             let mut bytes = [0; 16];
             random(&mut bytes);
@@ -218,6 +232,7 @@ impl Store {
             random,
             wall,
             accounts: Mutex::default(),
+            closed: Mutex::default(),
             recovered: Mutex::new(touched),
             writer: Mutex::new(Writer {
                 journal,
@@ -247,6 +262,10 @@ impl Store {
     pub fn account(&self, name: &str) -> Result<Arc<Account>, StoreError> {
         let slot = self.slot(name);
         let mut loaded = slot.lock();
+        // Who closes it says so first, and then waits for this lock.
+        if self.closed().contains(name) {
+            return Err(StoreError::Closed);
+        }
         if let Some(account) = &*loaded {
             if !account.is_dead() {
                 account.note_used();
@@ -266,6 +285,7 @@ impl Store {
         let (account, known) = Account::load(&self.files, &self.root, self.guid, name)?;
         let account = Arc::new(account);
         if !known {
+            self.check_new(account.dir())?;
             self.make_first_mailboxes(&account)?;
         }
         self.load_recovered(&account)?;
@@ -341,6 +361,11 @@ impl Store {
         }
     }
 
+    /// Accounts that were recovered: not this one.
+    pub(crate) fn forget_recovered(&self, name: &str) {
+        self.recovered().remove(name);
+    }
+
     /// Accounts that were recovered and not used since.
     pub(crate) fn recovered_accounts(&self) -> Vec<String> {
         self.recovered().keys().cloned().collect()
@@ -412,6 +437,12 @@ impl Store {
     /// Whether there is too little room for new mail.
     pub fn free_space_low(&self) -> bool {
         self.full.load(Ordering::Relaxed) || self.commit.refusing()
+    }
+
+    /// As if there were too little room for new mail, or enough.
+    #[cfg(test)]
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
     }
 
     /// Looks how much room there is.
@@ -720,7 +751,7 @@ fn lock_error(root: &Path, error: LockError) -> StoreError {
     }
 }
 
-fn special_use_bits(special_use: config::SpecialUse) -> SpecialUse {
+pub(crate) fn special_use_bits(special_use: config::SpecialUse) -> SpecialUse {
     match special_use {
         config::SpecialUse::Drafts => SpecialUse::DRAFTS,
         config::SpecialUse::Sent => SpecialUse::SENT,

@@ -2,8 +2,9 @@
 
 use super::{HEADER_LEN, Kind, LogPosition, SNAPSHOT_MAGIC, VERSION};
 use crate::checksum::crc32c;
-use crate::map::{Entry, IdSet, Map, MapId};
+use crate::map::{Entry, Gone, IdSet, Map, MapId};
 use crate::reader::{put_varint, zigzag};
+use std::collections::BTreeMap;
 
 impl Map {
     /// Appends the snapshot of this map, which has all transactions up to `position`.
@@ -26,6 +27,13 @@ impl Map {
         let extras = self.extras();
         if !extras.is_empty() {
             writer.raw(Kind::Extras, 0, &extras);
+        }
+        let expunged = self.write_expunged();
+        if !expunged.is_empty() {
+            writer.raw(Kind::Expunged, 0, &expunged);
+        }
+        if self.list_floor > 0 {
+            writer.raw(Kind::ListFloor, 0, &self.list_floor.to_le_bytes());
         }
         writer.packed(Kind::Numbers, self.containers().map(|(number, _)| u64::from(number)));
         writer.packed(Kind::Ends, self.containers().map(|(_, state)| state.end));
@@ -59,6 +67,21 @@ impl Map {
         let crc = crc32c(out.get(start..).unwrap_or_default());
         out.extend_from_slice(&crc.to_le_bytes());
         debug_assert_eq!(out.len() - start, HEADER_LEN);
+    }
+
+    /// When and where messages lost their last reference, as far as that is known.
+    fn write_expunged(&self) -> Vec<u8> {
+        let mut sets: BTreeMap<Gone, IdSet> = BTreeMap::new();
+        for (id, gone) in self.expunged().filter(|(_, gone)| *gone != Gone::default()) {
+            sets.entry(gone).or_default().insert(id);
+        }
+        let mut out = Vec::new();
+        for (Gone { time, mailbox }, ids) in sets {
+            out.extend_from_slice(&time.to_le_bytes());
+            out.extend_from_slice(&mailbox);
+            ids.write(&mut out);
+        }
+        out
     }
 
     fn extras(&self) -> Vec<u8> {

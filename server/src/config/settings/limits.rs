@@ -434,4 +434,12 @@ pub(super) const LIMITS: &[Setting] = &[
         |c| Slot::U64(&mut c.store.compaction_rate),
         "How much a second is written at most to give back the room of expunged mail; 0 leaves it to `loft purge`.",
     ),
+    optional(
+        "limits.store",
+        "undelete",
+        Kind::Time(0, 3650 * DAY),
+        |c| Slot::U64(&mut c.store.undelete_ms),
+        "Time for which expunged mail can be brought back with `loft message undelete`; its room is given back after that. \
+        0 gives it back as soon as it is worth it.",
+    ),
 ];

@@ -455,7 +455,7 @@ fn a_content_goes_when_nobody_has_needed_it_for_the_grace() {
         at_once(user.ask(Ask::Expunge { uids: None }));
         // No view has them any more.
         user = disk.user("u1");
-        disk.store.purge("u1").unwrap();
+        disk.store.purge("u1", false).unwrap();
     };
     let there = || (disk.links().len(), disk.copies().len());
     let later = |seconds| {
@@ -531,7 +531,7 @@ fn a_content_that_is_being_read_stays() {
     })));
     let Answer::Rows { pieces, .. } = answer else { panic!("{answer:?}") };
     let free = || {
-        disk.store.purge("u1").unwrap();
+        disk.store.purge("u1", false).unwrap();
         disk.store.checkpoint(u64::MAX).unwrap();
         disk.tend();
     };

@@ -22,7 +22,7 @@ fn containers(fs: &SimFs) -> Vec<(PathBuf, u64)> {
 
 /// All that can be had, as far as one pass gets.
 fn compact(world: &World) -> Compacted {
-    let sum = world.store.purge("u1").unwrap();
+    let sum = world.store.purge("u1", false).unwrap();
     world.store.checkpoint(u64::MAX).unwrap();
     sum
 }

@@ -22,7 +22,8 @@ fn process_crash() -> StoreConfig {
 fn is_synced(config: &StoreConfig, op: Op) -> bool {
     match op {
         Op::Snapshot | Op::Rotate | Op::LetGo | Op::Compact | Op::Dictionary => true,
-        Op::Store => config.sync_commits && !config.defer_flags,
+        // Where there is nothing to bring back nothing is synced.
+        Op::Store | Op::Undelete => config.sync_commits && !config.defer_flags,
         Op::Deliver
         | Op::DeliverLarge
         | Op::Append

@@ -347,6 +347,31 @@ fn a_rotten_section_changes_no_answer_and_is_replaced() {
     }
 }
 
+/// The same of the indexes of list and map: the one that serves stays where it is.
+#[test]
+fn a_damaged_index_of_list_or_map_takes_no_good_one_away() {
+    for name in ["list.index", "map.index"] {
+        let mut world = generations(false);
+        for op in [Op::Deliver, Op::Snapshot, Op::Create, Op::Deliver, Op::Snapshot] {
+            world.run(op).unwrap();
+        }
+        let expected = world.view().unwrap();
+        let disk = world.fs.crashed(Variant::Everything);
+        let path = world.account.dir().join(name);
+        let older = world.account.dir().join(format!("{name}.prev"));
+        let good = disk.peek(&older).unwrap();
+        disk.corrupt(&path, |bytes| bytes[70] ^= 4).unwrap();
+        let world = World::recover(disk, 8).unwrap();
+        assert_eq!(world.view().unwrap(), expected);
+        world.store.checkpoint(u64::MAX).unwrap();
+        let disk = world.fs.crashed(Variant::Everything);
+        assert_eq!(disk.peek(&older).unwrap(), good, "{name}");
+        // A whole one stands in its place, and if that goes the same way the other still serves.
+        disk.corrupt(&path, |bytes| bytes[70] ^= 4).unwrap();
+        assert_eq!(World::recover(disk, 9).unwrap().view().unwrap(), expected, "{name}");
+    }
+}
+
 /// Bit rot in the same section of both generations: the log's beginning is gone, so the mailbox is refused by name.
 #[test]
 fn two_rotten_generations_are_refused_by_name() {

@@ -14,6 +14,7 @@ use crate::store::ops::{Named, Storing};
 use crate::store::recovery::names;
 use crate::store::store::{Random, Store};
 use crate::store::threads::{Now, Shelf, Words, fingerprints};
+use crate::store::undelete::Which;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dbox_format::map::MapId;
@@ -47,6 +48,7 @@ pub(super) enum Op {
     Rotate,
     LetGo,
     Compact,
+    Undelete,
     /// One message for two accounts, with an attachment that all of these have, and one of its own.
     DeliverAttachment,
     /// The attachment that all have, for the other account alone.
@@ -60,7 +62,7 @@ pub(super) enum Op {
 }
 
 impl Op {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Deliver,
         Self::DeliverLarge,
         Self::Append,
@@ -75,6 +77,7 @@ impl Op {
         Self::Rotate,
         Self::LetGo,
         Self::Compact,
+        Self::Undelete,
     ];
 }
 
@@ -122,6 +125,7 @@ pub(super) fn config() -> StoreConfig {
         overlay_percent: 110,
         log_size: 200,
         reserve: 0,
+        undelete_ms: 0,
         cache_apart: 700,
         default_mailboxes: Vec::new(),
         threads_from: 1,
@@ -251,7 +255,17 @@ impl World {
     pub(super) fn with(fs: SimFs, config: StoreConfig) -> Self {
         let store = open_with(&fs, 1, config).unwrap();
         let account = store.account("u1").unwrap();
-        let mut world = Self { fs, store, account, count: 0 };
+        Self::filled(Self { fs, store, account, count: 0 })
+    }
+
+    /// This store, with what is in it.
+    pub(super) fn of(fs: SimFs, store: Arc<Store>, account: Arc<Account>) -> Self {
+        let known = account.lock().is_ok_and(|state| !state.map.is_empty());
+        let world = Self { fs, store, account, count: if known { 1000 } else { 0 } };
+        if known { world } else { Self::filled(world) }
+    }
+
+    fn filled(mut world: Self) -> Self {
         for op in [Op::Deliver, Op::Deliver, Op::Create, Op::Copy, Op::Store, Op::Store] {
             world.run(op).unwrap();
         }
@@ -380,7 +394,7 @@ impl World {
                 Ok(0)
             }
             Op::Compact => {
-                self.store.purge("u1")?;
+                self.store.purge("u1", false)?;
                 self.store.checkpoint(u64::MAX).map(|()| 0)
             }
             Op::DeliverAttachment => {
@@ -392,13 +406,13 @@ impl World {
                     mailbox: "INBOX".to_owned(),
                     prefix: b"X-To: u1\r\n".to_vec(),
                 });
-                self.deliver_to(targets.to_vec(), &text)
+                self.deliver_for(targets.to_vec(), &text)
             }
             Op::DeliverOther => {
                 let account = self.store.account("u2")?;
                 let text = with_attachments(count, &[&[7; 64]]);
                 let (mailbox, prefix) = ("INBOX".to_owned(), Vec::new());
-                self.deliver_to(vec![Target { account, mailbox, prefix }], &text)
+                self.deliver_for(vec![Target { account, mailbox, prefix }], &text)
             }
             Op::Tend => self.tend().map(|()| 0),
             Op::FreeAndTend => {
@@ -407,6 +421,10 @@ impl World {
                 self.tend()?;
                 let state = self.account.lock()?;
                 Ok(state.position)
+            }
+            Op::Undelete => {
+                let all = Which::default();
+                self.store.undelete("u1", (&all, None), &mut |_| ()).map(|_| 0)
             }
             Op::Rotate => {
                 let mut logs = self.account.logs();
@@ -426,15 +444,19 @@ impl World {
     }
 
     fn deliver(&self, text: &str) -> Result<u64, StoreError> {
-        let target = Target {
-            account: self.account.clone(),
-            mailbox: "INBOX".to_owned(),
-            prefix: b"X-To: u1\r\n".to_vec(),
-        };
-        self.deliver_to(vec![target], text)
+        self.deliver_to("INBOX", text)
     }
 
-    fn deliver_to(&self, targets: Vec<Target>, text: &str) -> Result<u64, StoreError> {
+    pub(super) fn deliver_to(&self, mailbox: &str, text: &str) -> Result<u64, StoreError> {
+        let target = Target {
+            account: self.account.clone(),
+            mailbox: mailbox.to_owned(),
+            prefix: b"X-To: u1\r\n".to_vec(),
+        };
+        self.deliver_for(vec![target], text)
+    }
+
+    fn deliver_for(&self, targets: Vec<Target>, text: &str) -> Result<u64, StoreError> {
         let mut delivery = self.store.deliver(targets)?;
         delivery.write(text.as_bytes())?;
         let delivered = delivery.commit();
