@@ -81,7 +81,7 @@ fn deliver(lmtp: SocketAddr, text: &[u8], size: usize) {
     let mut replies = BufReader::new(stream.try_clone().unwrap());
     let mut expect = |code: &str| {
         let mut line = String::new();
-        while !line.get(3..4).is_some_and(|rest| rest == " ") {
+        while line.get(3..4).is_none_or(|rest| rest != " ") {
             line.clear();
             replies.read_line(&mut line).unwrap();
             assert!(line.starts_with(code), "{line}");

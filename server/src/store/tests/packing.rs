@@ -1,8 +1,10 @@
 //! Messages are compressed: they come back byte for byte, of whatever text, whenever a crash comes; what lies about itself
 //! costs itself alone; and a part is read by reading about that part.
 
+use super::counted::Counted;
 use super::crashes::crash_everywhere_with;
-use super::world::{Op, World, at_once, config, open_with, packed};
+use super::faults::fail_everywhere;
+use super::world::{Op, World, at_once, config, open_with, packed, random};
 use crate::store::account::Account;
 use crate::store::check::{Finding, Told};
 use crate::store::config::StoreConfig;
@@ -64,6 +66,56 @@ fn planted_faults_of_compressed_messages_are_found() {
         plant(None);
         assert!(found, "{fault:?} survives");
     }
+}
+
+#[test]
+fn one_failing_operation_anywhere_with_compressed_messages() {
+    let histories = [
+        [Op::Dictionary, Op::Deliver, Op::Append],
+        [Op::DeliverLarge, Op::Dictionary, Op::Snapshot],
+    ];
+    let (struck, violation) = fail_everywhere(&packed(), &histories);
+    println!("{struck} failures, no violation");
+    assert_eq!(violation, None);
+    assert!(struck > 300, "only {struck}");
+}
+
+/// A message for many is compressed once: the journal has one body, and each of them what is his own.
+#[test]
+fn a_body_for_many_is_journalled_once() {
+    let disk = Counted::new(SimFs::new());
+    let config = StoreConfig { gather_max: 128 << 10, ..StoreConfig::default() };
+    let store = Store::open(
+        Arc::new(disk.clone()),
+        Path::new("/data"),
+        StoreConfig { reserve: 0, ..config },
+        random(1),
+        Box::new(|| 1_800_000_000),
+    )
+    .unwrap();
+    let account = store.account("u1").unwrap();
+    store.flush();
+    let text = noise(60_000);
+    let written = |recipients: usize| {
+        let prefix = b"Delivered-To: u1@example.org\r\n".as_slice();
+        disk.forget();
+        deliver(&store, &vec![(&account, prefix); recipients], &text);
+        store.flush();
+        disk.written("/journal/")
+    };
+    let (one, many) = (written(1), written(50));
+    assert!(one < 36_000, "{one} bytes for one: half of it can't be compressed");
+    assert!(many < one + 50 * 500, "{one} bytes for one, {many} for fifty");
+}
+
+/// Hexadecimal digits: four bits of each can't be compressed away.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let digit = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        b"0123456789abcdef"[(state >> 60) as usize]
+    };
+    (0..len).map(digit).collect()
 }
 
 /// Containers have what the golden bytes of the format say: zstd's frames, and nothing of the text.
@@ -369,14 +421,7 @@ fn a_part_of_a_large_message_is_read_by_reading_about_that_part() {
     let config = StoreConfig { cache_memory: 0, compression: Some(1), ..config() };
     let store = open_with(&fs, 1, config).unwrap();
     let account = store.account("u1").unwrap();
-    // Half of it can't be compressed.
-    let mut state = 1_u64;
-    let noise = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        b"0123456789abcdef"[(state >> 60) as usize]
-    };
-    let text: Vec<u8> =
-        b"Subject: large\r\n\r\n".iter().copied().chain((0..SIZE).map(noise)).collect();
+    let text = [b"Subject: large\r\n\r\n".as_slice(), &noise(SIZE)].concat();
     deliver(&store, &[(&account, b"")], &text);
     store.flush();
     let is_container = |path: &Path| path.to_str().unwrap().contains("/storage/");
