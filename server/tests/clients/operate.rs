@@ -634,12 +634,22 @@ fn what_is_no_store_is_not_made_one() {
     );
 }
 
+/// So many letters that take three fourths of their room when they are compressed.
+fn noise(len: usize) -> String {
+    let mut state = 1_u64;
+    let letter = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'!' + (state >> 58) as u8)
+    };
+    (0..len).map(letter).collect()
+}
+
 #[test]
 fn purge_gives_back_the_room_of_expunged_mail() {
     let dir = temporary();
     let server = Loft::start(&dir);
     let mut imap = Imap::log_in(server.imap, "u1");
-    let text = format!("Subject: x\r\n\r\n{}\r\n", "0123456789abcdef".repeat(6000));
+    let text = format!("Subject: x\r\n\r\n0123456789abcdef{}\r\n", noise(96_000));
     (0..20).for_each(|_| imap.append("INBOX", &text));
     imap.ok("SELECT INBOX");
     imap.ok("STORE 1:18 +FLAGS.SILENT (\\Deleted)");
@@ -651,7 +661,7 @@ fn purge_gives_back_the_room_of_expunged_mail() {
     let before = room();
     let out = run(&mut loft(dir.path(), &["purge", "--user", "u1", "--json"]));
     let told: Value = serde_json::from_slice(&out).unwrap();
-    assert!(told["purged"]["freed"].as_u64().unwrap() > 1_700_000, "{told}");
+    assert!(told["purged"]["freed"].as_u64().unwrap() > 1_200_000, "{told}");
     // Two of twenty messages are left.
     assert!(room() * 3 < before, "{before} KiB became {} KiB", room());
     let again = run(&mut loft(dir.path(), &["purge"]));
