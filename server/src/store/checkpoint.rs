@@ -231,6 +231,10 @@ impl Store {
         self.write_counters()?;
         self.flush();
         self.sync_deferred()?;
+        if self.suspect.load(Ordering::Acquire) {
+            // A sync on the way here has failed: what can be read may be lost.
+            return Err(StoreError::Lost);
+        }
         let covered = self.applied();
         let written = {
             let mut writer = self.writer();
@@ -361,8 +365,7 @@ impl Store {
             Ok(files) => self.sync(&touched, &files).map_err(|error| {
                 // What a failed sync has lost can still be read, and a second sync would say nothing of it: the files are
                 // brought up to the journal again, as after a crash.
-                self.suspect.store(true, Ordering::Release);
-                self.commit.set_refusing(true);
+                self.distrust();
                 (error, BTreeSet::new())
             }),
         }

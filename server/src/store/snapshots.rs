@@ -111,7 +111,8 @@ impl Store {
         if !planted(Planted::SnapshotAhead)
             && let Some(log) = self.current_log(account, name)
         {
-            fs.open(&log, fs::Open::Append).and_then(|file| file.sync_data()).map_err(error)?;
+            let file = fs.open(&log, fs::Open::Append).map_err(error)?;
+            file.sync_data().inspect_err(|_| self.distrust()).map_err(error)?;
             fs.sync_dir(dir).map_err(error)?;
         }
         if planted(Planted::RenameBeforeSync) {

@@ -487,6 +487,10 @@ impl Store {
         let failed = apply::apply(&self.files, changes, &seed, touched, again);
         for (account, error) in &failed {
             let Some(error) = error else { continue };
+            if matches!(error, StoreError::Io { what: "sync", .. }) {
+                // What a log's next file would build on may be lost, though it can be read.
+                self.distrust();
+            }
             if account.set_stuck(Some(error.clone())).is_none() {
                 let account = account.name();
                 tracing::error!(account, %error, "durable changes could not be written to their files yet; the account takes no new ones until they are");
@@ -515,6 +519,12 @@ impl Store {
         // What stands before the first that waits is there, and so is what was lost.
         let applied = backlog.first().map_or(*written, |entry| entry.position - 1);
         self.applied.fetch_max(applied, Ordering::AcqRel);
+    }
+
+    /// A sync of files that the journal covers has failed: they are brought up to it again, as after a crash.
+    pub(crate) fn distrust(&self) {
+        self.suspect.store(true, Ordering::Release);
+        self.commit.set_refusing(true);
     }
 
     /// These changes never happen; the accounts that built on them are loaded anew.
