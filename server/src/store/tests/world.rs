@@ -223,7 +223,9 @@ fn check_cached(store: &Arc<Store>, message: &Message, text: &[u8]) -> Result<()
             RawFields::new(header).filter(|field| field.name.eq_ignore_ascii_case(b"subject"));
         fields.map(|field| header[field.range].to_vec()).collect()
     };
-    if subjects(header) != subjects(&text[..end]) || header_end(header, 0) != Some(header.len()) {
+    // And the empty line, if there is one.
+    let empty_line = header_end(text, 0).map(|_| header.len());
+    if subjects(header) != subjects(&text[..end]) || header_end(header, 0) != empty_line {
         return Err(different("the cache has another header"));
     }
     Ok(())
