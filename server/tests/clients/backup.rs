@@ -1,6 +1,6 @@
 //! `loft backup`: while mail comes and goes, without a server, there and back again.
 
-use crate::harness::{Loft, configure, output, replace, run, temporary};
+use crate::harness::{Loft, configure, noise, output, replace, run, temporary};
 use crate::wire::{Imap, Lmtp};
 use std::collections::BTreeMap;
 use std::fs;
@@ -249,8 +249,8 @@ fn damage_is_named_and_made_good_by_the_next_run() {
     let server = Loft::start(&dir);
     let (data, to) = (at(&dir, "data"), at(&dir, "backup"));
     let mut imap = Imap::log_in(server.imap, "u1");
-    for n in 0..20 {
-        imap.append("INBOX", &mail(&format!("message-{n}-{}", "x".repeat(100))));
+    for n in 0..30 {
+        imap.append("INBOX", &format!("Subject: {n}\r\n\r\n{}\r\n", noise(n, 25_000)));
     }
     run(&mut backup(&["create", &to, "--data", &data]));
     let objects = files(&dir.path().join("backup/objects"));

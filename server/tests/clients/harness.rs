@@ -221,3 +221,13 @@ pub(crate) fn run(command: &mut Command) -> Vec<u8> {
 pub(crate) fn output(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
+
+/// So many letters that take three fourths of their room when they are compressed; others for each seed.
+pub fn noise(seed: u64, len: usize) -> String {
+    let mut state = seed;
+    let letter = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'!' + (state >> 58) as u8)
+    };
+    (0..len).map(letter).collect()
+}

@@ -1,7 +1,7 @@
 //! A running server as who runs it sees it: `loft status`, `loft session`, systemd, logs, the stop.
 
 use crate::harness::{
-    Loft, command, command_but, configure, output, run, serve_command, temporary,
+    Loft, command, command_but, configure, noise, output, run, serve_command, temporary,
 };
 use crate::wire::{Imap, Lmtp};
 use serde_json::Value;
@@ -634,22 +634,12 @@ fn what_is_no_store_is_not_made_one() {
     );
 }
 
-/// So many letters that take three fourths of their room when they are compressed.
-fn noise(len: usize) -> String {
-    let mut state = 1_u64;
-    let letter = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        char::from(b'!' + (state >> 58) as u8)
-    };
-    (0..len).map(letter).collect()
-}
-
 #[test]
 fn purge_gives_back_the_room_of_expunged_mail() {
     let dir = temporary();
     let server = Loft::start(&dir);
     let mut imap = Imap::log_in(server.imap, "u1");
-    let text = format!("Subject: x\r\n\r\n0123456789abcdef{}\r\n", noise(96_000));
+    let text = format!("Subject: x\r\n\r\n0123456789abcdef{}\r\n", noise(1, 96_000));
     (0..20).for_each(|_| imap.append("INBOX", &text));
     imap.ok("SELECT INBOX");
     imap.ok("STORE 1:18 +FLAGS.SILENT (\\Deleted)");
@@ -659,12 +649,15 @@ fn purge_gives_back_the_room_of_expunged_mail() {
         String::from_utf8(out).unwrap().split_whitespace().next().unwrap().parse().unwrap()
     };
     let before = room();
-    let out = run(&mut loft(dir.path(), &["purge", "--user", "u1", "--json"]));
+    // What can yet be brought back stays, unless it is to be forgotten.
+    let out = run(&mut loft(dir.path(), &["purge"]));
+    assert_eq!(String::from_utf8(out).unwrap(), "u1: 0 B given back, 0 B moved\n");
+    let out = run(&mut loft(dir.path(), &["purge", "--user", "u1", "--forget", "--json"]));
     let told: Value = serde_json::from_slice(&out).unwrap();
     assert!(told["purged"]["freed"].as_u64().unwrap() > 1_200_000, "{told}");
     // Two of twenty messages are left.
     assert!(room() * 3 < before, "{before} KiB became {} KiB", room());
-    let again = run(&mut loft(dir.path(), &["purge"]));
+    let again = run(&mut loft(dir.path(), &["purge", "--forget"]));
     assert_eq!(String::from_utf8(again).unwrap(), "u1: 0 B given back, 0 B moved\n");
     let lines = imap.ok("FETCH 1:2 BODY.PEEK[TEXT]");
     assert_eq!(lines.iter().filter(|line| line.starts_with("0123456789abcdef")).count(), 2);

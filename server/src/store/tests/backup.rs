@@ -73,8 +73,6 @@ fn busy() -> World {
     let all = [
         Op::Append,
         Op::DeliverLarge,
-        Op::DeliverAttachment,
-        Op::Tend,
         Op::Store,
         Op::Snapshot,
         Op::Deliver,
@@ -109,6 +107,20 @@ fn what_comes_back_is_what_was_there() {
     assert!(after.highest_modseq > before.highest_modseq);
     assert_eq!(again.store.guid(), world.store.guid());
     assert!(again.store.epoch() > world.store.epoch());
+}
+
+#[test]
+fn attachments_come_back_with_their_messages() {
+    let mut world = busy();
+    for op in [Op::DeliverAttachment, Op::Tend, Op::DeliverOther, Op::DeliverAttachment] {
+        world.run(op).unwrap();
+    }
+    let view = world.view().unwrap();
+    assert_eq!(back_up(&world).accounts, 2);
+    assert_eq!(verified(&world.fs).1, []);
+    let again = restored(&world.fs, None);
+    assert_eq!(again.view().unwrap(), view);
+    again.check_attachments().unwrap();
 }
 
 /// What happens between any two files that are copied.

@@ -24,7 +24,18 @@ fn fail_once(config: &StoreConfig, ops: &[Op], at: u64, what: Failure) -> Result
     for &op in ops.iter().chain(&[Op::Deliver]) {
         let acknowledged = world.run(op).is_ok();
         // What failed on its way to a file is tried again, as the housekeeping thread would.
+        let refusing = world.store.commit.refusing();
         world.store.resume();
+        if refusing && !world.store.commit.refusing() {
+            // All that was told is durable then, before anybody loads the account anew.
+            let recovered = World::recover(world.fs.crashed(Variant::Nothing), 8)
+                .map_err(|error| format!("recovery behind {op:?}: {error}"))?;
+            let view =
+                recovered.view().map_err(|error| format!("reading behind {op:?}: {error}"))?;
+            if !is_step(&expected, &view) {
+                return Err(format!("behind {op:?} found {view:#?}\nexpected {expected:#?}"));
+            }
+        }
         // The failing operation may be the one that reads: then the next try succeeds.
         let read = |world: &mut World| {
             reload(world).and_then(|()| world.view().map_err(|error| error.to_string()))
@@ -71,8 +82,19 @@ fn reload(world: &mut World) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether nothing that was there changed but by one operation: mail is not lost to a refused one.
+/// Whether nothing that was there changed but by one operation: neither mail nor a flag is lost to a refused one.
 fn is_step(before: &View, after: &View) -> bool {
+    let has_flags = before.mailboxes.iter().all(|(name, before)| {
+        let after = after.mailboxes.get(name).filter(|it| it.uidvalidity == before.uidvalidity);
+        let now = |uid| after.and_then(|after| after.messages.get(uid));
+        before
+            .messages
+            .iter()
+            .all(|(uid, mail)| now(uid).is_none_or(|now| now.flags & mail.flags == mail.flags))
+    });
+    if !has_flags {
+        return false;
+    }
     let count =
         |view: &View| view.mailboxes.values().map(|mailbox| mailbox.messages.len()).sum::<usize>();
     count(after) + 4 >= count(before)
