@@ -223,7 +223,7 @@ pub(crate) fn output(command: &mut Command) -> Output {
 }
 
 /// So many letters that take three fourths of their room when they are compressed; others for each seed.
-pub fn noise(seed: u64, len: usize) -> String {
+pub(crate) fn noise(seed: u64, len: usize) -> String {
     let mut state = seed;
     let letter = |_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
