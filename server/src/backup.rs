@@ -2,8 +2,8 @@
 //!
 //! A backup directory has *objects*, named after the BLAKE3 of what they hold, and *generations*, each of which says of
 //! what objects the files of its accounts are put together. What an earlier generation has is not copied again.
-//! [`create`](create::create) reads a store (`store/freeze.rs`), [`Archive`](archive::Archive) shows what is in a
-//! generation as files, [`verify`](verify::verify) and [`restore`](restore::restore) read those.
+//! `create` reads a store (`store/freeze.rs`), `Archive` shows what is in a
+//! generation as files, `verify` and `restore` read those.
 //! Invariants:
 //! - A generation is there whole or not at all: its file is written last, when all that it names is durable.
 //! - An object never changes. One that nobody names is left from an interrupted run, and does no harm.
