@@ -24,7 +24,7 @@ use dbox_format::container::{FILE_HEADER_LEN, reseed};
 use dbox_format::map::{ContainerState, Draft, Gone, IdSet, Map, MapId, Moved, Op};
 use index_format::Guid;
 use runtime_smol::fs::{self, File, Open, read_exact_at};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, IoSlice};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +36,8 @@ const ROUND: Duration = Duration::from_secs(5);
 const DEAD_LEAST: u64 = 1 << 20;
 /// Ids freed, or containers dropped, by one change.
 const AT_ONCE: usize = 8192;
+/// Messages that have their new places named by one change.
+const MOVED_AT_ONCE: usize = if cfg!(test) { 2 } else { 2048 };
 /// Slots of the map that are looked at under one lock.
 const LOOKED_AT: usize = 16 << 10;
 /// Bytes that are written at once.
@@ -228,8 +230,7 @@ impl Store {
         let moved = out.at;
         self.publish(&*file, &temporary, &path)?;
         unsaved.is_called(path, rewrite.position);
-        let freed = self.name_moved(account, rewrite, &moves)?;
-        unsaved.keep();
+        let freed = self.name_moved(account, rewrite, (&moves, unsaved))?;
         Ok(Some(Compacted { freed, moved }))
     }
 
@@ -266,39 +267,44 @@ impl Store {
         Ok(false)
     }
 
-    /// Has the map say where the moved messages are now; the bytes of the files that go by it.
+    /// Has the map say where the moved messages are now, some at a time; the bytes of the files that go by it.
     fn name_moved(
         &self,
         account: &Arc<Account>,
         rewrite: &Rewrite,
-        moves: &[(Moved, Moved)],
+        (moves, unsaved): (&[(Moved, Moved)], Unsaved<'_>),
     ) -> Result<u64, StoreError> {
+        let mut unsaved = Some(unsaved);
+        for moves in moves.chunks(MOVED_AT_ONCE) {
+            let mut state = account.lock()?;
+            let state = &mut *state;
+            // What was freed meanwhile is dead where it is now, too.
+            let is_there = |from: &Moved| {
+                let entry = state.map.get(from.id);
+                entry.is_some_and(|is| (is.container, is.offset) == (from.container, from.offset))
+            };
+            let there = moves.iter().filter(|(from, _)| is_there(from));
+            let moved: Vec<Moved> = there.map(|(_, to)| *to).collect();
+            if !moved.is_empty() {
+                let mut draft = Draft::new(&state.map);
+                draft.push(Op::Move(moved));
+                self.submit_map(account, state, draft)?;
+                // From now on the map needs the new file.
+                unsaved.take().into_iter().for_each(Unsaved::keep);
+            }
+        }
         let mut state = account.lock()?;
         let state = &mut *state;
-        let mut draft = Draft::new(&state.map);
-        let mut moved = Vec::with_capacity(moves.len());
-        let mut going: BTreeMap<u32, u64> = BTreeMap::new();
-        for (from, to) in moves {
-            // What was freed meanwhile is dead where it is now, too.
-            let entry = state.map.get(from.id);
-            if entry.is_some_and(|is| (is.container, is.offset) == (from.container, from.offset)) {
-                moved.push(*to);
-                *going.entry(from.container).or_default() += 1;
-            }
-        }
         let mut gone = Vec::new();
         for number in &rewrite.victims {
-            let Some(container) = state.map.container(*number) else { continue };
-            if container.messages == going.get(number).copied().unwrap_or(0) {
-                gone.push((*number, container.end));
-            }
+            let container = state.map.container(*number).filter(|is| is.messages == 0);
+            gone.extend(container.map(|container| (*number, container.end)));
         }
-        if !moved.is_empty() {
-            draft.push(Op::Move(moved));
-        }
+        let mut draft = Draft::new(&state.map);
         draft.container_seal(rewrite.number);
         gone.iter().for_each(|(number, _)| draft.push(Op::ContainerDrop { number: *number }));
         let position = self.submit_map(account, state, draft)?;
+        unsaved.into_iter().for_each(Unsaved::keep);
         self.let_go_of(account, state, position, gone.iter().map(|(number, _)| *number));
         Ok(gone.iter().map(|(_, end)| end).sum())
     }

@@ -7,7 +7,7 @@ use crate::config::{Limits, Service};
 use crate::hash_pool::HashPool;
 use crate::login_delay::Delays;
 use crate::service::{Plaintext, Pools, Settings};
-use crate::store::{Store, StoreConfig};
+use crate::store::{Attachments, Store, StoreConfig};
 use runtime_smol::sim::SimFs;
 use runtime_smol::{Clock, Door as _, Output as Wish, Pool};
 use std::path::Path;
@@ -30,7 +30,9 @@ impl Connection {
             let number = numbers.fetch_add(1, Ordering::Relaxed).to_le_bytes();
             bytes.iter_mut().zip(number.into_iter().cycle()).for_each(|(byte, of)| *byte = of);
         };
-        let config = StoreConfig { reserve: 0, ..StoreConfig::default() };
+        // What is read is as long as what is stored.
+        let (attachments, compression) = (Attachments::Whole, None);
+        let config = StoreConfig { reserve: 0, attachments, compression, ..StoreConfig::default() };
         let clock = Clock::new();
         let (disk, root) = (Arc::new(fs.clone()), Path::new("/data"));
         let now = Box::new(|| 1_800_000_000);
