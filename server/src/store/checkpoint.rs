@@ -318,39 +318,44 @@ impl Store {
             }
         }
         for account in &self.loaded_accounts() {
-            // What it waits for would only become more.
-            if account.stuck().is_some() {
+            self.write_counters_of(account)?;
+        }
+        Ok(())
+    }
+
+    /// The same for one account.
+    pub(super) fn write_counters_of(&self, account: &Arc<Account>) -> Result<(), StoreError> {
+        // What it waits for would only become more.
+        if account.stuck().is_some() {
+            return Ok(());
+        }
+        let Ok(mut state) = account.lock() else { return Ok(()) };
+        let state = &mut *state;
+        let mut records = Vec::new();
+        for guid in std::mem::take(&mut state.dirty) {
+            let (Some(mbox), Some(entry)) = (state.mailboxes.get(&guid), state.list.by_guid(guid))
+            else {
                 continue;
+            };
+            let counters = mbox.counters();
+            if counters != entry.counters {
+                records.push(Record::Counters { guid, counters });
             }
-            let Ok(mut state) = account.lock() else { continue };
-            let state = &mut *state;
-            let mut records = Vec::new();
-            for guid in std::mem::take(&mut state.dirty) {
-                let (Some(mbox), Some(entry)) =
-                    (state.mailboxes.get(&guid), state.list.by_guid(guid))
-                else {
-                    continue;
-                };
-                let counters = mbox.counters();
-                if counters != entry.counters {
-                    records.push(Record::Counters { guid, counters });
-                }
-                if mbox.recent > entry.recent {
-                    records.push(Record::Recent { guid, uid: mbox.recent });
-                }
+            if mbox.recent > entry.recent {
+                records.push(Record::Recent { guid, uid: mbox.recent });
             }
-            // What says less after this has lost something, whatever its files look like: each says it of the other.
-            let grown = state.map.transactions() > state.list.map_floor()
-                || state.list.transactions() > state.map.list_floor();
-            if grown || !records.is_empty() {
-                let mut change = Change::default();
-                let mut draft = Draft::new(&state.map);
-                draft.push(Op::ListFloor(state.list.transactions() + 1));
-                change.map(account, state, &draft.finish(), self.now())?;
-                records.push(Record::MapFloor(state.map.transactions()));
-                change.list(account, state, records)?;
-                self.submit(change);
-            }
+        }
+        // What says less after this has lost something, whatever its files look like: each says it of the other.
+        let grown = state.map.transactions() > state.list.map_floor()
+            || state.list.transactions() > state.map.list_floor();
+        if grown || !records.is_empty() {
+            let mut change = Change::default();
+            let mut draft = Draft::new(&state.map);
+            draft.push(Op::ListFloor(state.list.transactions() + 1));
+            change.map(account, state, &draft.finish(), self.now())?;
+            records.push(Record::MapFloor(state.map.transactions()));
+            change.list(account, state, records)?;
+            self.submit(change);
         }
         Ok(())
     }

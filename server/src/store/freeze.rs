@@ -133,6 +133,8 @@ impl Store {
         // A log that nobody has opened by the moment is as long then as it is now.
         let mut before = BTreeMap::new();
         walk(self.files.fs(), &dir.join("mailboxes"), "mailboxes", &mut before)?;
+        // So that the list knows at once how many messages there are, where this is brought back.
+        self.write_counters_of(&account)?;
         let moment = moment(&account)?;
         self.wait_for(&account, &moment)?;
         let mut after = BTreeMap::new();

@@ -457,6 +457,11 @@ fn another_name_in_the_same_store() {
     let (store, fs) = (world.store.clone(), world.fs.clone());
     let other = World { account, store, fs, count: 0 };
     assert_eq!(other.view().unwrap(), view);
+    // Nothing is left for later, counters included.
+    let mut told = Vec::new();
+    world.store.check("u1-before", None, &mut |finding| told.push(finding)).unwrap();
+    told.retain(|told| matches!(told, crate::store::Told::Finding(_)));
+    assert_eq!(told, []);
     assert_eq!(world.view().unwrap(), view);
     // It is there now, and stays as it is.
     let results = bring(&world.store, &world.fs, &task, With::Others).unwrap();
