@@ -129,7 +129,8 @@ impl Store {
         let state = &mut *state;
         let dead: u64 = state.map.containers().map(|(_, container)| dead(container)).sum();
         let past = self.undeletable_before();
-        let dead = dead.saturating_add(dead_apart(state, past));
+        let apart = dead_apart(state, past);
+        let dead = dead.saturating_add(apart);
         if dead == 0 || (wanted == Wanted::Cheap && dead < DEAD_LEAST) {
             state.note_nothing(past, self.now());
             return Ok(Plan::Nothing);
@@ -167,7 +168,7 @@ impl Store {
         if victims.is_empty() || self.free_space_low() {
             state.note_nothing(past, self.now());
             // What somebody has in view yet is asked for again, if that is much.
-            state.garbage = dead_apart(state, past) >= DEAD_LEAST;
+            state.garbage = apart >= DEAD_LEAST;
             return Ok(Plan::Nothing);
         }
         let number = state.map.next_container();

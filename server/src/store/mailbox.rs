@@ -7,11 +7,12 @@ use super::error::StoreError;
 use super::feed::Feed;
 use super::logfile::{LogFile, State};
 use imap_proto::{Keyword, UidSet};
-use index_format::list::{Counters, Entry};
+use index_format::list::{Counters, Entry, SpecialUse};
 use index_format::log::Kind;
 use index_format::mailbox::Mailbox;
 use index_format::record::Names;
-use index_format::{Guid, Uid};
+use index_format::{Guid, ModSeq, Uid};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -114,4 +115,20 @@ fn check_against(entry: &Entry, mailbox: &Mailbox, dir: &Path) -> Result<(), Sto
 /// Where the files of a mailbox are.
 pub(crate) fn directory(account: &Path, guid: Guid) -> PathBuf {
     account.join("mailboxes").join(guid.to_string())
+}
+
+/// What a list would say of a mailbox that it does not have, as far as that is known.
+pub(crate) fn unlisted(guid: Guid, name: Arc<str>, uidvalidity: u32) -> Entry {
+    Entry {
+        guid,
+        name,
+        uidvalidity,
+        special_use: SpecialUse::NONE,
+        created: 0,
+        created_modseq: ModSeq(0),
+        recent: Uid(1),
+        counters: Counters { uidnext: Uid(1), ..Counters::default() },
+        acl: BTreeMap::new(),
+        metadata: BTreeMap::new(),
+    }
 }

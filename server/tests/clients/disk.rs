@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// Sets a soft limit of the server; the one before.
 fn limit(server: &Loft, resource: Resource, current: Option<u64>) -> Rlimit {
@@ -50,6 +51,16 @@ fn subjects(imap: &mut Imap) -> BTreeSet<String> {
     found
 }
 
+/// A server that a write behind the limit of a file's length does not kill: it is told, as of a full disk.
+fn start_without_xfsz(dir: &TempDir) -> Loft {
+    let shell = "trap '' XFSZ; exec \"$0\" \"$@\"";
+    let mut server = Command::new("sh");
+    let plain = command(dir.path());
+    server.args(["-c", shell]).arg(plain.get_program()).args(plain.get_args());
+    server.env_remove("LOFT_LOG").stdin(Stdio::null());
+    Loft::start_by(server, dir)
+}
+
 /// Tries until it is taken, as a sender would: service comes back by itself.
 fn until_taken(mut deliver: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -62,12 +73,7 @@ fn until_taken(mut deliver: impl FnMut() -> bool) {
 #[test]
 fn files_that_may_not_grow_cost_nothing_that_was_acknowledged() {
     let dir = temporary();
-    let shell = "trap '' XFSZ; exec \"$0\" \"$@\"";
-    let mut server = Command::new("sh");
-    let plain = command(dir.path());
-    server.args(["-c", shell]).arg(plain.get_program()).args(plain.get_args());
-    server.env_remove("LOFT_LOG").stdin(Stdio::null());
-    let server = Loft::start_by(server, &dir);
+    let server = start_without_xfsz(&dir);
     let mut acknowledged = BTreeSet::new();
     let mut refused = 0;
     let mut lmtp = Lmtp::connect(server.lmtp).unwrap();
@@ -136,12 +142,7 @@ fn rand() -> u64 {
 #[test]
 fn a_stop_while_files_may_not_grow_keeps_what_was_acknowledged() {
     let dir = temporary();
-    let shell = "trap '' XFSZ; exec \"$0\" \"$@\"";
-    let mut server = Command::new("sh");
-    let plain = command(dir.path());
-    server.args(["-c", shell]).arg(plain.get_program()).args(plain.get_args());
-    server.env_remove("LOFT_LOG").stdin(Stdio::null());
-    let server = Loft::start_by(server, &dir);
+    let server = start_without_xfsz(&dir);
     let mut lmtp = Lmtp::connect(server.lmtp).unwrap();
     let mut acknowledged = BTreeSet::new();
     // Until a container is larger than a segment of the journal: then the limit is the container's alone.

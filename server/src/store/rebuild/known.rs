@@ -3,18 +3,17 @@
 use super::super::account::{SERVER, load_list, load_map};
 use super::super::error::StoreError;
 use super::super::files::Files;
-use super::super::mailbox::Mbox;
+use super::super::mailbox::{Mbox, unlisted};
 use super::super::recovery::names;
 use super::super::salvage;
 use dbox_format::map::{self, Map};
-use index_format::list::{self, Counters, Entry, List, SpecialUse};
+use index_format::list::{self, Counters, Entry, List};
 use index_format::log::{Frames, Header, Kind};
 use index_format::mailbox::{Mailbox, Parts, UNKNOWN_KEYWORD};
-use index_format::{Flags, Guid, ModSeq, Uid};
+use index_format::{Flags, Guid};
 use runtime_smol::fs;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 /// What is left.
 pub(crate) struct Known {
@@ -104,7 +103,8 @@ impl Known {
         if !self.list_whole {
             let dirs = names(files.fs(), &dir.join("mailboxes"))?;
             for guid in dirs.iter().filter_map(|name| guid_of(name)) {
-                entries.entry(guid).or_insert_with(|| (unlisted(guid), false));
+                // What it is called, its messages may know.
+                entries.entry(guid).or_insert_with(|| (unlisted(guid, "".into(), 0), false));
             }
         }
         for (_, (entry, listed)) in entries {
@@ -241,22 +241,6 @@ fn read(files: &Files, path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StoreError::io("read", path, error)),
-    }
-}
-
-/// A mailbox that only its directory tells of; what it is called, its messages may know.
-fn unlisted(guid: Guid) -> Entry {
-    Entry {
-        guid,
-        name: Arc::from(""),
-        uidvalidity: 0,
-        special_use: SpecialUse::NONE,
-        created: 0,
-        created_modseq: ModSeq(0),
-        recent: Uid(1),
-        counters: Counters { uidnext: Uid(1), ..Counters::default() },
-        acl: BTreeMap::new(),
-        metadata: BTreeMap::new(),
     }
 }
 

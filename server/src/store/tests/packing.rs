@@ -4,9 +4,9 @@
 use super::counted::Counted;
 use super::crashes::crash_everywhere_with;
 use super::faults::fail_everywhere;
+use super::repair::findings;
 use super::world::{Op, World, at_once, config, open_with, packed, random};
 use crate::store::account::Account;
-use crate::store::check::{Finding, Told};
 use crate::store::config::StoreConfig;
 use crate::store::delivery::Target;
 use crate::store::error::StoreError;
@@ -252,17 +252,6 @@ fn records(fs: &SimFs) -> impl Iterator<Item = (PathBuf, u8, u64, u64)> {
             .collect();
         found
     })
-}
-
-fn findings(world: &World) -> Vec<Finding> {
-    let mut all = Vec::new();
-    let mut tell = |told| {
-        if let Told::Finding(finding) = told {
-            all.push(finding);
-        }
-    };
-    world.store.check("u1", None, &mut tell).unwrap();
-    all
 }
 
 /// Hostile row 39: whatever a compressed record claims, with all its own checksums right, it is its own damage.

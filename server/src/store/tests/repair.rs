@@ -33,7 +33,7 @@ fn with_snapshots() -> World {
 }
 
 /// The same store after a start and a checkpoint: no journal can put back what is damaged.
-fn settled(world: &World) -> World {
+pub(super) fn settled(world: &World) -> World {
     world.store.checkpoint(u64::MAX).unwrap();
     let world = World::recover(world.fs.crashed(Variant::Everything), 3).unwrap();
     world.view().unwrap();
@@ -47,7 +47,8 @@ fn image(world: &World) -> SimFs {
     world.fs.crashed(Variant::Everything)
 }
 
-fn findings(world: &World) -> Vec<Finding> {
+/// What a check of the account says.
+pub(super) fn findings(world: &World) -> Vec<Finding> {
     let mut all = Vec::new();
     let mut tell = |told| {
         if let Told::Finding(finding) = told {

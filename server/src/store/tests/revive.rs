@@ -1,6 +1,7 @@
 //! An account is made anew from its containers, whatever of its other files is damaged or gone; and a crash in the middle of
 //! that leaves the old or the new.
 
+use super::repair::settled;
 use super::world::{Op, View, World, config};
 use crate::store::check::{Harm, Told};
 use crate::store::error::StoreError;
@@ -29,14 +30,6 @@ fn disk() -> World {
         world.run(op).unwrap();
     }
     settled(&world)
-}
-
-fn settled(world: &World) -> World {
-    world.store.checkpoint(u64::MAX).unwrap();
-    let world = World::recover(world.fs.crashed(Variant::Everything), 3).unwrap();
-    world.view().unwrap();
-    world.store.checkpoint(u64::MAX).unwrap();
-    World::recover(world.fs.crashed(Variant::Everything), 4).unwrap()
 }
 
 fn texts(view: &View) -> BTreeMap<String, BTreeSet<String>> {

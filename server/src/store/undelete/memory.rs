@@ -2,13 +2,13 @@
 
 use super::super::account::{Account, State};
 use super::super::error::StoreError;
-use super::super::mailbox::{Mbox, directory};
+use super::super::mailbox::{Mbox, directory, unlisted};
 use super::super::ops::gone_from;
 use super::super::store::Store;
 use dbox_format::map::{Gone, MapId};
-use index_format::list::{Counters, Entry, SpecialUse};
+use index_format::list::Entry;
 use index_format::mailbox::{Mailbox, Parts};
-use index_format::{Flags, Guid, ModSeq, Uid};
+use index_format::{Flags, Guid, Uid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl Store {
         let deleted: Vec<Entry> = {
             let gone = state.list.tombstones().iter().rev();
             let gone = gone.filter(|gone| gone.renamed_to.is_none());
-            gone.map(|gone| deleted_entry(gone.guid, gone.name.clone(), gone.uidvalidity)).collect()
+            gone.map(|gone| unlisted(gone.guid, gone.name.clone(), gone.uidvalidity)).collect()
         };
         for entry in deleted {
             if is_meant(&entry.guid) {
@@ -143,20 +143,4 @@ fn names_of(mailbox: &Mailbox, keywords: index_format::Keywords) -> Vec<String> 
         .filter_map(|number| mailbox.keywords().name(number))
         .map(str::to_owned)
         .collect()
-}
-
-/// What the list would say of a mailbox that was deleted.
-fn deleted_entry(guid: Guid, name: Arc<str>, uidvalidity: u32) -> Entry {
-    Entry {
-        guid,
-        name,
-        uidvalidity,
-        special_use: SpecialUse::NONE,
-        created: 0,
-        created_modseq: ModSeq(0),
-        recent: Uid(1),
-        counters: Counters { uidnext: Uid(1), ..Counters::default() },
-        acl: BTreeMap::new(),
-        metadata: BTreeMap::new(),
-    }
 }
