@@ -215,6 +215,12 @@ impl FetchAsk {
     /// The most messages one question names.
     pub const MAX: u32 = 1024;
 
+    /// How many it names.
+    #[must_use]
+    pub fn named(&self) -> u64 {
+        self.runs.iter().map(|run| u64::from(run.count)).sum()
+    }
+
     /// What the row of `uid` shows, and whether FLAGS come on top.
     #[must_use]
     pub fn items_of(&self, uid: Uid) -> (&FetchItems, bool) {

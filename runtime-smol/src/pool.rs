@@ -28,6 +28,8 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// Threads that wait for one.
+    idle: usize,
     /// Tasks that found the queue full.
     waiting: Vec<Waker>,
     closed: bool,
@@ -72,6 +74,19 @@ impl Pool {
             }
             answer.poll(cx).map(|result| result.unwrap_or_else(|panic| resume_unwind(panic)))
         })
+    }
+
+    /// Has `job` done at once, if a thread has nothing else to do: `false` if none has, and the job is gone. Nobody waits
+    /// for it; a panic of it is logged.
+    pub fn offer(&self, job: impl FnOnce() + Send + 'static) -> bool {
+        let mut queue = self.shared.lock();
+        if queue.closed || queue.jobs.len() >= queue.idle {
+            return false;
+        }
+        queue.jobs.push_back(Box::new(move || log_panic(&catch_unwind(AssertUnwindSafe(job)))));
+        drop(queue);
+        self.shared.work.notify_one();
+        true
     }
 }
 
@@ -121,13 +136,21 @@ impl Shared {
             } else if queue.closed {
                 return;
             } else {
+                queue.idle += 1;
                 queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
             }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn log_panic<T>(result: &std::thread::Result<T>) {
+    if let Err(panic) = result {
+        tracing::error!(reason = message(&**panic), "a job panicked");
     }
 }
 
@@ -145,9 +168,7 @@ impl<T> Answer<T> {
     }
 
     fn give(&self, result: std::thread::Result<T>) {
-        if let Err(panic) = &result {
-            tracing::error!(reason = message(&**panic), "a job panicked");
-        }
+        log_panic(&result);
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slot.result = Some(result);
         let waker = slot.waker.take();

@@ -190,6 +190,8 @@ pub(crate) fn begin(plan: Plan<'_>, files: u64) -> Result<Running, Error> {
 
     let threads = start("the threads of the store", store.start(clock))?;
     let files = start("threads for files", Pool::start("file", FILE_THREADS, FILE_QUEUE))?;
+    let files = Arc::new(files);
+    store.aside.set(&files);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let compute = start("threads for search", Pool::start("compute", cores, COMPUTE_QUEUE))?;
     let hashes = start("threads for passwords", HashPool::start(0, plan.limits.waiting_logins))?;

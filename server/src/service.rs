@@ -48,7 +48,7 @@ pub struct Shared {
 /// Where work runs that would hold up a thread which serves.
 pub struct Pools {
     /// Calls that wait for a disk.
-    pub files: Pool,
+    pub files: Arc<Pool>,
     /// Long computations, which take their turns: there are as many threads as cores.
     pub compute: Pool,
     /// Passwords that are hashed.

@@ -6,6 +6,7 @@
 //! undone. `imap` answers sessions from memory and containers.
 
 mod account;
+mod ahead;
 mod apply;
 mod arranged;
 mod attachments;

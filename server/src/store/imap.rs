@@ -5,6 +5,7 @@
 
 mod append;
 mod fetch;
+mod read_ahead;
 mod search;
 mod sort;
 mod source;
@@ -32,6 +33,7 @@ use imap_proto::{
 use index_format::list::{self, Entry};
 use index_format::mailbox::{Parts, Row};
 use index_format::{Guid, Keywords};
+use read_ahead::ReadAhead;
 use std::borrow::Cow;
 use std::io;
 use std::ops::Range;
@@ -54,6 +56,8 @@ pub struct ImapUser {
     append: Option<Append>,
     /// The last batch of FETCH ended for what it had read: the next is no work for an executor's thread.
     reads_much: bool,
+    /// What the present FETCH of many messages, or the last one, reads ahead.
+    ahead: Option<Arc<ReadAhead>>,
     /// See [`ImapUser::take_position`]; shared with work on other threads.
     depends: Arc<AtomicU64>,
 }
@@ -90,6 +94,7 @@ impl ImapUser {
             selected: None,
             append: None,
             reads_much: false,
+            ahead: None,
             depends: Arc::default(),
         }
     }
@@ -141,6 +146,7 @@ impl ImapUser {
             selected: self.selected.as_ref().map(|view| View { recent: UidSet::new(), ..*view }),
             append: None,
             reads_much: false,
+            ahead: None,
             depends: self.depends.clone(),
         };
         Handled::Work(Box::new(move || {

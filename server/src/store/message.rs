@@ -111,6 +111,11 @@ impl Message {
         self.size <= WHOLE
     }
 
+    /// The same, and it is to be read from its container.
+    pub(crate) fn is_small_and_stored(&self) -> bool {
+        self.is_small() && matches!(self.location, Location::Container { .. })
+    }
+
     /// Reads all of it into `out`, which is cleared, and checks it.
     pub(crate) fn read_whole(
         &self,

@@ -5,6 +5,7 @@
 //! settings let a group be told before its sync, its files are written behind that sync all the same (`deferred.rs`).
 
 use super::account::Account;
+use super::ahead::Aside;
 use super::apply;
 use super::arranged::Arrangements;
 use super::attachments::Shared;
@@ -64,8 +65,10 @@ pub struct Store {
     pub(crate) cache: Cache,
     pub(crate) arranged: Arrangements,
     pub(crate) forests: Forests,
-    pub(crate) packing: Packing,
+    pub(crate) packing: Arc<Packing>,
     pub(crate) training: Training,
+    /// Threads that help while they have nothing else to do.
+    pub(crate) aside: Aside,
     root: PathBuf,
     guid: Guid,
     epoch: AtomicU32,
@@ -211,7 +214,7 @@ impl Store {
             random.clone(),
         )?;
         recovered.finish(&files)?;
-        let packing = Packing::open(&files, root, &config)?;
+        let packing = Arc::new(Packing::open(&files, root, &config)?);
         let trains = config.compression.is_some() && config.dictionaries;
         let training = Training::new(
             if trains { config.dictionary_samples } else { 0 },
@@ -224,6 +227,7 @@ impl Store {
             forests: Forests::new(&config),
             packing,
             training,
+            aside: Aside::default(),
             config,
             commit: Commit::default(),
             root: root.to_owned(),

@@ -4,6 +4,7 @@
 //! each should lead to. After a crash anywhere the recovered store has to show exactly the state after one of the
 //! operations, not before the last that was acknowledged.
 
+mod ahead;
 mod attached;
 mod attachments;
 mod backup;

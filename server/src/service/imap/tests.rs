@@ -40,7 +40,7 @@ impl Connection {
         let demo = Arc::new(accounts::Demo::new(1, "pw"));
         let pool = || Pool::start("pool", 1, 8).unwrap();
         let hashes = HashPool::start(1, 8).unwrap();
-        let pools = Pools { files: pool(), compute: pool(), hashes };
+        let pools = Pools { files: Arc::new(pool()), compute: pool(), hashes };
         let (imap, lmtp) = (imap_proto::Limits::default(), lmtp_proto::Limits::default());
         let settings = Settings::new("localhost", 1 << 20, Plaintext::Loopback, imap, lmtp);
         let Limits { login, imap, .. } = Limits::default();

@@ -1,5 +1,6 @@
 //! FETCH: rows of one batch, from columns alone where that is enough, else with the messages read.
 
+use super::read_ahead::ReadAhead;
 use super::source::Source;
 use super::wants::{of_fetch, parts_of_fetch};
 use super::{Handled, ImapUser, refusal, row_of};
@@ -20,6 +21,8 @@ use std::sync::Arc;
 
 /// Messages looked up at once: about as many as fill an answer.
 const STEP: usize = 64;
+/// Messages from which on the texts of those to come may be read ahead.
+const MANY: u64 = 32;
 /// Bytes of messages after which a batch ends, however little it says of them, on an executor's thread: about two
 /// milliseconds to read and parse. What follows goes to another thread.
 const READ: u64 = 1 << 20;
@@ -50,6 +53,8 @@ struct Batch {
     ask: FetchAsk,
     wants: Wants,
     parts: Parts,
+    /// What is read ahead, of many messages.
+    ahead: Option<Arc<ReadAhead>>,
 }
 
 impl ImapUser {
@@ -58,14 +63,22 @@ impl ImapUser {
             Ok(view) => view,
             Err(error) => return Handled::Now(refusal(&error, false)),
         };
+        let guid = view.guid;
+        let continued = self.ahead.take().filter(|ahead| ahead.is_of(&ask.items, guid));
+        let many = || {
+            (ask.named() >= MANY && !ask.items.meta_only())
+                .then(|| Arc::new(ReadAhead::new(ask.items.clone(), guid)))
+        };
+        self.ahead = continued.or_else(many);
         let batch = Batch {
             store: self.store.clone(),
             account: self.account.clone(),
-            guid: view.guid,
+            guid,
             recent: ask.recent.clone(),
             wants: of_fetch(&ask.items),
             parts: parts_of_fetch(&ask),
             ask,
+            ahead: self.ahead.clone(),
         };
         let apart = std::mem::take(&mut self.reads_much) && !batch.ask.items.meta_only();
         if !apart {
@@ -106,7 +119,11 @@ impl Batch {
             let answer = self.meta_rows().map_err(ReadError::Store)?;
             Ok(Batched { answer, much: false })
         } else {
-            self.full_rows(wait)
+            let rows = self.full_rows(wait);
+            if let (Err(ReadError::Store(_)), Some(ahead)) = (&rows, &self.ahead) {
+                ahead.note(false);
+            }
+            rows
         }
     }
 
@@ -160,9 +177,10 @@ impl Batch {
         let mut served = 0;
         let mut position = 0;
         let mut known = None;
-        let mut named = self.ask.runs.iter().flat_map(|run| {
-            (0..run.count).map(|step| (Seq(run.seq.0 + step), Uid(run.uid.0 + step)))
-        });
+        let (mut texts, mut shown) = (0, 0);
+        let ahead = self.ahead.as_ref();
+        let row = ahead.and_then(|ahead| ahead.row(&self.store, |upto| self.behind(upto)));
+        let mut named = self.named();
         'all: loop {
             let step = self.look_up(named.by_ref().take(STEP)).map_err(ReadError::Store)?;
             if step.wanted.is_empty() {
@@ -171,10 +189,12 @@ impl Batch {
             position = position.max(step.position);
             let mut source = Source::of_mailbox(&self.store, wait, self.guid, &self.wants);
             source.held = known;
+            source.ahead = row.clone();
             for wanted in &step.wanted {
                 served += 1;
                 // What is gone has no row and is served with that.
                 let Some(wanted) = wanted else { continue };
+                shown += 1;
                 match self.full_row(&mut rows, wanted, &step.keywords, &mut source) {
                     Ok(()) => {}
                     // What is read so far goes out; the next batch begins with this one.
@@ -189,6 +209,7 @@ impl Batch {
                         return Ok(Batched { answer, much: false });
                     }
                 }
+                texts += std::mem::take(&mut source.texts);
                 much = read + source.read >= most;
                 if much || rows.held() >= self.ask.budget {
                     break 'all;
@@ -198,8 +219,27 @@ impl Batch {
             source.set(None);
             known = source.held.take();
         }
+        if let Some(ahead) = ahead {
+            ahead.note(2 * texts > shown && u64::from(served) < self.ask.named());
+        }
         let (pieces, position) = (rows.into_pieces(), Position(position));
         Ok(Batched { answer: Answer::Rows { pieces, served, position }, much })
+    }
+
+    /// What the batch is about, in order.
+    fn named(&self) -> impl Iterator<Item = (Seq, Uid)> {
+        self.ask.runs.iter().flat_map(|run| {
+            (0..run.count).map(|step| (Seq(run.seq.0 + step), Uid(run.uid.0 + step)))
+        })
+    }
+
+    /// The next messages behind `upto`.
+    fn behind(&self, upto: Uid) -> Vec<(Uid, Option<Message>)> {
+        let named: Vec<_> = self.named().filter(|(_, uid)| *uid > upto).take(STEP).collect();
+        // Why they can't be looked up is seen when they are needed.
+        let found = self.look_up(named.iter().copied()).map(|step| step.wanted).unwrap_or_default();
+        let messages = found.into_iter().map(|wanted| wanted.and_then(|wanted| wanted.message));
+        named.into_iter().map(|(_, uid)| uid).zip(messages).collect()
     }
 
     fn full_row<'a>(

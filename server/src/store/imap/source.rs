@@ -1,6 +1,8 @@
 //! A stored message as FETCH and SEARCH look at it: what the cache has is taken from there; else the message is read
 //! when first needed, parsed when first needed, and what was learnt goes to the cache.
 
+use super::read_ahead::Text;
+use crate::store::ahead::Row;
 use crate::store::cache::{
     Asked, Compared, Found, HEADER_ASKED, HEADER_WHOLE, Held, Spot, Wants, encode, header_end,
     header_value, key_of, number, text_of,
@@ -37,6 +39,10 @@ pub(crate) struct Source<'a> {
     message: Option<&'a Message>,
     whole: Vec<u8>,
     has_whole: bool,
+    /// Texts that other threads may have read already.
+    pub(super) ahead: Option<Arc<Row<Text>>>,
+    /// Messages whose whole text was needed.
+    pub(super) texts: usize,
     mime: Option<Mime>,
     /// How far a large message was parsed when the turn was over: another source of the same message goes on there.
     pub(super) parsing: Option<(Parser, u64)>,
@@ -81,6 +87,8 @@ impl<'a> Source<'a> {
             message: None,
             whole: Vec::new(),
             has_whole: false,
+            ahead: None,
+            texts: 0,
             mime: None,
             parsing: None,
             header: Vec::new(),
@@ -140,11 +148,16 @@ impl<'a> Source<'a> {
             return if self.wait { Ok(None) } else { Err(self.fail(ReadError::WouldBlock)) };
         }
         if !self.has_whole {
-            let mut whole = std::mem::take(&mut self.whole);
-            let result = message.read_whole(self.store, self.wait, &mut whole);
-            self.whole = whole;
-            result.map_err(|error| self.fail(error))?;
+            if let Some(text) = self.ahead.as_ref().and_then(|row| row.take(message.id.0)) {
+                self.whole = text;
+            } else {
+                let mut whole = std::mem::take(&mut self.whole);
+                let result = message.read_whole(self.store, self.wait, &mut whole);
+                self.whole = whole;
+                result.map_err(|error| self.fail(error))?;
+            }
             self.has_whole = true;
+            self.texts += 1;
             self.read += self.whole.len() as u64;
         }
         Ok(Some(&self.whole))
