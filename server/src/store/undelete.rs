@@ -89,10 +89,8 @@ const STEP: u64 = 1024;
 /// What is known of an expunged message.
 #[derive(Clone)]
 struct Found {
-    id: MapId,
-    guid: [u8; 16],
+    message: Message,
     gone: Gone,
-    size: u64,
     mailbox: String,
     /// Where it stood in that mailbox.
     uid: Option<Uid>,
@@ -117,11 +115,7 @@ impl Store {
         self.account_dir(user)?;
         let account = self.account(user)?;
         self.flush();
-        let found = {
-            let _keeping = self.keeping();
-            let mut state = account.lock()?;
-            self.find_expunged(&account, &mut state, which, tell)?
-        };
+        let found = self.find_expunged(&account, which, tell)?;
         let mut all = Vec::with_capacity(found.len());
         for (done, message) in (0..).zip(&found) {
             if done % STEP == 0 {
@@ -130,13 +124,13 @@ impl Store {
             }
             all.push(Expunged {
                 user: user.to_owned(),
-                guid: hex(message.guid),
+                guid: hex(message.message.guid),
                 mailbox: message.mailbox.clone(),
                 expunged: i64::from(message.gone.time),
                 received: message.received,
-                size: message.size,
+                size: message.message.size,
                 flags: flag_names(message),
-                subject: self.subject(&account, message.id)?,
+                subject: self.subject(&message.message),
             });
         }
         all.sort_by_key(|message| std::cmp::Reverse((message.expunged, message.received)));
@@ -158,23 +152,23 @@ impl Store {
         self.account_dir(user)?;
         self.writable()?;
         let account = self.account(user)?;
+        self.flush();
         let mut all: BTreeMap<String, Undeleted> = BTreeMap::new();
-        loop {
-            self.flush();
-            let (position, some) = {
-                let _keeping = self.keeping();
+        let mut found = self.find_expunged(&account, which, tell)?;
+        while !found.is_empty() {
+            let rest = found.split_off(found.len().min(AT_ONCE));
+            let position = {
                 let mut state = account.lock()?;
                 let state = &mut *state;
-                let mut found = self.find_expunged(&account, state, which, tell)?;
-                let some = found.len() > AT_ONCE;
-                found.truncate(AT_ONCE);
-                (self.bring_back(&account, state, (found, to), &mut all)?, some)
+                // Since they were looked for some may have been brought back or freed.
+                let still: BTreeMap<MapId, Gone> = state.map.expunged().collect();
+                found.retain(|message| still.get(&message.message.id) == Some(&message.gone));
+                self.bring_back(&account, state, (found, to), &mut all)?
             };
             self.wait(position)?;
-            if !some {
-                return Ok(all.into_values().collect());
-            }
+            found = rest;
         }
+        Ok(all.into_values().collect())
     }
 
     /// The change that brings these back.
@@ -219,9 +213,9 @@ impl Store {
                 None => self.add_mailbox(&mut change, account, state, &name, SpecialUse::NONE)?,
             };
             guids.push(guid);
-            messages.sort_by_key(|message| (message.uid, message.id));
+            messages.sort_by_key(|message| (message.uid, message.message.id));
             self.append_found(&mut change, account, state, guid, &messages)?;
-            let ids = messages.iter().map(|message| message.id);
+            let ids = messages.iter().map(|message| message.message.id);
             let mut draft = Draft::new(&state.map);
             draft.refs_add(ids);
             change.map(account, state, &draft.finish(), self.now())?;
@@ -262,10 +256,10 @@ impl Store {
                 });
                 let keywords: Vec<&str> = keywords.map(String::as_str).collect();
                 let new = NewMessage {
-                    map_id: index_format::MapId(message.id.0),
+                    map_id: index_format::MapId(message.message.id.0),
                     internal_date: message.received,
                     save_date,
-                    size: message.size,
+                    size: message.message.size,
                     flags: without_deleted(message.flags),
                     keywords: &keywords,
                 };
@@ -280,36 +274,38 @@ impl Store {
         Ok(())
     }
 
-    /// What is expunged and meant, with what is known of it; by map id.
+    /// What is expunged and meant, with what is known of it; by map id. Messages are looked at without the account's lock.
     fn find_expunged(
         &self,
         account: &Arc<Account>,
-        state: &mut State,
         which: &Which,
         tell: Tell<'_>,
     ) -> Result<Vec<Found>, StoreError> {
         let since = which.since.unwrap_or(i64::MIN);
         let guids: BTreeSet<String> =
             which.guids.iter().map(|guid| guid.to_ascii_lowercase()).collect();
-        let wanted: Vec<(MapId, Gone)> = {
-            let map = &state.map;
-            let named = |id: MapId| {
-                guids.is_empty()
-                    || map.get(id).is_some_and(|entry| guids.contains(&hex(entry.guid.0)))
-            };
-            let later = map.expunged().filter(|(_, gone)| i64::from(gone.time) >= since);
-            later.filter(|(id, _)| named(*id)).collect()
+        let (wanted, memory) = {
+            let _keeping = self.keeping();
+            let mut state = account.lock()?;
+            let state = &mut *state;
+            let pending = account.pending();
+            let later = state.map.expunged().filter(|(_, gone)| i64::from(gone.time) >= since);
+            let messages = later.filter_map(|(id, gone)| {
+                Some((Message::find(account, state, &pending, id)?, gone))
+            });
+            let named = |message: &Message| guids.is_empty() || guids.contains(&hex(message.guid));
+            let wanted: Vec<_> = messages.filter(|(message, _)| named(message)).collect();
+            drop(pending);
+            let memory = self.what_mailboxes_say(account, state, &wanted)?;
+            (wanted, memory)
         };
-        let memory = self.what_mailboxes_say(account, state, &wanted)?;
-        let mut found = Vec::new();
-        for (done, &(id, gone)) in (0..).zip(&wanted) {
+        let (mut found, total) = (Vec::new(), wanted.len() as u64);
+        for (done, (message, gone)) in (0..).zip(wanted) {
             if done % STEP == 0 {
                 let what = "expunged messages".to_owned();
-                tell(Told::Progress { done, total: wanted.len() as u64, what });
+                tell(Told::Progress { done, total, what });
             }
-            let Some(message) = self.one_expunged(account, state, (id, gone), &memory) else {
-                continue;
-            };
+            let message = self.one_expunged(message, gone, &memory);
             if which.mailbox.as_ref().is_none_or(|name| *name == message.mailbox) {
                 found.push(message);
             }
@@ -317,14 +313,7 @@ impl Store {
         Ok(found)
     }
 
-    fn one_expunged(
-        &self,
-        account: &Account,
-        state: &State,
-        (id, gone): (MapId, Gone),
-        memory: &Memory,
-    ) -> Option<Found> {
-        let message = Message::find(account, state, &account.pending(), id)?;
+    fn one_expunged(&self, message: Message, gone: Gone, memory: &Memory) -> Found {
         // One that can't be read any more can be brought back all the same, and says so when it is read.
         let head = message.head(&self.files, true, |head| {
             let keywords: Vec<String> = head.keywords().map(str::to_owned).collect();
@@ -333,10 +322,8 @@ impl Store {
         });
         let head = head.ok();
         let mut found = Found {
-            id,
-            guid: message.guid,
+            message,
             gone,
-            size: message.size,
             mailbox: String::new(),
             uid: None,
             received: head.as_ref().map_or(i64::from(gone.time), |(_, received, ..)| *received),
@@ -344,11 +331,11 @@ impl Store {
             keywords: head.as_ref().map(|(_, _, _, keywords)| keywords.clone()).unwrap_or_default(),
             last: false,
         };
-        if let Some((name, said)) = memory.said.get(&id.0) {
+        if let Some((name, said)) = memory.said.get(&found.message.id.0) {
             (found.mailbox, found.uid, found.last) = (name.to_string(), Some(said.uid), true);
             (found.flags, found.keywords) = (said.flags, said.keywords.clone());
             found.received = said.received.unwrap_or(found.received);
-            return Some(found);
+            return found;
         }
         let named = |is: &dyn Fn(Guid) -> bool| {
             memory.names.iter().find(|(guid, _)| is(*guid)).map(|(_, name)| name.to_string())
@@ -356,19 +343,14 @@ impl Store {
         let last = named(&|guid| gone.is_in(super::ops::gone_from(guid)));
         let saved = head.map(|((saved, name), ..)| named(&|guid| guid == saved).unwrap_or(name));
         found.mailbox = last.or(saved).unwrap_or_else(|| "INBOX".to_owned());
-        Some(found)
+        found
     }
 
-    fn subject(&self, account: &Arc<Account>, id: MapId) -> Result<String, StoreError> {
-        let message = {
-            let state = account.lock()?;
-            Message::find(account, &state, &account.pending(), id)
-        };
-        let Some(message) = message else { return Ok(String::new()) };
+    fn subject(&self, message: &Message) -> String {
         let mut header = Vec::new();
         // What can't be read is said by who reads it.
         let _ = message.read_range(self, 0..message.size.min(HEADER), true, &mut header);
-        Ok(subject_of(&header))
+        subject_of(&header)
     }
 }
 

@@ -63,11 +63,10 @@ fn fetch(store: &Arc<Store>) -> (String, Option<Code>) {
             by_uid: true,
             recent: Arc::default(),
         })));
-        let (pieces, served) = match answer {
-            Answer::Rows { pieces, served, .. } => (pieces, served),
-            Answer::No { code, .. } => return (String::from_utf8(shown).unwrap(), code),
-            other => panic!("{other:?}"),
-        };
+        if let Answer::No { code, .. } = answer {
+            return (String::from_utf8(shown).unwrap(), code);
+        }
+        let Answer::Rows { pieces, served, .. } = answer else { panic!("{answer:?}") };
         for piece in pieces {
             let Piece::Bytes(bytes) = piece else { panic!("a small message is in the answer") };
             shown.extend_from_slice(&bytes);

@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 const DAY: i64 = 86_400;
 const START: i64 = 1_800_000_000;
@@ -377,4 +379,26 @@ proptest! {
         prop_assert_eq!(timed.listed(&Which::default()), []);
         timed.view();
     }
+}
+
+/// A long look keeps nobody from the account: its progress is told without the lock.
+#[test]
+fn messages_are_looked_at_without_the_lock() {
+    let timed = filled();
+    timed.expunge("INBOX", 3);
+    let which = Which::default();
+    let (account, mut told) = (timed.world.account.clone(), 0);
+    let mut look = |_| {
+        let (done, taken) = mpsc::channel();
+        let account = account.clone();
+        std::thread::spawn(move || {
+            let _ = done.send(account.lock().is_ok());
+        });
+        assert_eq!(taken.recv_timeout(Duration::from_secs(20)), Ok(true));
+        told += 1;
+    };
+    assert_eq!(timed.world.store.expunged("u1", &which, &mut look).unwrap().len(), 3);
+    let back = timed.world.store.undelete("u1", (&which, None), &mut look).unwrap();
+    assert_eq!(back[0].messages, 3);
+    assert!(told >= 2, "progress is told");
 }
