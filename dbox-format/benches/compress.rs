@@ -13,7 +13,7 @@ use common::{Noise, base64, corpus, cpu_time, messages_below, print};
 use dbox_format::attachment::{Assembly, Cutter, Options, Piece, Source};
 use dbox_format::compress::{Decoder, Encoder};
 use dbox_format::container::{
-    HeadPrefix, PACKED_CHUNK, PackWriter, Record, RecordHead, Unpacker, parse_head,
+    ChunkWriter, HeadPrefix, Record, RecordHead, Unpacker, parse_head,
 };
 use dbox_format::{Dictionary, Guid, Seed};
 
@@ -97,9 +97,7 @@ fn stored(encoder: Option<&mut Encoder>, message: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     match encoder {
         Some(encoder) => {
-            let mut writer = PackWriter::new(head, &[], SEED, encoder, PACKED_CHUNK).unwrap();
-            writer.push(message, &mut out).unwrap();
-            writer.finish(&mut out).unwrap();
+            out = streamed(head, encoder, message);
         }
         None => {
             let frame = head.frame(SEED, dbox_format::Content::of(message)).unwrap();
@@ -109,6 +107,17 @@ fn stored(encoder: Option<&mut Encoder>, message: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// The record of a message that comes in pieces.
+fn streamed(head: RecordHead<'_>, encoder: &mut Encoder, message: &[u8]) -> Vec<u8> {
+    let (mut writer, mut chunks) = (ChunkWriter::new(), Vec::new());
+    for piece in message.chunks(65_536) {
+        writer.push(piece, Some(encoder), &mut chunks).unwrap();
+    }
+    let written = writer.finish(Some(encoder), &mut chunks).unwrap();
+    let frame = head.around(&written, &[], SEED).unwrap();
+    [frame.head.as_slice(), &chunks, &frame.tail].concat()
 }
 
 /// Bytes of all records; µs to compress and to decompress one.
@@ -166,11 +175,7 @@ fn large_messages() {
     for level in LEVELS {
         let mut encoder = Encoder::new(level).unwrap();
         let started = cpu_time();
-        let head = RecordHead::default();
-        let mut writer = PackWriter::new(head, &[], SEED, &mut encoder, PACKED_CHUNK).unwrap();
-        let mut record = Vec::new();
-        message.chunks(65_536).for_each(|piece| writer.push(piece, &mut record).unwrap());
-        writer.finish(&mut record).unwrap();
+        let record = streamed(RecordHead::default(), &mut encoder, &message);
         let speed = mib / (cpu_time() - started);
         let what = format!("compressed, level {level}");
         rows.push(vec![what, record.len().to_string(), format!("{speed:.0}")]);
@@ -221,18 +226,20 @@ fn a_part(record: &[u8], message: &[u8]) -> Vec<String> {
 fn apart(message: &[u8], content: &[u8], start: usize, mib: f64) -> [Vec<String>; 2] {
     let mut kept = 0;
     let mut on_piece = |piece: Piece<'_>| {
-        if let Piece::Content(_, bytes) = piece {
+        if let Piece::Content(bytes) = piece {
             kept += black_box(bytes).len();
         }
     };
     let started = cpu_time();
-    let part = start as u64..message.len() as u64;
-    let mut cutter = Cutter::new(std::slice::from_ref(&part), Options::default()).unwrap();
-    message.chunks(65_536).for_each(|piece| cutter.push(piece, &mut on_piece));
-    let plan = cutter.finish(&mut on_piece);
+    let mut cutter = Cutter::new(Options::default());
+    let (header, body) = message.split_at(start);
+    cutter.push(header, &mut on_piece);
+    cutter.begin(&mut on_piece);
+    body.chunks(65_536).for_each(|piece| cutter.push(piece, &mut on_piece));
+    cutter.end(&mut on_piece);
     let cut = mib / (cpu_time() - started);
     let started = cpu_time();
-    let assembly = Assembly::new(&plan.list(), message.len() as u64).unwrap();
+    let assembly = Assembly::new(cutter.list(), message.len() as u64).unwrap();
     let (mut out, mut len) = (Vec::new(), 0);
     for source in assembly.sources(0..u64::MAX) {
         if let Source::Attachment { content: range, .. } = &source {

@@ -4,13 +4,13 @@
 //! [`CutOut`]s. Each names the decoded content by its hash and says how its base64 was laid out, so that
 //! [`Assembly`] gives the same bytes again, whole or in part. What does not encode again to the same bytes stays.
 //!
-//! - [`Cutter`] looks at a message while it streams by, gives the decoded content, and then a [`Plan`];
+//! - [`Cutter`] takes a message apart while it streams by: into its skeleton and the decoded contents;
 //! - [`Assembly`] says which bytes of skeleton and attachments a range of the message needs, and encodes them;
 //! - [`Holdings`] knows from the map which attachments an account needs, and which links may go.
 //!
 //! Invariants:
 //! - What is cut out and put together again is the same byte for byte; the cutter takes no base64 of which it isn't sure.
-//! - Neither holds more than 128 KiB, whatever the sizes.
+//! - Neither holds more than 192 KiB, whatever the sizes.
 //! - What this does to a message depends on the message alone: not on what is stored already, for this account or others.
 
 mod assemble;
@@ -20,7 +20,7 @@ mod lines;
 mod list;
 
 pub use assemble::{Assembly, AssemblyError, Source};
-pub use cut::{Cut, CutError, Cutter, Options, Piece, Plan};
+pub use cut::{Cutter, Options, Piece};
 pub use holdings::{Holdings, Reconciled};
 pub use lines::{LineEnding, Lines};
 pub use list::CutOut;

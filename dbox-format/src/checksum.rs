@@ -84,10 +84,6 @@ impl Summer {
         self.len += bytes.len() as u64;
     }
 
-    pub(crate) fn len(&self) -> u64 {
-        self.len
-    }
-
     pub(crate) fn content(&self) -> Content {
         Content { len: self.len, crc: narrow(self.digest.finalize()) }
     }

@@ -4,17 +4,15 @@
 //! without the dictionary's id: the record names the dictionary. Several frames stand for what was compressed apart,
 //! such as one body for many recipients, each with header lines of its own.
 //!
-//! Without the feature `zstd`, [`Decoder`] decodes nothing compressed, and `Encoder` is not there.
+//! Without the feature `zstd`, [`Decoder`] decodes nothing compressed, and there is no [`Encoder`].
 
 use std::borrow::Cow;
 
 use crate::container::{Compression, Part, Record};
 use crate::{Dictionary, Error};
 
-#[cfg(feature = "zstd")]
 pub use encoder::{Encoder, Frames, pays};
 
-#[cfg(feature = "zstd")]
 mod encoder;
 
 /// Gives the text of compressed chunks; one for many records, as long as all name the same dictionary.

@@ -11,8 +11,8 @@
 //!
 //! How to use which part:
 //! - a small message: [`RecordHead::frame`] gives the bytes before and behind the message, for one vectored write;
-//! - a large message: [`RecordWriter`] takes pieces of any size and holds one chunk at most;
-//! - compressed: `Encoder::frame` and [`RecordHead::frame_stored`], or `PackWriter`, which takes pieces;
+//! - a small one that is compressed: `Encoder::frame` and [`RecordHead::frame_stored`];
+//! - a large message: [`ChunkWriter`] takes pieces of any size and holds one chunk at most; head and trailer come last;
 //! - reading a whole record: [`Record::parse`] and [`Decoder::text`](crate::compress::Decoder::text); a part of a large
 //!   one: [`parse_head`], then [`Layout::ranges`] or, if it is compressed, [`PackedLayout`];
 //! - reading a large one as it streams by: [`Unpacker`]; only checking it: [`Verifier`];
@@ -28,11 +28,10 @@ mod codec;
 mod file_header;
 mod head;
 mod layout;
-#[cfg(feature = "zstd")]
-mod pack;
 mod packed;
 mod record;
 mod reseed;
+mod stream;
 mod trailer;
 mod unpack;
 mod verify;
@@ -43,16 +42,15 @@ pub use codec::{Codec, Compression, Stored};
 pub use file_header::FileHeader;
 pub use head::{Head, HeadPrefix, RecordHead, SavedFlags, parse_head};
 pub use layout::{Layout, Ranges};
-#[cfg(feature = "zstd")]
-pub use pack::PackWriter;
 pub use packed::{ChunkTable, PackedLayout, Part};
 pub use record::{Chunks, Record};
 pub use reseed::reseed;
+pub use stream::{ChunkWriter, WrittenChunks};
 pub use trailer::Trailer;
 pub use unpack::Unpacker;
 pub use verify::{Verified, Verifier};
 pub use walk::{Found, Walk, walk, walk_with_seed};
-pub use write::{Frame, RecordWriter, Written};
+pub use write::Frame;
 
 /// Starts a container: not text, and damaged by whatever converts line ends.
 pub const FILE_MAGIC: [u8; 8] = *b"\x89Loft\r\n\x1a";

@@ -3,7 +3,7 @@
 use crate::pieces::Pieces;
 use dbox_format::compress::{Decoder, Encoder};
 use dbox_format::container::{
-    CHUNK_MIN, FileHeader, Found, PackWriter, Record, RecordHead, RecordWriter, Unpacker, Verifier,
+    CHUNK_MIN, ChunkWriter, FileHeader, Found, Record, RecordHead, Unpacker, Verifier,
     walk,
 };
 use dbox_format::map::{LogPosition, Map, Snapshot, Transaction};
@@ -66,19 +66,19 @@ fn write_record(number: usize, message: &[u8], encoder: &mut Encoder, file: &mut
         file.extend_from_slice(&frame.head);
         file.extend_from_slice(message);
         file.extend_from_slice(&frame.tail);
-    } else if number % 3 == 1 {
-        let mut writer =
-            PackWriter::new(head, &[], SEED, encoder, CHUNK_MIN).expect("an allowed chunk size");
-        for piece in message.chunks(100) {
-            writer.push(piece, file).expect("a message of this size is allowed");
-        }
-        let written = writer.finish(file).expect("a message of this size is allowed");
-        assert_eq!(written.content, Content::of(message));
     } else {
+        let mut encoder = (number % 3 == 1).then_some(encoder);
+        let (mut chunks, allowed) = (Vec::new(), "a message of this size is allowed");
         let mut writer =
-            RecordWriter::new(&head, SEED, CHUNK_MIN, file).expect("an allowed chunk size");
-        message.chunks(100).for_each(|piece| writer.push(piece, file));
-        assert_eq!(writer.finish(file).content, Content::of(message));
+            ChunkWriter::with_sizes(CHUNK_MIN, CHUNK_MIN).expect("allowed chunk sizes");
+        for piece in message.chunks(100) {
+            writer.push(piece, encoder.as_deref_mut(), &mut chunks).expect(allowed);
+        }
+        let written = writer.finish(encoder, &mut chunks).expect(allowed);
+        let frame = head.around(&written, &[], SEED).expect("a head of this length is allowed");
+        for bytes in [frame.head.as_slice(), &chunks, &frame.tail] {
+            file.extend_from_slice(bytes);
+        }
     }
 }
 

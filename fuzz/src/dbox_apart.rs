@@ -45,43 +45,49 @@ fn list(bytes: &[u8], message_len: u64) {
 }
 
 fn cut(number: u64, bodies: Pieces<'_>) {
-    let (mut message, mut parts) = (b"Subject: x\r\n\r\n".to_vec(), Vec::new());
-    for body in bodies {
-        let start = message.len() as u64;
-        message.extend_from_slice(&laid_out(body));
-        parts.push(start..message.len() as u64);
-        message.extend_from_slice(b"--b\r\n");
-    }
     let options = Options { least: number >> 32 & 0xff, most: (number >> 40 & 0xf) as usize };
     let piece = (number & 0xfff) as usize + 1;
-    let mut contents: Vec<Vec<u8>> = vec![Vec::new()];
-    let mut on_piece = |piece: Piece<'_>| {
-        let last = contents.last_mut().expect("one is being made");
-        match piece {
-            Piece::Content(_, bytes) => last.extend_from_slice(bytes),
-            Piece::Kept(_) => contents.push(Vec::new()),
-            Piece::Dropped(_) => last.clear(),
+    let mut message = Vec::new();
+    let (mut open, mut contents, mut skeleton) = (Vec::new(), Vec::new(), Vec::new());
+    let mut on_piece = |piece: Piece<'_>| match piece {
+        Piece::Text(text) => {
+            assert!(open.is_empty(), "a content ends before what follows it");
+            skeleton.extend_from_slice(text);
         }
+        Piece::Content(bytes) => open.extend_from_slice(bytes),
+        Piece::Kept(cut) => {
+            assert_eq!(cut.offset, skeleton.len() as u64);
+            contents.push(std::mem::take(&mut open));
+        }
+        Piece::Back(lines) => skeleton.extend(in_lines(std::mem::take(&mut open), lines)),
     };
-    let mut cutter = Cutter::new(&parts, options).expect("the parts ascend");
-    message.chunks(piece).for_each(|bytes| cutter.push(bytes, &mut on_piece));
-    let plan = cutter.finish(&mut on_piece);
+    let mut cutter = Cutter::new(options);
+    let mut push = |cutter: &mut Cutter, bytes: &[u8], on_piece: &mut dyn FnMut(Piece<'_>)| {
+        bytes.chunks(piece).for_each(|bytes| cutter.push(bytes, on_piece));
+        message.extend_from_slice(bytes);
+    };
+    push(&mut cutter, b"Subject: x\r\n\r\n", &mut on_piece);
+    for body in bodies {
+        cutter.begin(&mut on_piece);
+        push(&mut cutter, &laid_out(body), &mut on_piece);
+        cutter.end(&mut on_piece);
+        push(&mut cutter, b"--b\r\n", &mut on_piece);
+    }
+    assert!(open.is_empty(), "no content is left over");
 
-    let list = plan.list();
-    assert!(list.len() <= options.most && list.len() + 1 == contents.len());
+    let list = cutter.list();
+    assert!(list.len() <= options.most && list.len() == contents.len());
     for (part, content) in list.iter().zip(&contents) {
         assert_eq!((part.len, part.hash), (content.len() as u64, Hash::of(content)));
         assert!(part.len >= options.least);
     }
-    let slice = |range: Range<u64>| &message[range.start as usize..range.end as usize];
-    let skeleton: Vec<u8> = plan.skeleton().flat_map(|range| slice(range).to_vec()).collect();
-    let assembly = Assembly::new(&list, message.len() as u64).expect("it was made by cutting");
+    let assembly = Assembly::new(list, message.len() as u64).expect("it was made by cutting");
     assert_eq!(assembly.skeleton_len(), skeleton.len() as u64);
     assert_eq!(rebuild(&assembly, &skeleton, &contents, 0..u64::MAX), message);
     let from = number >> 16 & 0xfff;
     let to = (from + (number >> 44)).min(message.len() as u64);
     let found = rebuild(&assembly, &skeleton, &contents, from..to);
-    assert_eq!(found, slice(from.min(to)..to));
+    assert_eq!(found, &message[from.min(to) as usize..to as usize]);
 }
 
 /// The bytes as they are behind an even first byte; else layout, what follows, and the content to be laid out.
@@ -94,9 +100,14 @@ fn laid_out(body: &[u8]) -> Vec<u8> {
     let (tail, content) = rest.split_at(rest.len().min(usize::from(*tail)));
     let ending = if kind & 2 == 0 { LineEnding::CrLf } else { LineEnding::Lf };
     let lines = Lines { len: u32::from(*len), ending };
+    [in_lines(content.to_vec(), lines), tail.to_vec()].concat()
+}
+
+/// The base64 of a content.
+fn in_lines(content: Vec<u8>, lines: Lines) -> Vec<u8> {
     let part = CutOut { len: content.len() as u64, lines, ..CutOut::default() };
     let assembly = Assembly::of_skeleton(&[part], 0).expect("one part is a message");
-    [rebuild(&assembly, b"", &[content.to_vec()], 0..u64::MAX), tail.to_vec()].concat()
+    rebuild(&assembly, b"", &[content], 0..u64::MAX)
 }
 
 fn rebuild(

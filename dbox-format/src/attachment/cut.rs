@@ -1,7 +1,5 @@
 //! Cutting: which parts of a message encode again to the same bytes, and what their content is.
 
-use std::ops::Range;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -27,188 +25,102 @@ impl Default for Options {
     }
 }
 
-/// The caller's parts make no sense.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CutError {
-    /// A part starts before the one before it ends, or ends before it starts.
-    #[error("part {index} ({start} to {end}) does not follow the end of the one before, {before}")]
-    Order {
-        /// The part, from 0.
-        index: usize,
-        /// Where it starts.
-        start: u64,
-        /// Where it ends.
-        end: u64,
-        /// Where the one before it ends.
-        before: u64,
-    },
-}
-
-/// What a [`Cutter`] says while it looks at a part.
+/// What a [`Cutter`] says of a message, in order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Piece<'a> {
-    /// The next bytes of the decoded content of the part with this index.
-    Content(usize, &'a [u8]),
-    /// The part with this index is cut out, and its content is complete.
-    Kept(usize),
-    /// The part with this index stays in the message: forget its content.
-    Dropped(usize),
+    /// The next bytes of the skeleton.
+    Text(&'a [u8]),
+    /// The next bytes of a part's content, decoded.
+    Content(&'a [u8]),
+    /// The part is cut out, and its content complete: what came since the last one that was complete.
+    Kept(CutOut),
+    /// The content is too short to be cut out: its base64, laid out in these lines, is what the skeleton goes on with.
+    Back(Lines),
 }
 
-/// A part that is cut out.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Cut {
-    /// Its index among the parts given.
-    pub part: usize,
-    /// Its base64 in the message: from the first character to the last.
-    pub text: Range<u64>,
-    /// What the skeleton's list says of it.
-    pub out: CutOut,
-}
-
-/// Looks at a message while it streams by, for the parts that can be stored apart.
+/// Looks at a message while it streams by, and takes it apart: what stays in the skeleton, and the contents that can be
+/// stored apart.
 ///
-/// Where the parts are is told by the caller: the bodies of leaf parts whose Content-Transfer-Encoding is base64 (RFC
-/// 2045 §6.8), as a MIME parser that has seen the message gives them. A part is cut out if its body is, behind blank
-/// lines, canonical base64 in lines of one length (the last may be shorter) with one kind of line end. The base64 ends
-/// at padding, at a short line, before anything that doesn't belong to base64 at the start of a line, or with the body; what
-/// follows stays in the skeleton, the last line end among it.
+/// Where the bodies of leaf parts are whose Content-Transfer-Encoding is base64 (RFC 2045 §6.8) is told by the caller when one
+/// [begins](Self::begin), as a MIME parser that sees the same bytes knows it. What is cut out of a body is what stands behind
+/// blank lines and is canonical base64 in lines of one length (the last may be shorter) with one kind of line end. It ends at
+/// padding, at a short line, before anything that is no base64, or with the body; what follows stays in the skeleton, the
+/// last line end among it. If that is not whole groups, or not canonical, it ends with the last block of 32 KiB before.
 ///
-/// Decoded content is given out before it is known whether the part can be cut out: write it to a temporary file.
+/// The content is given while it comes, before it is known whether there is enough of it: if there isn't, it is to be put
+/// back.
 #[derive(Debug)]
-pub struct Cutter<'a> {
-    parts: &'a [Range<u64>],
+pub struct Cutter {
     options: Options,
-    next: usize, // index of the part that `at` has not passed
-    at: u64,
     scan: Option<Scan>,
-    cuts: Vec<Cut>,
-    removed: u64,
+    list: Vec<CutOut>,
+    /// Bytes of the skeleton so far.
+    skeleton: u64,
 }
 
-impl<'a> Cutter<'a> {
-    /// Gets ready for a message with these base64 bodies.
-    ///
-    /// # Errors
-    /// [`CutError::Order`] unless they ascend without overlap.
-    pub fn new(parts: &'a [Range<u64>], options: Options) -> Result<Self, CutError> {
-        let mut before = 0;
-        for (index, &Range { start, end }) in parts.iter().enumerate() {
-            if start < before || end < start {
-                return Err(CutError::Order { index, start, end, before });
-            }
-            before = end;
-        }
-        let cuts = Vec::new();
-        Ok(Self { parts, options, next: 0, at: 0, scan: None, cuts, removed: 0 })
+impl Cutter {
+    /// Gets ready for a message.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { options, scan: None, list: Vec::new(), skeleton: 0 }
     }
 
-    /// Looks at the next bytes of the message.
+    /// With the next byte the body of a base64 part begins.
+    pub fn begin(&mut self, give: &mut dyn FnMut(Piece<'_>)) {
+        self.end(give);
+        self.scan = (self.list.len() < self.options.most).then(Scan::default);
+    }
+
+    /// Takes the next bytes of the message.
     pub fn push(&mut self, bytes: &[u8], give: &mut dyn FnMut(Piece<'_>)) {
         let mut rest = bytes;
-        while let Some(part) = self.parts.get(self.next) {
-            if self.at < part.start {
-                let gap = part.start - self.at;
-                let gap = usize::try_from(gap).unwrap_or(usize::MAX).min(rest.len());
-                rest = rest.get(gap..).unwrap_or_default();
-                self.at += gap as u64;
+        while let Some(scan) = self.scan.as_mut().filter(|_| !rest.is_empty()) {
+            let taken = scan.push(rest, &mut |content| give(Piece::Content(content)));
+            let (now, later) = rest.split_at(taken);
+            if scan.phase == Phase::Blank {
+                self.stays(now, give);
             }
-            if self.at < part.start {
-                return;
-            }
-            if self.scan.is_none() {
-                self.scan = Some(self.scan_of(part));
-            }
-            let left = part.end.saturating_sub(self.at);
-            let len = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-            let (now, later) = rest.split_at(len);
-            if let Some(scan) = &mut self.scan {
-                scan.push(now, &mut |content| give(Piece::Content(self.next, content)));
-            }
-            self.at += len as u64;
             rest = later;
-            if self.at < part.end {
-                return;
+            if self.scan.as_ref().is_some_and(|scan| scan.phase == Phase::Ended) {
+                self.end(give);
             }
-            self.end_part(give);
         }
-        self.at += rest.len() as u64;
+        self.stays(rest, give);
     }
 
-    /// The message has ended: what was found.
-    #[must_use]
-    pub fn finish(mut self, give: &mut dyn FnMut(Piece<'_>)) -> Plan {
-        // Parts that reach past the end of the message are not what the caller says they are.
-        if self.scan.take().is_some_and(|scan| scan.given) {
-            give(Piece::Dropped(self.next));
-        }
-        Plan { message_len: self.at, cuts: self.cuts }
-    }
-
-    /// Parts that cannot be long enough are not even looked at.
-    fn scan_of(&self, part: &Range<u64>) -> Scan {
-        let mut scan = Scan::default();
-        if (part.end - part.start) / 4 < self.options.least.max(1) / 3
-            || self.cuts.len() >= self.options.most
-        {
-            scan.phase = Phase::Refused;
-        }
-        scan
-    }
-
-    fn end_part(&mut self, give: &mut dyn FnMut(Piece<'_>)) {
-        let index = self.next;
-        self.next += 1;
+    /// The body has ended, or the message has.
+    pub fn end(&mut self, give: &mut dyn FnMut(Piece<'_>)) {
         let Some(mut scan) = self.scan.take() else { return };
-        let start = self.parts.get(index).map_or(0, |part| part.start);
-        let found = scan.finish(&mut |content| give(Piece::Content(index, content)));
-        match found {
-            Some((lines, hasher)) if hasher.len() >= self.options.least.max(1) => {
-                let text_start = start + scan.blank;
-                let text = text_start..text_start + lines.text_len(hasher.len());
-                let (hash, len, offset) = (hasher.hash(), hasher.len(), text_start - self.removed);
-                self.removed += text.end - text.start;
-                self.cuts.push(Cut { part: index, text, out: CutOut { offset, hash, len, lines } });
-                give(Piece::Kept(index));
-            }
-            Some(_) | None if scan.given => give(Piece::Dropped(index)),
-            Some(_) | None => {}
+        // Behind the last character there may be a line end.
+        let behind = match scan.decode(&mut |content| give(Piece::Content(content))) {
+            true => scan.raw.get(scan.last..).unwrap_or_default(),
+            false => &scan.raw,
+        };
+        let len = scan.hasher.len();
+        // The length of a line is only known to matter if there is another.
+        let lines = scan.lines.filter(|lines| lines.line_ends(len) > 0).unwrap_or_default();
+        if len >= self.options.least.max(1) {
+            let cut = CutOut { offset: self.skeleton, hash: scan.hasher.hash(), len, lines };
+            self.list.push(cut);
+            give(Piece::Kept(cut));
+        } else if len > 0 {
+            self.skeleton += lines.text_len(len);
+            give(Piece::Back(lines));
         }
+        self.stays(behind, give);
     }
-}
 
-/// What of a message is cut out.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Plan {
-    message_len: u64,
-    cuts: Vec<Cut>,
-}
-
-impl Plan {
-    /// The parts that are cut out, in order.
+    /// The parts that were cut out so far, in order.
     #[must_use]
-    pub fn cuts(&self) -> &[Cut] {
-        &self.cuts
+    pub fn list(&self) -> &[CutOut] {
+        &self.list
     }
 
-    /// The list for record and map.
-    #[must_use]
-    pub fn list(&self) -> Vec<CutOut> {
-        self.cuts.iter().map(|cut| cut.out).collect()
-    }
-
-    /// Bytes of the skeleton.
-    #[must_use]
-    pub fn skeleton_len(&self) -> u64 {
-        self.cuts.iter().fold(self.message_len, |len, cut| len - (cut.text.end - cut.text.start))
-    }
-
-    /// The ranges of the message that make up the skeleton, one behind the other.
-    pub fn skeleton(&self) -> impl Iterator<Item = Range<u64>> + '_ {
-        let starts = std::iter::once(0).chain(self.cuts.iter().map(|cut| cut.text.end));
-        let ends = self.cuts.iter().map(|cut| cut.text.start).chain([self.message_len]);
-        starts.zip(ends).map(|(start, end)| start..end).filter(|range| !range.is_empty())
+    fn stays(&mut self, text: &[u8], give: &mut dyn FnMut(Piece<'_>)) {
+        if !text.is_empty() {
+            self.skeleton += text.len() as u64;
+            give(Piece::Text(text));
+        }
     }
 }
 
@@ -216,14 +128,15 @@ impl Plan {
 #[derive(Debug, Default)]
 struct Scan {
     phase: Phase,
-    blank: u64,           // bytes before the first character
     lines: Option<Lines>, // known from the first line end on
     column: u32,
-    several: bool, // there is a second line
+    /// What was not decoded yet: the characters alone, and as they came.
     chars: Vec<u8>,
+    raw: Vec<u8>,
+    /// Bytes of `raw` up to its last character.
+    last: usize,
     padding: bool,
     quad: u8, // characters of the group of four that is not complete
-    given: bool,
     hasher: Hasher,
 }
 
@@ -240,47 +153,48 @@ enum Phase {
     NextLine,
     /// The base64 has ended.
     Ended,
-    /// It is not what can be cut out.
-    Refused,
 }
 
 impl Scan {
-    fn push(&mut self, bytes: &[u8], give: &mut dyn FnMut(&[u8])) {
+    /// Takes bytes up to the end of the base64, those of blank lines before it apart from others; gives how many.
+    fn push(&mut self, bytes: &[u8], give: &mut dyn FnMut(&[u8])) -> usize {
+        if self.phase == Phase::Blank {
+            let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            if blank > 0 {
+                return blank;
+            }
+        }
         let mut rest = bytes;
         while let Some((&byte, tail)) = rest.split_first() {
             match self.phase {
-                Phase::Ended | Phase::Refused => return,
-                Phase::Blank if matches!(byte, b'\r' | b'\n') => {
-                    self.blank += 1;
-                    rest = tail;
-                }
+                Phase::Ended => break,
                 Phase::Blank => {
-                    self.phase = if is_base64(byte) { Phase::Line } else { Phase::Refused }
+                    self.phase = if is_base64(byte) { Phase::Line } else { Phase::Ended }
                 }
                 Phase::NextLine if is_base64(byte) => {
-                    (self.column, self.several, self.phase) = (0, true, Phase::Line);
+                    (self.column, self.phase) = (0, Phase::Line);
                 }
                 Phase::NextLine => self.phase = Phase::Ended,
-                Phase::Cr => {
-                    self.phase = Phase::Line;
-                    if byte == b'\n' {
-                        self.on_line_end(LineEnding::CrLf);
-                    } else {
-                        self.phase = Phase::Refused;
-                    }
+                Phase::Cr if byte == b'\n' => {
+                    self.raw.push(byte);
+                    self.on_line_end(LineEnding::CrLf);
                     rest = tail;
                 }
+                Phase::Cr => self.phase = Phase::Ended,
                 Phase::Line if byte == b'\n' => {
+                    self.raw.push(byte);
                     self.on_line_end(LineEnding::Lf);
                     rest = tail;
                 }
                 Phase::Line if byte == b'\r' => {
+                    self.raw.push(byte);
                     self.phase = Phase::Cr;
                     rest = tail;
                 }
                 Phase::Line => rest = self.on_chars(rest, give),
             }
         }
+        bytes.len() - rest.len()
     }
 
     /// Takes the characters at the front of `rest`; gives what follows.
@@ -293,67 +207,47 @@ impl Scan {
             // A character that is none or padding, or one too many in this line. Whether padding belongs here, who decodes
             // it says.
             if line.first() != Some(&b'=') {
-                self.phase = Phase::Refused;
-                return &[];
+                self.phase = Phase::Ended;
+                return rest;
             }
             self.padding = true;
             len = 1;
         }
         let (now, later) = rest.split_at(len);
         self.chars.extend_from_slice(now);
+        self.raw.extend_from_slice(now);
+        self.last = self.raw.len();
         self.column += len as u32;
         self.quad = ((usize::from(self.quad) + len) % 4) as u8;
         if self.padding && self.quad == 0 {
             self.phase = Phase::Ended;
-        } else if self.chars.len() == BLOCK {
-            self.decode(give);
+        } else if self.chars.len() == BLOCK && !self.decode(give) {
+            self.phase = Phase::Ended;
         }
         later
     }
 
     fn on_line_end(&mut self, ending: LineEnding) {
         let lines = *self.lines.get_or_insert(Lines { len: self.column, ending });
-        if self.column < lines.len {
-            // The short line is the last one, whatever follows.
-            self.phase = Phase::Ended;
-        } else if ending != lines.ending {
-            self.phase = Phase::Refused;
-        } else {
-            self.phase = Phase::NextLine;
-        }
+        // A short line is the last one, and one with another end is, too.
+        let last = self.column < lines.len || ending != lines.ending;
+        self.phase = if last { Phase::Ended } else { Phase::NextLine };
     }
 
-    /// Layout and hash of the base64, if it can be cut out.
-    fn finish(&mut self, give: &mut dyn FnMut(&[u8])) -> Option<(Lines, Hasher)> {
-        match self.phase {
-            // A CR alone at the very end stays in the skeleton, as line ends there do.
-            Phase::Line | Phase::NextLine | Phase::Cr => self.phase = Phase::Ended,
-            Phase::Blank => self.phase = Phase::Refused,
-            Phase::Ended | Phase::Refused => {}
-        }
-        self.decode(give);
-        if self.phase == Phase::Refused {
-            return None;
-        }
-        // The length of a line is only known to matter if there is another.
-        let lines = self.lines.filter(|_| self.several).unwrap_or_default();
-        Some((lines, std::mem::take(&mut self.hasher)))
-    }
-
-    /// Decodes what is gathered; refuses what isn't whole groups, or not canonical (RFC 4648 §3.5).
-    fn decode(&mut self, give: &mut dyn FnMut(&[u8])) {
-        if self.chars.is_empty() || self.phase == Phase::Refused {
-            return;
-        }
-        match STANDARD.decode(&self.chars) {
-            Ok(content) => {
-                self.hasher.update(&content);
-                self.given = true;
-                give(&content);
-            }
-            Err(_) => self.phase = Phase::Refused,
+    /// Decodes what is gathered, if that is whole groups and canonical (RFC 4648 §3.5).
+    fn decode(&mut self, give: &mut dyn FnMut(&[u8])) -> bool {
+        let Ok(content) = STANDARD.decode(&self.chars) else { return false };
+        if !content.is_empty() {
+            self.hasher.update(&content);
+            give(&content);
         }
         self.chars.clear();
+        // What stands behind the last character is looked at by who ends; in the middle of a text nothing does.
+        if self.phase == Phase::Line && self.last == self.raw.len() {
+            self.raw.clear();
+            self.last = 0;
+        }
+        true
     }
 }
 

@@ -1,17 +1,38 @@
 //! Compressing.
 
+#[cfg(feature = "zstd")]
 use zstd::bulk::Compressor;
+#[cfg(feature = "zstd")]
 use zstd::zstd_safe::compress_bound;
 
-use crate::container::{Compression, PACKED_CHUNK_MAX};
-use crate::{Content, Dictionary, Error};
+use crate::container::Compression;
+#[cfg(feature = "zstd")]
+use crate::{Dictionary, container::PACKED_CHUNK_MAX};
+use crate::{Content, Error};
 
 /// Makes zstd frames; one for many records.
 ///
 /// Holds 0.5 MiB at level 1, 0.9 at 3, 1.1 at 9 ([`held`](Self::held)); with a dictionary of 64 KiB 0.6, 1.3 and 1.8.
+#[cfg(feature = "zstd")]
 pub struct Encoder {
     dictionary: u32,
     context: Compressor<'static>,
+}
+
+/// Without zstd there is none.
+#[cfg(not(feature = "zstd"))]
+#[derive(Debug)]
+pub enum Encoder {}
+
+#[cfg(not(feature = "zstd"))]
+impl Encoder {
+    pub(crate) fn compression(&self) -> Compression {
+        match *self {}
+    }
+
+    pub(crate) fn frame(&mut self, _: &[u8], _: &mut Vec<u8>) -> Result<Frames, Error> {
+        match *self {}
+    }
 }
 
 /// Frames that were made: what a record needs to know of them.
@@ -46,6 +67,7 @@ pub fn pays(text_len: u64, stored_len: u64) -> bool {
     stored_len <= text_len - text_len / 16 && stored_len < text_len
 }
 
+#[cfg(feature = "zstd")]
 impl Encoder {
     /// An encoder without a dictionary. Levels are zstd's: 1 to 22; 3 is usual.
     ///
@@ -107,6 +129,7 @@ impl Encoder {
     }
 }
 
+#[cfg(feature = "zstd")]
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Encoder").field("dictionary", &self.dictionary).finish_non_exhaustive()

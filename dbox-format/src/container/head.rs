@@ -51,7 +51,7 @@ pub struct RecordHead<'a> {
 impl RecordHead<'_> {
     /// Appends fixed head and names of a record whose chunks have `chunk_size` bytes each (0: a single chunk).
     ///
-    /// [`frame`](Self::frame) and [`RecordWriter`](super::RecordWriter) call this.
+    /// [`frame`](Self::frame) and [`around`](Self::around) call this.
     ///
     /// # Errors
     /// [`Error::TooLong`] if name and keywords together pass 65,535 bytes (3 of each keyword are its own);

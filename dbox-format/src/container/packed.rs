@@ -139,7 +139,6 @@ impl ChunkTable {
 }
 
 /// Appends the table, as the bytes of the last chunk.
-#[cfg(feature = "zstd")]
 pub(super) fn write_table(lengths: &[u32], out: &mut Vec<u8>) {
     let start = out.len();
     lengths.iter().for_each(|len| out.extend_from_slice(&len.to_le_bytes()));

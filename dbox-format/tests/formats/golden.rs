@@ -2,13 +2,13 @@
 
 use dbox_format::attachment::{Assembly, CutOut, Hash, LineEnding, Lines};
 use dbox_format::container::{
-    Codec, Compression, FileHeader, Found, Record, RecordHead, RecordWriter, SavedFlags, Stored,
+    Codec, Compression, FileHeader, Found, Record, RecordHead, SavedFlags, Stored,
     walk,
 };
 use dbox_format::map::{Draft, Extra, LogPosition, Map, MapId, Op, Snapshot, Transaction};
 use dbox_format::{Dictionary, Error};
 
-use crate::{SEED, guid, small};
+use crate::{SEED, guid, small, streamed};
 
 const CONTAINER: &[u8] = include_bytes!("../fixtures/c.0000001f");
 const INDEX: &[u8] = include_bytes!("../fixtures/map.index");
@@ -54,9 +54,7 @@ fn the_container_is_written_the_same() {
     let second = RecordHead { guid: guid(2), mailbox_name, received: -1, flags, keywords, ..inbox };
     file.extend_from_slice(&small(SEED, &second, b""));
     let third = RecordHead { guid: guid(3), received: 1_700_000_003, ..inbox };
-    let mut writer = RecordWriter::new(&third, SEED, 4096, &mut file).unwrap();
-    writer.push(&large(), &mut file);
-    writer.finish(&mut file);
+    file.extend_from_slice(&streamed(&third, &large(), 999, (4096, 4096), None));
     assert!(file == CONTAINER);
 }
 

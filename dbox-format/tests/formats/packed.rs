@@ -5,14 +5,14 @@ use std::ops::Range;
 use dbox_format::attachment::{CutOut, Hash, LineEnding, Lines};
 use dbox_format::compress::{Decoder, Encoder, Frames, pays};
 use dbox_format::container::{
-    CHUNK_MIN, Codec, Compression, Head, HeadPrefix, PACKED_CHUNK, PACKED_CHUNK_MAX, PackWriter,
-    Record, RecordHead, STREAM_CHUNK, Stored, Unpacker, Verifier, Written, parse_head,
+    CHUNK_MIN, ChunkWriter, Codec, Compression, Head, HeadPrefix, PACKED_CHUNK, PACKED_CHUNK_MAX,
+    Record, RecordHead, STREAM_CHUNK, Stored, Unpacker, Verifier, parse_head,
     walk_with_seed,
 };
 use dbox_format::{Content, Dictionary, Error, Guid};
 use proptest::prelude::*;
 
-use crate::{SEED, guid};
+use crate::{SEED, guid, streamed};
 
 /// Text that compresses: sentences whose words follow from their place.
 fn prose(len: usize, salt: usize) -> Vec<u8> {
@@ -47,17 +47,7 @@ fn apart() -> Vec<CutOut> {
 
 fn packed(encoder: &mut Encoder, text: &[u8], piece: usize, chunk: u32) -> Vec<u8> {
     let head = RecordHead { guid: guid(3), mailbox_name: "INBOX", ..RecordHead::default() };
-    let (mut out, mut calls) = (Vec::new(), Vec::new());
-    let mut writer = PackWriter::new(head, &[], SEED, encoder, chunk).unwrap();
-    for piece in text.chunks(piece.max(1)) {
-        writer.push(piece, &mut calls).unwrap();
-        out.append(&mut calls);
-    }
-    assert_eq!(writer.text_len(), text.len() as u64);
-    let written = writer.finish(&mut calls).unwrap();
-    out.append(&mut calls);
-    assert_eq!(written, Written { record_len: out.len() as u64, content: Content::of(text) });
-    out
+    streamed(&head, text, piece, (chunk, STREAM_CHUNK), Some(encoder))
 }
 
 fn head_of(record: &[u8]) -> Head<'_> {
@@ -185,20 +175,27 @@ fn writing_and_reading_hold_less_than_2_mib() {
         for encoder in [Encoder::new(level), Encoder::with_dictionary(level, &dictionary)] {
             let (mut encoder, mut most) = (encoder.unwrap(), 0);
             let mut decoder = Decoder::with_dictionary(&dictionary).unwrap();
-            let mut unpacker = Unpacker::new(SEED, &mut decoder);
-            let (mut out, mut text, mut len) = (Vec::new(), Vec::new(), 0);
-            let head = RecordHead::default();
-            let mut writer = PackWriter::new(head, &[], SEED, &mut encoder, PACKED_CHUNK).unwrap();
+            let (mut chunks, mut out) = (Vec::new(), Vec::new());
+            let mut writer = ChunkWriter::new();
             for _ in 0..160 {
-                writer.push(&piece, &mut out).unwrap();
-                unpacker.push(&out, &mut text).unwrap();
-                most = most.max(out.len() + text.len());
-                len += text.len();
-                (out, text) = (Vec::new(), Vec::new());
+                writer.push(&piece, Some(&mut encoder), &mut out).unwrap();
+                most = most.max(out.len());
+                chunks.append(&mut out);
+                out = Vec::new();
             }
-            writer.finish(&mut out).unwrap();
-            unpacker.push(&out, &mut text).unwrap();
-            assert_eq!(len + text.len(), 160 * piece.len());
+            let written = writer.finish(Some(&mut encoder), &mut out).unwrap();
+            chunks.append(&mut out);
+            let frame = RecordHead::default().around(&written, &[], SEED).unwrap();
+            let mut unpacker = Unpacker::new(SEED, &mut decoder);
+            let (mut text, mut len) = (Vec::new(), 0);
+            let record = [frame.head.as_slice(), &chunks, &frame.tail].concat();
+            for piece in record.chunks(4 << 10) {
+                unpacker.push(piece, &mut text).unwrap();
+                most = most.max(text.len());
+                len += text.len();
+                text = Vec::new();
+            }
+            assert_eq!(len, 160 * piece.len());
             unpacker.finish().unwrap();
             // Besides: the gathered chunk and its compressed form on each side.
             let held = encoder.held() + most + 4 * PACKED_CHUNK as usize;
@@ -274,11 +271,12 @@ fn what_does_not_fit_is_refused() {
     let encoder = &mut Encoder::new(3).unwrap();
     let head = RecordHead::default();
     for size in [0, CHUNK_MIN - 1, PACKED_CHUNK_MAX + 1] {
-        let refused = PackWriter::new(head, &[], SEED, encoder, size);
+        let refused = ChunkWriter::with_sizes(size, STREAM_CHUNK);
         assert!(matches!(refused, Err(Error::Range { field: "chunk size", .. })));
     }
     let many = vec![apart()[0]; 2000];
-    let refused = PackWriter::new(head, &many, SEED, encoder, PACKED_CHUNK);
+    let written = ChunkWriter::new().finish(Some(encoder), &mut Vec::new()).unwrap();
+    let refused = head.around(&written, &many, SEED);
     assert!(matches!(refused, Err(Error::TooLong { max: 65_535, .. })));
     let long = vec![b'x'; PACKED_CHUNK_MAX as usize + 1];
     let mut out = Vec::new();
@@ -293,12 +291,15 @@ fn too_many_chunks_are_refused() {
     // 512 MiB in chunks of 4 KiB: what a writer holds of the table has a bound.
     let (piece, mut out) = (vec![b'x'; 1 << 20], Vec::new());
     let encoder = &mut Encoder::new(1).unwrap();
-    let mut writer = PackWriter::new(RecordHead::default(), &[], SEED, encoder, CHUNK_MIN).unwrap();
+    let mut writer = ChunkWriter::with_sizes(CHUNK_MIN, CHUNK_MIN).unwrap();
     for _ in 0..512 {
-        writer.push(&piece, &mut out).unwrap();
+        writer.push(&piece, Some(encoder), &mut out).unwrap();
         out.clear();
     }
-    let refused = writer.push(&piece[..4097], &mut out);
+    // Without what it was begun with, it goes no further.
+    let missed = writer.push(&piece[..1], None, &mut out);
+    assert_eq!(missed, Err(Error::Encode));
+    let refused = writer.push(&piece[..4097], Some(encoder), &mut out);
     let error = Error::TooLong { field: "number of chunks", found: 131_073, max: 131_072 };
     assert_eq!(refused, Err(error));
 }

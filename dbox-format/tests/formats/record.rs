@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use dbox_format::container::{
-    CHUNK_MIN, Codec, HeadPrefix, Record, RecordHead, RecordWriter, STREAM_CHUNK, TRAILER_LEN,
+    CHUNK_MAX, CHUNK_MIN, ChunkWriter, Codec, HeadPrefix, Record, RecordHead, STREAM_CHUNK, TRAILER_LEN,
     Trailer, Verifier, parse_head,
 };
 use dbox_format::{Content, Error, Seed};
@@ -16,13 +16,7 @@ fn text(len: usize) -> Vec<u8> {
 }
 
 fn streamed(head: &RecordHead<'_>, message: &[u8], piece: usize, chunk: u32) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut writer = RecordWriter::new(head, SEED, chunk, &mut out).unwrap();
-    message.chunks(piece.max(1)).for_each(|piece| writer.push(piece, &mut out));
-    let written = writer.finish(&mut out);
-    assert_eq!(written.record_len, out.len() as u64);
-    assert_eq!(written.content, Content::of(message));
-    out
+    crate::streamed(head, message, piece, (chunk, chunk), None)
 }
 
 fn verify(bytes: &[u8], piece: usize) -> Result<Trailer, Error> {
@@ -108,7 +102,10 @@ fn what_does_not_fit_is_refused_and_leaves_nothing() {
     assert_eq!(head.write(SEED, 0, &mut out), Err(error));
     let plain = RecordHead::default();
     assert!(matches!(plain.write(SEED, CHUNK_MIN - 1, &mut out), Err(Error::Range { .. })));
-    assert!(matches!(RecordWriter::new(&plain, SEED, 0, &mut out), Err(Error::Range { .. })));
+    for sizes in [(0, CHUNK_MIN), (CHUNK_MIN, 0), (CHUNK_MIN, CHUNK_MAX + 1), (CHUNK_MAX, CHUNK_MAX)] {
+        let refused = ChunkWriter::with_sizes(sizes.0, sizes.1);
+        assert!(matches!(refused, Err(Error::Range { field: "chunk size", .. })), "{sizes:?}");
+    }
     assert!(out.is_empty());
 }
 
