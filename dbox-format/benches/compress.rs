@@ -12,9 +12,7 @@ use std::hint::black_box;
 use common::{Noise, base64, corpus, cpu_time, messages_below, print};
 use dbox_format::attachment::{Assembly, Cutter, Options, Piece, Source};
 use dbox_format::compress::{Decoder, Encoder};
-use dbox_format::container::{
-    ChunkWriter, HeadPrefix, Record, RecordHead, Unpacker, parse_head,
-};
+use dbox_format::container::{ChunkWriter, HeadPrefix, Record, RecordHead, Unpacker, parse_head};
 use dbox_format::{Dictionary, Guid, Seed};
 
 const SEED: Seed = Seed(7);
@@ -116,7 +114,7 @@ fn streamed(head: RecordHead<'_>, encoder: &mut Encoder, message: &[u8]) -> Vec<
         writer.push(piece, Some(encoder), &mut chunks).unwrap();
     }
     let written = writer.finish(Some(encoder), &mut chunks).unwrap();
-    let frame = head.around(&written, &[], SEED).unwrap();
+    let frame = head.around(&written, &[], SEED, 0).unwrap();
     [frame.head.as_slice(), &chunks, &frame.tail].concat()
 }
 

@@ -3,8 +3,7 @@
 use crate::pieces::Pieces;
 use dbox_format::compress::{Decoder, Encoder};
 use dbox_format::container::{
-    CHUNK_MIN, ChunkWriter, FileHeader, Found, Record, RecordHead, Unpacker, Verifier,
-    walk,
+    CHUNK_MIN, ChunkWriter, FileHeader, Found, Record, RecordHead, Unpacker, Verifier, walk,
 };
 use dbox_format::map::{LogPosition, Map, Snapshot, Transaction};
 use dbox_format::{Content, Dictionary, Guid, Seed, explain, explain_transaction};
@@ -75,7 +74,7 @@ fn write_record(number: usize, message: &[u8], encoder: &mut Encoder, file: &mut
             writer.push(piece, encoder.as_deref_mut(), &mut chunks).expect(allowed);
         }
         let written = writer.finish(encoder, &mut chunks).expect(allowed);
-        let frame = head.around(&written, &[], SEED).expect("a head of this length is allowed");
+        let frame = head.around(&written, &[], SEED, 0).expect("a head of this length is allowed");
         for bytes in [frame.head.as_slice(), &chunks, &frame.tail] {
             file.extend_from_slice(bytes);
         }

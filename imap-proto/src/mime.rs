@@ -217,12 +217,6 @@ impl Mime {
         structure::text_parts(self)
     }
 
-    /// Where the bodies are that hold nothing but base64: those of leaf parts of that encoding (RFC 2045 §6.8), ascending.
-    #[must_use]
-    pub fn base64_bodies(&self) -> Vec<Range<u64>> {
-        structure::base64_bodies(self)
-    }
-
     /// Writes the ENVELOPE of the message, with its parentheses, as it goes on the wire (RFC 9051 §7.5.2).
     pub fn write_envelope(&self, out: &mut Vec<u8>) {
         envelope::write(self, PartId::ROOT, out);

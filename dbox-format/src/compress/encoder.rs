@@ -6,9 +6,9 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
 use crate::container::Compression;
+use crate::{Content, Error};
 #[cfg(feature = "zstd")]
 use crate::{Dictionary, container::PACKED_CHUNK_MAX};
-use crate::{Content, Error};
 
 /// Makes zstd frames; one for many records.
 ///

@@ -9,6 +9,8 @@ use crate::reader::put_varint;
 pub(super) const DICTIONARY: u8 = 2;
 /// Kind of a named field: what stands apart.
 pub(super) const APART: u8 = 3;
+/// Kind of a named field: zeros, for room that the head doesn't need.
+pub(super) const ROOM: u8 = 4;
 
 /// The byte of a record's head that says how its text is stored: a compression, and whether parts stand apart.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -99,7 +101,15 @@ impl Stored<'_> {
     }
 }
 
-fn field(kind: u8, name: &'static str, value: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+/// What a named field has before its value.
+pub(super) const FIELD_LEN: usize = 3;
+
+pub(super) fn field(
+    kind: u8,
+    name: &'static str,
+    value: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     let (found, max) = (value.len() as u64, u64::from(u16::MAX));
     let len = u16::try_from(found).map_err(|_| Error::TooLong { field: name, found, max })?;
     let [low, high] = len.to_le_bytes();

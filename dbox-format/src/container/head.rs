@@ -1,6 +1,6 @@
 //! The head of a record: everything a rebuild from the message files alone needs to know.
 
-use super::codec::{APART, DICTIONARY, chunk_max};
+use super::codec::{APART, DICTIONARY, FIELD_LEN, ROOM, chunk_max, field as field_of};
 use super::{
     CHUNK_MIN, Codec, Compression, FIXED_HEAD_LEN, Layout, PackedLayout, RECORD_MAGIC, Stored,
 };
@@ -73,9 +73,36 @@ impl RecordHead<'_> {
         chunk_size: u32,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let codec = stored.codec();
+        self.write_fields(stored.codec(), &stored.fields()?, seed, chunk_size, out)
+    }
+
+    /// [`write_stored`](Self::write_stored) with these fields, which are zeros on top if it takes less than `room` bytes
+    /// otherwise: 3 less at least.
+    pub(super) fn write_in(
+        &self,
+        stored: &Stored<'_>,
+        seed: Seed,
+        chunk_size: u32,
+        room: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let mut fields = stored.fields()?;
+        let len = FIXED_HEAD_LEN + usize::from(self.names_len(fields.len())?);
+        if let Some(left) = room.checked_sub(len + FIELD_LEN) {
+            field_of(ROOM, "room for the head", &vec![0; left], &mut fields)?;
+        }
+        self.write_fields(stored.codec(), &fields, seed, chunk_size, out)
+    }
+
+    fn write_fields(
+        &self,
+        codec: Codec,
+        fields: &[u8],
+        seed: Seed,
+        chunk_size: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         check_chunk_size(chunk_size, codec)?;
-        let fields = stored.fields()?;
         let names_len = self.names_len(fields.len())?;
         let start = out.len();
         out.reserve(FIXED_HEAD_LEN + usize::from(names_len));
@@ -91,12 +118,12 @@ impl RecordHead<'_> {
         out.extend_from_slice(&(self.mailbox_name.len() as u16).to_le_bytes());
         out.extend_from_slice(&names_len.to_le_bytes());
         let mut names = Summer::new();
-        self.each_name(&fields, |bytes| names.update(bytes));
+        self.each_name(fields, |bytes| names.update(bytes));
         out.extend_from_slice(&names.content().crc().to_le_bytes());
         let crc = seed.seal(out.get(start..).unwrap_or_default());
         out.extend_from_slice(&crc.to_le_bytes());
         debug_assert_eq!(out.len() - start, FIXED_HEAD_LEN);
-        self.each_name(&fields, |bytes| out.extend_from_slice(bytes));
+        self.each_name(fields, |bytes| out.extend_from_slice(bytes));
         Ok(())
     }
 
@@ -205,7 +232,7 @@ impl<'a> Head<'a> {
     }
 
     /// All fields behind the mailbox name, as kind and value: 1 is a keyword, 2 the number of a dictionary, 3 what
-    /// stands apart; others are a later version's.
+    /// stands apart, 4 room that was not needed; others are a later version's.
     pub fn fields(&self) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
         let mut reader = Reader::new(self.fields);
         std::iter::from_fn(move || if reader.is_empty() { None } else { field(&mut reader).ok() })

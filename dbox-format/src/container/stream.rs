@@ -98,11 +98,11 @@ impl ChunkWriter {
         let mut rest = bytes;
         while !rest.is_empty() {
             // A full chunk waits for the byte after it: only then it is known not to be the last.
-            if self.chunk.len() == self.size(encoder.is_some()) {
+            let room = self.size(encoder.is_some()).saturating_sub(self.chunk.len());
+            if room == 0 {
                 self.flush(encoder.as_deref_mut(), out)?;
                 continue;
             }
-            let room = self.size(encoder.is_some()) - self.chunk.len();
             let (now, later) = rest.split_at(rest.len().min(room));
             self.chunk.extend_from_slice(now);
             rest = later;
@@ -270,9 +270,9 @@ impl WrittenChunks {
             let stored = match self.compression {
                 _ if text == 0 => return None,
                 Compression::None => text,
-                Compression::Zstd { .. } => lengths.next().map_or(self.stored.len(), |len| {
-                    u64::from(*len)
-                }),
+                Compression::Zstd { .. } => {
+                    lengths.next().map_or(self.stored.len(), |len| u64::from(*len))
+                }
             };
             let start = at + CHUNK_WORD_LEN as u64;
             (left, at) = (left - text, start + stored);
@@ -284,7 +284,8 @@ impl WrittenChunks {
 }
 
 impl RecordHead<'_> {
-    /// What stands before and behind these chunks, whose text lacks what stands `apart`.
+    /// What stands before and behind these chunks, whose text lacks what stands `apart`. The head takes `room` bytes where that
+    /// can be: it is longer if it needs to be, and one or two bytes shorter if it needs that many less.
     ///
     /// # Errors
     /// As [`write_stored`](Self::write_stored).
@@ -293,10 +294,11 @@ impl RecordHead<'_> {
         chunks: &WrittenChunks,
         apart: &[CutOut],
         seed: Seed,
+        room: usize,
     ) -> Result<Frame, Error> {
         let mut head = Vec::with_capacity(128);
         let stored = Stored { compression: chunks.compression, apart };
-        self.write_stored(&stored, seed, chunks.chunk_size, &mut head)?;
+        self.write_in(&stored, seed, chunks.chunk_size, room, &mut head)?;
         let record_len = head.len() as u64 + chunks.len + TRAILER_LEN as u64;
         let (message_len, content_crc) = (chunks.text, chunks.stored.crc());
         let trailer = Trailer { message_len, record_len, content_crc };

@@ -135,7 +135,13 @@ fn a_large_message_behind_a_lost_header_beats_the_records_it_contains() {
     let forged = small(Seed(7), &RecordHead::default(), b"Subject: forged\r\n\r\n");
     let (mut file, _) = container(SEED, &[]);
     let sizes = (4096, 4096);
-    file.extend_from_slice(&streamed(&RecordHead::default(), &forged.repeat(200), 999, sizes, None));
+    file.extend_from_slice(&streamed(
+        &RecordHead::default(),
+        &forged.repeat(200),
+        999,
+        sizes,
+        None,
+    ));
     file[..64].fill(0xff);
     assert_eq!(records(&walked(&file)), [64]);
 }

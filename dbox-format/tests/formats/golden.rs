@@ -2,8 +2,7 @@
 
 use dbox_format::attachment::{Assembly, CutOut, Hash, LineEnding, Lines};
 use dbox_format::container::{
-    Codec, Compression, FileHeader, Found, Record, RecordHead, SavedFlags, Stored,
-    walk,
+    Codec, Compression, FileHeader, Found, Record, RecordHead, SavedFlags, Stored, walk,
 };
 use dbox_format::map::{Draft, Extra, LogPosition, Map, MapId, Op, Snapshot, Transaction};
 use dbox_format::{Dictionary, Error};

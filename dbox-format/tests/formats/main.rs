@@ -60,7 +60,7 @@ fn streamed(
         }
     }
     assert!(again == text);
-    let frame = head.around(&written, &[], SEED).unwrap();
+    let frame = head.around(&written, &[], SEED, 0).unwrap();
     let record = [frame.head.as_slice(), &chunks, &frame.tail].concat();
     assert_eq!(record.len() as u64, frame.record_len);
     record

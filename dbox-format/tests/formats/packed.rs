@@ -6,8 +6,7 @@ use dbox_format::attachment::{CutOut, Hash, LineEnding, Lines};
 use dbox_format::compress::{Decoder, Encoder, Frames, pays};
 use dbox_format::container::{
     CHUNK_MIN, ChunkWriter, Codec, Compression, Head, HeadPrefix, PACKED_CHUNK, PACKED_CHUNK_MAX,
-    Record, RecordHead, STREAM_CHUNK, Stored, Unpacker, Verifier, parse_head,
-    walk_with_seed,
+    Record, RecordHead, STREAM_CHUNK, Stored, Unpacker, Verifier, parse_head, walk_with_seed,
 };
 use dbox_format::{Content, Dictionary, Error, Guid};
 use proptest::prelude::*;
@@ -185,7 +184,7 @@ fn writing_and_reading_hold_less_than_2_mib() {
             }
             let written = writer.finish(Some(&mut encoder), &mut out).unwrap();
             chunks.append(&mut out);
-            let frame = RecordHead::default().around(&written, &[], SEED).unwrap();
+            let frame = RecordHead::default().around(&written, &[], SEED, 0).unwrap();
             let mut unpacker = Unpacker::new(SEED, &mut decoder);
             let (mut text, mut len) = (Vec::new(), 0);
             let record = [frame.head.as_slice(), &chunks, &frame.tail].concat();
@@ -276,7 +275,7 @@ fn what_does_not_fit_is_refused() {
     }
     let many = vec![apart()[0]; 2000];
     let written = ChunkWriter::new().finish(Some(encoder), &mut Vec::new()).unwrap();
-    let refused = head.around(&written, &many, SEED);
+    let refused = head.around(&written, &many, SEED, 0);
     assert!(matches!(refused, Err(Error::TooLong { max: 65_535, .. })));
     let long = vec![b'x'; PACKED_CHUNK_MAX as usize + 1];
     let mut out = Vec::new();

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use dbox_format::container::{
-    CHUNK_MAX, CHUNK_MIN, ChunkWriter, Codec, HeadPrefix, Record, RecordHead, STREAM_CHUNK, TRAILER_LEN,
-    Trailer, Verifier, parse_head,
+    CHUNK_MAX, CHUNK_MIN, ChunkWriter, Codec, HeadPrefix, Record, RecordHead, STREAM_CHUNK,
+    TRAILER_LEN, Trailer, Verifier, parse_head,
 };
 use dbox_format::{Content, Error, Seed};
 use proptest::prelude::*;
@@ -84,6 +84,27 @@ fn slice(bytes: &[u8], range: Range<u64>) -> Vec<u8> {
 }
 
 #[test]
+fn a_head_fills_the_room_that_was_left_for_it() {
+    let head = RecordHead { mailbox_name: "INBOX", keywords: &["a"], ..RecordHead::default() };
+    let mut chunks = Vec::new();
+    let written = ChunkWriter::new().finish(None, &mut chunks).unwrap();
+    let needed = 64 + 5 + 4;
+    for (room, len) in
+        [(0, 0), (needed, 0), (needed + 2, 0), (needed + 3, 3), (4000, 4000 - needed)]
+    {
+        let frame = head.around(&written, &[], SEED, room).unwrap();
+        assert_eq!(frame.head.len(), needed + len, "{room}");
+        let record = [frame.head.as_slice(), &chunks, &frame.tail].concat();
+        let parsed = Record::parse(&record, SEED).unwrap();
+        let (name, keywords) = (parsed.head().mailbox_name(), parsed.head().keywords());
+        assert_eq!((name, keywords.collect::<Vec<_>>()), ("INBOX", vec!["a"]));
+        let zeros = vec![0; len.saturating_sub(3)];
+        let fields: Vec<_> = parsed.head().fields().filter(|(kind, _)| *kind != 1).collect();
+        assert_eq!(fields, Vec::from_iter((len > 0).then_some((4, zeros.as_slice()))));
+    }
+}
+
+#[test]
 fn the_trailer_is_found_from_the_end() {
     let record = small(SEED, &RecordHead::default(), b"text");
     let trailer = Trailer::parse(record.last_chunk::<TRAILER_LEN>().unwrap(), SEED).unwrap();
@@ -102,7 +123,9 @@ fn what_does_not_fit_is_refused_and_leaves_nothing() {
     assert_eq!(head.write(SEED, 0, &mut out), Err(error));
     let plain = RecordHead::default();
     assert!(matches!(plain.write(SEED, CHUNK_MIN - 1, &mut out), Err(Error::Range { .. })));
-    for sizes in [(0, CHUNK_MIN), (CHUNK_MIN, 0), (CHUNK_MIN, CHUNK_MAX + 1), (CHUNK_MAX, CHUNK_MAX)] {
+    for sizes in
+        [(0, CHUNK_MIN), (CHUNK_MIN, 0), (CHUNK_MIN, CHUNK_MAX + 1), (CHUNK_MAX, CHUNK_MAX)]
+    {
         let refused = ChunkWriter::with_sizes(sizes.0, sizes.1);
         assert!(matches!(refused, Err(Error::Range { field: "chunk size", .. })), "{sizes:?}");
     }

@@ -3,6 +3,7 @@
 //! Lines are what counts: a header is read line by line, in a body only lines that begin with `--` are looked at, and
 //! everything else is skimmed for line feeds. Only such lines are ever held, and of them only a bounded beginning.
 
+use super::decode::Encoding;
 use super::field::{Field, FieldName};
 use super::value::{ContentType, only_token};
 use super::{Kind, Limits, Mime, Part, PartId, header};
@@ -62,6 +63,8 @@ struct Open {
     /// What separates its parts, if it is a multipart; gone once the closing boundary was seen.
     boundary: Option<Vec<u8>>,
     digest: bool,
+    /// Whether its body is that of a leaf, and base64.
+    base64: bool,
     /// The field being read and its value so far.
     field: Option<FieldName>,
     value: Vec<u8>,
@@ -99,10 +102,34 @@ impl Parser {
         self.has_nul |= memchr::memchr(0, input).is_some();
         let mut rest = input;
         while !rest.is_empty() {
-            rest = match self.mode {
-                Mode::Skim => self.skim(rest),
-                Mode::Header | Mode::Body => self.take_line(rest),
-            };
+            rest = self.step(rest);
+        }
+    }
+
+    /// Takes the next bytes, as far as they belong to one header or body; gives how many, some if there are any. For who wants
+    /// to know where [bodies](Self::base64_body) begin.
+    pub fn feed_some(&mut self, input: &[u8]) -> usize {
+        let mut rest = input;
+        while !rest.is_empty() && rest.len() == input.len() {
+            rest = self.step(rest);
+        }
+        let taken = input.get(..input.len() - rest.len()).unwrap_or_default();
+        self.has_nul |= memchr::memchr(0, taken).is_some();
+        taken.len()
+    }
+
+    /// The leaf part whose body the next byte belongs to, if that is base64 (RFC 2045 §6.8). A line that ends the body is told
+    /// of when it is complete, and taken for a part of it until then.
+    #[must_use]
+    pub fn base64_body(&self) -> Option<PartId> {
+        let in_body = self.mode != Mode::Header;
+        self.open.last().filter(|open| in_body && open.base64).map(|open| open.part)
+    }
+
+    fn step<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
+        match self.mode {
+            Mode::Skim => self.skim(input),
+            Mode::Header | Mode::Body => self.take_line(input),
         }
     }
 
@@ -343,6 +370,7 @@ impl Parser {
             lines: self.lines,
             boundary: None,
             digest: false,
+            base64: false,
             field: None,
             value: Vec::new(),
             seen: 0,
@@ -475,6 +503,7 @@ impl Parser {
         let identity = [&b"7bit"[..], b"8bit", b"binary"]
             .iter()
             .any(|known| known.eq_ignore_ascii_case(encoding));
+        let base64 = Encoding::known(encoding) == Some(Encoding::Base64);
         let too_deep = self.open.len() > self.limits.depth as usize;
         let too_many = self.parts.len() >= self.limits.parts as usize;
         let kind = match (multipart, message) {
@@ -487,6 +516,7 @@ impl Parser {
         };
         if let Some(open) = self.open.last_mut() {
             open.digest = digest;
+            open.base64 = base64 && kind == Kind::Leaf;
             open.boundary = boundary.filter(|_| kind == Kind::Multipart);
         }
         if let Some(part) = self.parts.get_mut(id.0 as usize) {

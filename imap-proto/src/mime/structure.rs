@@ -5,7 +5,6 @@ use super::decode::Encoding;
 use super::value::{ContentType, disposition, languages, only_token, params};
 use super::{FieldName, Kind, Mime, Part, PartId, TextPart, envelope, wire};
 use crate::fetch::number;
-use std::ops::Range;
 
 /// What a multipart without parts shows, since the grammar wants at least one.
 const NO_PART: &[u8] = b"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0";
@@ -269,15 +268,6 @@ pub(super) fn known_encoding(mime: &Mime, id: PartId) -> Option<(Encoding, bool)
     // RFC 2045 §6.1: 7bit is the default.
     let encoding = encoding(mime, id).unwrap_or(b"7bit");
     Some((Encoding::known(encoding)?, shown(mime, id).is_text()))
-}
-
-/// The bodies of leaf parts whose encoding is base64.
-pub(super) fn base64_bodies(mime: &Mime) -> Vec<Range<u64>> {
-    let ids = (0..mime.parts.len() as u32).map(PartId);
-    let leaves = ids.filter(|id| mime.part(*id).kind == Kind::Leaf);
-    let encoded =
-        leaves.filter(|id| encoding(mime, *id).and_then(Encoding::known) == Some(Encoding::Base64));
-    encoded.map(|id| mime.part(id).body..mime.part(id).end).collect()
 }
 
 /// The bodies that hold text.

@@ -195,3 +195,59 @@ fn kept_memory_is_bounded() {
         + mime.parts.capacity() * size_of::<Part>();
     assert!(mime.parts().len() == 10_000 && held < 2 << 20, "{held}");
 }
+
+/// Where a parser said that base64 bodies are, while it got a message in pieces of this size.
+fn base64_bodies(message: &[u8], piece: usize) -> (Vec<(PartId, std::ops::Range<u64>)>, Mime) {
+    let mut parser = Parser::new(Limits::default());
+    let (mut at, mut found) = (0, Vec::<(PartId, std::ops::Range<u64>)>::new());
+    for piece in message.chunks(piece) {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let before = parser.base64_body();
+            let taken = parser.feed_some(rest);
+            assert!(taken > 0);
+            rest = &rest[taken..];
+            let start = at;
+            at += taken as u64;
+            match (before, found.last_mut()) {
+                (Some(part), Some((last, range))) if *last == part => range.end = at,
+                (Some(part), _) => found.push((part, start..at)),
+                (None, _) => {}
+            }
+        }
+    }
+    (found, parser.finish())
+}
+
+#[test]
+fn rfc2045_6_8_base64_is_told_of_when_it_begins() {
+    let message = "Content-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n\
+        --b\r\nContent-Transfer-Encoding: BASE64\r\n\r\nQUJD\r\nQUJD\r\n\
+        --b\r\nContent-Transfer-Encoding: 7bit\r\n\r\nQUJD\r\n\
+        --b\r\nContent-Type: multipart/mixed; boundary=c\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+        --c\r\nContent-Transfer-Encoding: base64 (so it says)\r\n\r\nQUJD\r\n--no boundary\r\n\
+        --c\r\nContent-Transfer-Encoding: base64\r\n\r\n\r\nQUI=\
+        \r\n--c--\r\nQUJD\r\n\
+        --b\r\nContent-Type: message/rfc822\r\n\r\n\
+        Content-Transfer-Encoding: base64\r\n\r\nQUJD\r\n--b--\r\n";
+    for piece in 1..message.len() {
+        let (found, mime) = base64_bodies(message.as_bytes(), piece);
+        let texts: Vec<&str> = found
+            .iter()
+            .map(|(_, range)| &message[range.start as usize..range.end as usize])
+            .collect();
+        // The boundary that ends a body is told of behind it.
+        let bodies = [
+            "QUJD\r\nQUJD\r\n--b\r\n",
+            "QUJD\r\n--no boundary\r\n--c\r\n",
+            "\r\nQUI=\r\n--c--\r\n",
+            "QUJD\r\n--b--\r\n",
+        ];
+        assert_eq!(texts, bodies, "pieces of {piece}");
+        for (id, range) in found {
+            let part = mime.part(id);
+            assert_eq!((part.kind, part.body), (Kind::Leaf, range.start));
+            assert!(part.end <= range.end);
+        }
+    }
+}

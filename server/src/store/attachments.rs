@@ -2,7 +2,7 @@
 //!
 //! What is cut out, and how a message is made whole again, is `dbox_format::attachment`'s; here are the files. A content has
 //! one file, which the accounts that need it link to (`docs/formats/attachments.md`):
-//! - [`cut`] writes the contents of a message that comes in to the spool directory, each synced;
+//! - [`cut`] takes a message apart that comes in, and writes its contents to the spool directory, each synced;
 //! - [`link`] gives each account that gets the message its own links, durable before the journal names them;
 //! - [`apart`] reads a message from its skeleton and its contents;
 //! - [`keep`] shares contents between accounts and removes links that nobody needs, later and unhurried;
@@ -22,7 +22,7 @@ mod link;
 mod verify;
 
 pub(super) use apart::Apart;
-pub(super) use cut::{Cuts, Whole};
+pub(super) use cut::{Cuts, Intake};
 pub(super) use keep::Shared;
 pub(super) use link::Pinned;
 pub(super) use verify::VerifiedContents;

@@ -1,8 +1,8 @@
 //! New mail on its way in: gathered or spooled while it arrives, saved for all its recipients as one change.
 //!
 //! A message up to [`StoreConfig::gather_max`](super::config::StoreConfig::gather_max) is held in memory and
-//! journalled. A larger one goes to a spool file, then to a container of its own, which is synced before the
-//! journal names it. Dropping a [`Delivery`] gives the message up and leaves nothing.
+//! journalled. A larger one becomes a container of its own ([`large`](super::large)), which is synced before the journal
+//! names it. Dropping a [`Delivery`] gives the message up and leaves nothing.
 
 use super::account::{Account, Container, Pending, State};
 use super::attachments::{Cuts, Pinned};
@@ -10,7 +10,7 @@ use super::body::{Body, Gather};
 use super::cache::Facts;
 use super::change::Change;
 use super::error::StoreError;
-use super::large::Unsaved;
+use super::large::{Ahead, Unsaved};
 use super::ops::keyword_error;
 use super::planted::{Planted, planted};
 use super::store::{Preparing, Store};
@@ -72,7 +72,12 @@ impl Store {
     /// [`StoreError::Full`] and others that can be known before the text is taken.
     pub fn deliver(self: &Arc<Self>, targets: Vec<Target>) -> Result<Delivery, StoreError> {
         self.writable()?;
-        let body = Gather::new(self.clone(), self.config.gather_max);
+        let first = targets.first();
+        let ahead = Ahead {
+            prefix: first.map(|target| target.prefix.clone()).unwrap_or_default(),
+            names: first.map_or(0, |target| target.mailbox.len()),
+        };
+        let body = Gather::new(self.clone(), self.config.gather_max, ahead);
         Ok(Delivery { store: self.clone(), targets, body, _preparing: self.preparing() })
     }
 }
@@ -81,7 +86,7 @@ impl Delivery {
     /// Takes the next bytes of the message.
     ///
     /// # Errors
-    /// The spool can't be written, or the message is larger than the store takes; give up then.
+    /// What was taken can't be written, or the message is larger than the store takes; give up then.
     pub fn write(&mut self, text: &[u8]) -> Result<(), StoreError> {
         self.body.write(text)
     }
@@ -164,6 +169,8 @@ type Locked<'a> = Result<MutexGuard<'a, State>, StoreError>;
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) container: u32,
+    /// Where its record starts.
+    pub(super) offset: u64,
     pub(super) record_len: u64,
     /// Bytes of the message.
     pub(super) size: u64,
@@ -284,7 +291,7 @@ impl Store {
         let mut texts = self.stored_texts(mails).into_iter();
         mails.iter().map(move |mail| match mail.body {
             Body::Memory(_) => (texts.next().map(Way::Journal).ok_or(StoreError::Lost), None),
-            Body::Spool { spool, .. } => match self.place_large(mail, spool, guid) {
+            Body::Large { text, .. } => match self.place_large(mail, text, guid) {
                 Ok((place, file)) => (Ok(Way::Written(place)), Some(file)),
                 Err(error) => (Err(error), None),
             },
@@ -294,7 +301,7 @@ impl Store {
     /// Whether the messages of an APPEND could be saved now.
     fn check_append(&self, mails: &[Mail<'_>]) -> Result<(), StoreError> {
         let waits =
-            |mail: &Mail<'_>| mail.cuts.is_some() || matches!(mail.body, Body::Spool { .. });
+            |mail: &Mail<'_>| mail.cuts.is_some() || matches!(mail.body, Body::Large { .. });
         if !mails.iter().any(waits) {
             return Ok(());
         }
@@ -344,7 +351,7 @@ impl Store {
                     made = Facts::of(text);
                     made.as_ref()
                 }
-                (None, Body::Spool { facts, .. }) => facts.as_deref(),
+                (None, Body::Large { facts, .. }) => facts.as_deref(),
             };
             let Some(facts) = facts else { continue };
             for Kept { mail, id, guid, mailbox, uid, threads } in mails {
@@ -385,7 +392,7 @@ impl Store {
                 place
             }
         };
-        let offset = gathered.as_ref().map_or(FILE_HEADER_LEN, |(container, ..)| container.end);
+        let offset = place.offset;
         let mut extra = Extra::new();
         extra.push_attachments(&mail.apart());
         let added = Added {
@@ -462,7 +469,7 @@ impl Store {
         let start = head.len();
         head.extend_from_slice(&text.prefix);
         let (record_len, size) = (frame.record_len, mail.size(text.len));
-        let place = Place { container: container.number, record_len, size };
+        let place = Place { container: container.number, offset: container.end, record_len, size };
         let body =
             if planted(Planted::BodyNotJournalled) { Arc::from([].as_slice()) } else { text.body };
         let compression = text.compression;

@@ -1,23 +1,136 @@
-//! A large message: from its spool file to a container of its own, which is durable before the change that names it.
+//! A large message: written once, as the record of a container of its own, while it comes in.
+//!
+//! Its text is compressed and summed without regard to who gets it, in a file of the spool directory that begins with room for
+//! what is not known yet: whose container it is, its number, and what the record's head says. That is written when all has
+//! come in; then the file is synced and renamed, and durable before the change that names it. For further recipients, whose own
+//! header lines stand before the text, it is copied.
 
 use super::body::Spool;
 use super::change::Change;
 use super::commit::Outcome;
+use super::config::Attachments;
 use super::delivery::{Mail, Place, container_header, record_head};
 use super::error::StoreError;
+use super::message::read_exact;
 use super::planted::{Planted, planted};
 use super::store::Store;
-use dbox_format::attachment::CutOut;
-use dbox_format::compress::Encoder;
+use dbox_format::Error;
 use dbox_format::container::{
-    PACKED_CHUNK, PackWriter, RecordHead, RecordWriter, STREAM_CHUNK, Stored, Written,
+    ChunkWriter, Compression, FILE_HEADER_LEN, FIXED_HEAD_LEN, STREAM_CHUNK, WrittenChunks,
 };
 use dbox_format::map::Draft;
-use dbox_format::{Error, Seed};
 use index_format::Guid;
-use runtime_smol::fs::{self, File, Open};
-use std::io::IoSlice;
+use runtime_smol::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Bytes that the list of a message's attachments has in the head of its record: about ten of them. With more, what is left
+/// of the message is copied.
+const LIST: usize = 512;
+
+/// What is known of the record of a message before its text comes.
+pub(crate) struct Ahead {
+    /// What stands before the text for its first recipient.
+    pub(crate) prefix: Vec<u8>,
+    /// Bytes of the names in its head: those of the mailbox, and of the keywords.
+    pub(crate) names: usize,
+}
+
+/// The text of a large message while it comes in.
+pub(super) struct LargeWriter {
+    spool: Spool,
+    start: u64,
+    prefix: Vec<u8>,
+    chunks: ChunkWriter,
+    /// What was not written yet.
+    out: Vec<u8>,
+}
+
+/// The text of a large message: a container but for what stands before its chunks, and behind them.
+pub(crate) struct LargeText {
+    spool: Spool,
+    /// Where its chunks start.
+    start: u64,
+    /// What the text begins with, before what came.
+    prefix: Vec<u8>,
+    chunks: WrittenChunks,
+    /// Somebody's message is in this file, or was to be.
+    taken: AtomicBool,
+}
+
+impl LargeWriter {
+    pub(super) fn create(store: &Arc<Store>, ahead: &Ahead) -> Result<Self, StoreError> {
+        let list = if store.config.attachments == Attachments::Whole { 0 } else { LIST };
+        let head = FIXED_HEAD_LEN + ahead.names + list;
+        Self::begin(store, &ahead.prefix, FILE_HEADER_LEN + head as u64)
+    }
+
+    fn begin(store: &Arc<Store>, prefix: &[u8], start: u64) -> Result<Self, StoreError> {
+        let mut spool = Spool::create(store)?;
+        spool.len = start;
+        let (chunks, out) = (ChunkWriter::new(), Vec::new());
+        let mut writer = Self { spool, start, prefix: prefix.to_vec(), chunks, out };
+        writer.push(prefix)?;
+        Ok(writer)
+    }
+
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), StoreError> {
+        {
+            let mut encoder = self.spool.store.packing.stream_encoder();
+            self.chunks.push(text, encoder.as_deref_mut(), &mut self.out).map_err(not_packed)?;
+        }
+        if self.out.len() >= STREAM_CHUNK as usize {
+            self.spool.write(&self.out)?;
+            self.out.clear();
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<LargeText, StoreError> {
+        let chunks = {
+            let mut encoder = self.spool.store.packing.stream_encoder();
+            self.chunks.finish(encoder.as_deref_mut(), &mut self.out).map_err(not_packed)?
+        };
+        self.spool.write(&self.out)?;
+        let Self { spool, start, prefix, .. } = self;
+        Ok(LargeText { spool, start, prefix, chunks, taken: AtomicBool::new(false) })
+    }
+}
+
+impl LargeText {
+    /// The same behind another prefix, its chunks starting elsewhere.
+    fn copy(&self, prefix: &[u8], start: u64) -> Result<Self, StoreError> {
+        let Spool { store, file, path, .. } = &self.spool;
+        let mut decoder = match self.chunks.compression() {
+            Compression::None => None,
+            Compression::Zstd { dictionary } => {
+                let decoder = store.packing.decoder(&store.files, dictionary, true);
+                Some(decoder.map_err(|_| StoreError::Cannot("the message can't be copied"))?)
+            }
+        };
+        let mut writer = LargeWriter::begin(store, prefix, start)?;
+        let (mut stored, mut text, mut skipped) = (Vec::new(), Vec::new(), self.prefix.len());
+        for part in self.chunks.parts() {
+            stored.resize((part.stored.end - part.stored.start) as usize, 0);
+            read_exact(&**file, &mut stored, self.start + part.stored.start, true)
+                .map_err(|error| StoreError::io("read", path, error))?;
+            let bytes = match &mut decoder {
+                None => &stored,
+                Some(decoder) => {
+                    text.clear();
+                    let decoded = decoder.part(&part, &stored, &mut text);
+                    decoded.map_err(|error| StoreError::damaged(path, error))?;
+                    &text
+                }
+            };
+            let now = skipped.min(bytes.len());
+            skipped -= now;
+            writer.push(bytes.get(now..).unwrap_or_default())?;
+        }
+        writer.finish()
+    }
+}
 
 /// The file of a large message: removed when it is dropped before a change names it.
 pub(super) struct Unsaved<'a> {
@@ -55,11 +168,11 @@ impl Drop for Unsaved<'_> {
 }
 
 impl Store {
-    /// Writes a large message into a container of its own, which is durable afterwards and not yet in the map.
+    /// Makes a container of a large message, which is durable afterwards and not yet in the map.
     pub(super) fn place_large(
         &self,
         mail: &Mail<'_>,
-        spool: &Spool,
+        text: &LargeText,
         guid: Guid,
     ) -> Result<(Place, Unsaved<'_>), StoreError> {
         let (container, mailbox, name, position) = {
@@ -75,51 +188,45 @@ impl Store {
             state.position = self.submit(change);
             (container, mailbox, name, state.position)
         };
+        let (head, apart) = (record_head(mail, guid, mailbox, &name), mail.apart());
+        let around = |text: &LargeText| {
+            let room = text.start.saturating_sub(FILE_HEADER_LEN) as usize;
+            let frame = head.around(&text.chunks, &apart, container.seed, room);
+            frame.map_err(|_| StoreError::Cannot("the mailbox's name is too long"))
+        };
+        let mut frame = around(text)?;
+        let needed = FILE_HEADER_LEN + frame.head.len() as u64;
+        let (own, copy);
+        if mail.prefix == text.prefix
+            && needed <= text.start
+            && !text.taken.swap(true, Ordering::Relaxed)
+        {
+            own = text;
+        } else {
+            copy = text.copy(mail.prefix, needed)?;
+            own = &copy;
+            frame = around(own)?;
+        }
+        let offset = own.start - frame.head.len() as u64;
+        let mut front = Vec::with_capacity(own.start as usize);
+        container_header(mail.account, container, self.now()).write(&mut front);
+        front.resize(offset as usize, 0);
+        front.extend_from_slice(&frame.head);
+        own.spool.write_at(&front, 0)?;
+        own.spool.write_at(&frame.tail, own.start + own.chunks.len())?;
         let path = mail.account.container_path(container.number);
-        let fs = self.files.fs();
         let dir = fs::parent(&path);
-        fs.create_dir_all(dir).map_err(|error| StoreError::io("create", dir, error))?;
-        let temporary = unfinished(&path);
-        let write = |error| StoreError::io("write", &temporary, error);
-        match fs.unlink(&temporary) {
-            // A crash may have left one, with a number that was not durable.
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(write(error)),
-            Ok(()) | Err(_) => {}
-        }
-        let file = fs.open(&temporary, Open::Write).map_err(write)?;
-        let mut unsaved = Unsaved::new(self, temporary.clone());
-        let mut out = Vec::with_capacity(2 * STREAM_CHUNK as usize);
-        container_header(mail.account, container, self.now()).write(&mut out);
-        let head = record_head(mail, guid, mailbox, &name);
-        let apart = mail.apart();
-        let mut encoder = self.packing.stream_encoder();
-        let mut writer =
-            Writer::new(head, &apart, container.seed, encoder.as_deref_mut(), &mut out)
-                .map_err(|_| StoreError::Cannot("the mailbox's name is too long"))?;
-        writer.push(mail.prefix, &mut out)?;
-        let (mut at, mut read) = (0, 0);
-        let mut step = vec![0; STREAM_CHUNK as usize];
-        while read < spool.len {
-            let count = spool
-                .file
-                .read_at(&mut step, read)
-                .map_err(|error| StoreError::io("read", &spool.path, error))?;
-            let bytes = step.get(..count).filter(|bytes| !bytes.is_empty());
-            let bytes = bytes.ok_or_else(|| {
-                StoreError::damaged(&spool.path, "it is shorter than what was written")
-            })?;
-            writer.push(bytes, &mut out)?;
-            read += count as u64;
-            file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
-            at += out.len() as u64;
-            out.clear();
-        }
-        let written = writer.finish(&mut out)?;
-        file.write_at(&[IoSlice::new(&out)], at).map_err(write)?;
-        self.publish(&*file, &temporary, &path)?;
-        unsaved.is_called(path, position);
-        let (record_len, size) = (written.record_len, mail.size(written.content.len()));
-        Ok((Place { container: container.number, record_len, size }, unsaved))
+        self.files
+            .fs()
+            .create_dir_all(dir)
+            .map_err(|error| StoreError::io("create", dir, error))?;
+        // Its own name is removed by what it is called by until then.
+        let mut unsaved = Unsaved::new(self, path.clone());
+        unsaved.is_called(path.clone(), position);
+        self.publish(&*own.spool.file, &own.spool.path, &path)?;
+        own.spool.is_renamed();
+        let (record_len, size) = (frame.record_len, mail.size(own.chunks.text_len()));
+        Ok((Place { container: container.number, offset, record_len, size }, unsaved))
     }
 
     /// Makes a container that was written under another name durable under its own.
@@ -147,51 +254,6 @@ impl Store {
 /// What a container is called until it is whole; another's of the same directory has another name.
 pub(super) fn unfinished(path: &Path) -> PathBuf {
     path.with_added_extension("tmp")
-}
-
-/// Writes the record of a large message, compressed or as it comes.
-#[expect(clippy::large_enum_variant, reason = "there is one, on the stack of who writes")]
-enum Writer<'a, 'e> {
-    Plain(RecordWriter),
-    Packed(PackWriter<'a, 'e>),
-}
-
-impl<'a, 'e> Writer<'a, 'e> {
-    fn new(
-        head: RecordHead<'a>,
-        apart: &'a [CutOut],
-        seed: Seed,
-        encoder: Option<&'e mut Encoder>,
-        out: &mut Vec<u8>,
-    ) -> Result<Self, Error> {
-        match encoder {
-            Some(encoder) => {
-                PackWriter::new(head, apart, seed, encoder, PACKED_CHUNK).map(Self::Packed)
-            }
-            None => {
-                let stored = Stored { apart, ..Stored::default() };
-                let writer = RecordWriter::new_stored(&head, &stored, seed, STREAM_CHUNK, out);
-                writer.map(Self::Plain)
-            }
-        }
-    }
-
-    fn push(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), StoreError> {
-        match self {
-            Self::Plain(writer) => {
-                writer.push(text, out);
-                Ok(())
-            }
-            Self::Packed(writer) => writer.push(text, out).map_err(not_packed),
-        }
-    }
-
-    fn finish(self, out: &mut Vec<u8>) -> Result<Written, StoreError> {
-        match self {
-            Self::Plain(writer) => Ok(writer.finish(out)),
-            Self::Packed(writer) => writer.finish(out).map_err(not_packed),
-        }
-    }
 }
 
 /// No memory, or more chunks than [`StoreConfig::message_max`](super::config::StoreConfig::message_max) allows.

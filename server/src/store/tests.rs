@@ -19,6 +19,7 @@ mod histories;
 mod idle;
 mod listing;
 mod modseq;
+mod once;
 mod packing;
 mod reads;
 mod refusals;

@@ -1,19 +1,20 @@
-//! Cutting a message that has come in: its large base64 parts go to files of the spool directory, decoded.
+//! Taking a message apart while it comes in: its large base64 parts go to files of the spool directory, decoded.
 
-use crate::store::body::{Body, Spool};
-use crate::store::cache::Facts;
+use crate::store::body::Spool;
+use crate::store::cache::{Facts, Head};
 use crate::store::config::Attachments;
 use crate::store::error::StoreError;
+use crate::store::message::read_exact;
 use crate::store::planted::{Planted, planted};
 use crate::store::store::Store;
-use dbox_format::attachment::{CutOut, Cutter, Hash, Options, Piece, Plan};
-use std::ops::Range;
+use dbox_format::attachment::{Assembly, CutOut, Cutter, Hash, Lines, Options, Piece, Source};
+use imap_proto::mime::PartId;
 use std::sync::Arc;
 
-/// Bytes of a spooled message that are looked at in one step.
-const STEP: usize = 64 << 10;
+/// Bytes of a content that are held in memory before it gets a file: most of those that are too short get none.
+const HELD: usize = 64 << 10;
 
-/// What was cut out of a message: what is left is its [`Body`].
+/// What was cut out of a message: what is left is its [`Body`](crate::store::body::Body).
 pub(crate) struct Cuts {
     /// The parts, by their places in what is left.
     pub(super) list: Vec<CutOut>,
@@ -33,12 +34,17 @@ impl Cuts {
     }
 }
 
-/// A message that has all come in and may have parts to be cut out.
-pub(crate) struct Whole {
-    pub(crate) body: Body,
-    /// The bodies of its base64 parts.
-    pub(crate) parts: Vec<Range<u64>>,
-    pub(crate) facts: Option<Box<Facts>>,
+/// Gets what is left of a message.
+pub(crate) type Stays<'a> = dyn FnMut(&[u8]) -> Result<(), StoreError> + 'a;
+
+/// What a message goes through while it comes in.
+pub(crate) struct Intake {
+    /// Absent where neither the cache nor the attachments need it.
+    head: Option<Head>,
+    cutter: Cutter,
+    /// The part whose body the bytes before belonged to.
+    part: Option<PartId>,
+    contents: Contents,
 }
 
 impl Store {
@@ -46,174 +52,155 @@ impl Store {
     pub(crate) fn may_be_cut(&self, len: u64) -> bool {
         self.config.attachments != Attachments::Whole && len / 4 * 3 >= self.config.attachment_least
     }
-
-    /// Cuts out what is large enough. What is left is in memory if it has at most `most` bytes.
-    ///
-    /// # Errors
-    /// A file of the spool directory can't be written, or read.
-    pub(crate) fn cut(
-        self: &Arc<Self>,
-        whole: Whole,
-        most: usize,
-    ) -> Result<(Body, Option<Cuts>), StoreError> {
-        let Whole { body, parts, facts } = whole;
-        let least = self.config.attachment_least.max(1);
-        let large = |part: &Range<u64>| (part.end - part.start) / 4 * 3 >= least;
-        let parts: Vec<Range<u64>> = parts.into_iter().filter(large).collect();
-        if !parts.is_empty()
-            && let Some((plan, contents)) = self.contents(&body, &parts)?
-        {
-            let left = self.skeleton(&body, &plan, most)?;
-            let (list, message_len) = (plan.list(), body.len());
-            return Ok((left, Some(Cuts { list, contents, message_len, facts })));
-        }
-        let body = match body {
-            Body::Spool { spool, .. } => Body::Spool { spool, facts },
-            Body::Memory(text) => Body::Memory(text),
-        };
-        Ok((body, None))
-    }
-
-    /// Decodes parts to files; `None` if none of them is what can be cut out.
-    #[allow(clippy::type_complexity, reason = "taken apart at once")]
-    fn contents(
-        self: &Arc<Self>,
-        body: &Body,
-        parts: &[Range<u64>],
-    ) -> Result<Option<(Plan, Vec<(Hash, Spool)>)>, StoreError> {
-        let options = Options { least: self.config.attachment_least, ..Options::default() };
-        // The parser's parts ascend and don't overlap.
-        let Ok(mut cutter) = Cutter::new(parts, options) else { return Ok(None) };
-        let mut files = Contents { store: self, open: None, kept: Vec::new(), failed: None };
-        body.each(0..body.len(), &mut |bytes| {
-            cutter.push(bytes, &mut |piece| files.take(piece));
-            files.failed.take().map_or(Ok(()), Err)
-        })?;
-        let plan = cutter.finish(&mut |piece| files.take(piece));
-        if let Some(error) = files.failed {
-            return Err(error);
-        }
-        if plan.cuts().is_empty() {
-            return Ok(None);
-        }
-        let mut contents: Vec<(Hash, Spool)> = Vec::with_capacity(files.kept.len());
-        for (cut, file) in plan.cuts().iter().zip(files.kept) {
-            if !contents.iter().any(|(hash, _)| *hash == cut.out.hash) {
-                contents.push((cut.out.hash, file));
-            }
-        }
-        Ok(Some((plan, contents)))
-    }
-
-    /// What of a message is not cut out.
-    fn skeleton(
-        self: &Arc<Self>,
-        body: &Body,
-        plan: &Plan,
-        most: usize,
-    ) -> Result<Body, StoreError> {
-        let len = plan.skeleton_len();
-        if let Ok(len) = usize::try_from(len)
-            && len <= most
-        {
-            let mut text = Vec::with_capacity(len);
-            for range in plan.skeleton() {
-                body.each(range, &mut |bytes| {
-                    text.extend_from_slice(bytes);
-                    Ok(())
-                })?;
-            }
-            return Ok(Body::Memory(text.into()));
-        }
-        let mut spool = Spool::create(self)?;
-        for range in plan.skeleton() {
-            body.each(range, &mut |bytes| spool.write(bytes))?;
-        }
-        Ok(Body::Spool { spool, facts: None })
-    }
 }
 
-/// The files of the contents while a message is cut.
-struct Contents<'a> {
-    store: &'a Arc<Store>,
-    /// That of the part that is looked at.
-    open: Option<Spool>,
-    /// Those that are complete, in order.
-    kept: Vec<Spool>,
-    failed: Option<StoreError>,
-}
-
-impl Contents<'_> {
-    fn take(&mut self, piece: Piece<'_>) {
-        if self.failed.is_none()
-            && let Err(error) = self.try_take(piece)
-        {
-            self.failed = Some(error);
+impl Intake {
+    pub(crate) fn new(store: &Arc<Store>) -> Self {
+        let cuts = store.config.attachments != Attachments::Whole;
+        let mut options = Options { least: store.config.attachment_least, ..Options::default() };
+        if !cuts {
+            options.most = 0;
         }
-    }
-
-    fn try_take(&mut self, piece: Piece<'_>) -> Result<(), StoreError> {
-        match piece {
-            Piece::Content(_, bytes) => match &mut self.open {
-                Some(file) => file.write(bytes),
-                None => self.open.insert(Spool::create(self.store)?).write(bytes),
+        Self {
+            head: (cuts || store.cache.is_on()).then(Head::new),
+            cutter: Cutter::new(options),
+            part: None,
+            contents: Contents {
+                store: store.clone(),
+                held: Vec::new(),
+                file: None,
+                kept: Vec::new(),
             },
-            Piece::Kept(_) => {
-                let Some(file) = self.open.take() else { return Ok(()) };
-                // Before anything is called by its hash, it is durable.
-                if !planted(Planted::ContentNotSynced) {
-                    file.file
-                        .sync_data()
-                        .map_err(|error| StoreError::io("write", &file.path, error))?;
-                }
-                self.kept.push(file);
-                Ok(())
-            }
-            Piece::Dropped(_) => {
-                self.open = None;
-                Ok(())
-            }
         }
+    }
+
+    /// Takes the next bytes; what is left of them and of those before is given to `stays`.
+    pub(crate) fn push(&mut self, text: &[u8], stays: &mut Stays<'_>) -> Result<(), StoreError> {
+        let Self { head, cutter, part, contents } = self;
+        let mut failed = None;
+        let mut give = |piece: Piece<'_>| {
+            if failed.is_none() {
+                failed = contents.take(piece, stays).err();
+            }
+        };
+        let mut look = |bytes: &[u8], of: Option<PartId>| {
+            if *part != of {
+                match of {
+                    Some(_) => cutter.begin(&mut give),
+                    None => cutter.end(&mut give),
+                }
+                *part = of;
+            }
+            cutter.push(bytes, &mut give);
+        };
+        match head {
+            Some(head) => head.feed_with(text, &mut look),
+            None => look(text, None),
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The message, of `message_len` bytes, is complete: what is learnt of it, which is with what was cut out if anything
+    /// was. All that is durable.
+    pub(crate) fn finish(
+        self,
+        message_len: u64,
+        stays: &mut Stays<'_>,
+    ) -> Result<(Option<Box<Facts>>, Option<Cuts>), StoreError> {
+        let Self { head, mut cutter, mut contents, .. } = self;
+        let mut failed = None;
+        cutter.end(&mut |piece| {
+            if failed.is_none() {
+                failed = contents.take(piece, stays).err();
+            }
+        });
+        failed.map_or(Ok(()), Err)?;
+        let facts = head.and_then(Head::finish).map(Box::new);
+        let list = cutter.list().to_vec();
+        if list.is_empty() {
+            return Ok((facts, None));
+        }
+        let contents = contents.kept;
+        // Before anything is called by its hash, it is durable.
+        for (_, file) in contents.iter().filter(|_| !planted(Planted::ContentNotSynced)) {
+            file.file.sync_data().map_err(|error| StoreError::io("write", &file.path, error))?;
+        }
+        Ok((None, Some(Cuts { list, contents, message_len, facts })))
     }
 }
 
-impl Body {
-    /// Bytes of it.
-    pub(crate) fn len(&self) -> u64 {
-        match self {
-            Self::Memory(text) => text.len() as u64,
-            Self::Spool { spool, .. } => spool.len,
-        }
-    }
+/// The contents of a message while it is taken apart.
+struct Contents {
+    store: Arc<Store>,
+    /// That of the part that is looked at: here, or once there is more of it in a file.
+    held: Vec<u8>,
+    file: Option<Spool>,
+    /// Those that are complete, each once.
+    kept: Vec<(Hash, Spool)>,
+}
 
-    /// Gives the bytes of `range`, piece by piece.
-    fn each(
-        &self,
-        range: Range<u64>,
-        give: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        match self {
-            Self::Memory(text) => {
-                let at = |offset| usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
-                give(text.get(at(range.start)..at(range.end)).unwrap_or_default())
+impl Contents {
+    fn take(&mut self, piece: Piece<'_>, stays: &mut Stays<'_>) -> Result<(), StoreError> {
+        match piece {
+            Piece::Text(text) => stays(text),
+            Piece::Content(bytes) => {
+                if self.file.is_none() && self.held.len() + bytes.len() <= HELD {
+                    self.held.extend_from_slice(bytes);
+                    return Ok(());
+                }
+                self.file()?.write(bytes)
             }
-            Self::Spool { spool, .. } => {
-                let mut step = vec![0; STEP];
-                let mut at = range.start;
-                while at < range.end {
-                    let len = usize::try_from(range.end - at).unwrap_or(STEP).min(STEP);
-                    let read = spool
-                        .file
-                        .read_at(step.get_mut(..len).unwrap_or_default(), at)
-                        .map_err(|error| StoreError::io("read", &spool.path, error))?;
-                    let bytes = step.get(..read).filter(|bytes| !bytes.is_empty());
-                    give(bytes.ok_or_else(|| {
-                        StoreError::damaged(&spool.path, "it is shorter than what was written")
-                    })?)?;
-                    at += read as u64;
+            Piece::Kept(cut) => {
+                self.file()?;
+                let file = self.file.take();
+                if !self.kept.iter().any(|(hash, _)| *hash == cut.hash) {
+                    self.kept.extend(file.map(|file| (cut.hash, file)));
                 }
                 Ok(())
             }
+            Piece::Back(lines) => self.put_back(lines, stays),
         }
+    }
+
+    /// The file of the part that is looked at, with all of its content so far.
+    fn file(&mut self) -> Result<&mut Spool, StoreError> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                let mut file = Spool::create(&self.store)?;
+                file.write(&std::mem::take(&mut self.held))?;
+                file
+            }
+        };
+        Ok(self.file.insert(file))
+    }
+
+    /// Gives the base64 of a content that is not worth a file.
+    fn put_back(&mut self, lines: Lines, stays: &mut Stays<'_>) -> Result<(), StoreError> {
+        let (held, file) = (std::mem::take(&mut self.held), self.file.take());
+        let len = file.as_ref().map_or(held.len() as u64, |file| file.len);
+        let part = CutOut { len, lines, ..CutOut::default() };
+        let cannot = |_| StoreError::Cannot("an attachment can't be put back");
+        let assembly = Assembly::of_skeleton(&[part], 0).map_err(cannot)?;
+        let (mut bytes, mut text) = (Vec::new(), Vec::new());
+        for source in assembly.sources(0..assembly.len()) {
+            let Source::Attachment { content, .. } = &source else { continue };
+            let range = content.start as usize..content.end as usize;
+            match &file {
+                Some(file) => {
+                    bytes.resize(range.len(), 0);
+                    read_exact(&*file.file, &mut bytes, content.start, true)
+                        .map_err(|error| StoreError::io("read", &file.path, error))?;
+                }
+                None => {
+                    bytes.clear();
+                    bytes.extend_from_slice(held.get(range).unwrap_or_default());
+                }
+            }
+            text.clear();
+            assembly.encode(&source, &bytes, &mut text).map_err(cannot)?;
+            stays(&text)?;
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::store::threads::Words;
 use imap_proto::Blob;
 use imap_proto::fetch::{MessageSource, SourceError};
 use imap_proto::mime::header::RawFields;
-use imap_proto::mime::{FieldName, Limits, Mime, Parser};
+use imap_proto::mime::{FieldName, Limits, Mime, Parser, PartId};
 use imap_proto::search::{TEXT_FIELDS, field_text};
 use imap_proto::sort::{SortKey, sent, text_key};
 use imap_proto::thread::Said;
@@ -92,18 +92,11 @@ impl Compared {
 impl Facts {
     /// Of a message in memory; `None` when its header is too long to look at.
     pub(crate) fn of(message: &[u8]) -> Option<Self> {
-        Self::of_with(message, &mut |_| {})
-    }
-
-    /// The same, and `look` may look at the message's structure.
-    pub(crate) fn of_with(message: &[u8], look: &mut dyn FnMut(&Mime)) -> Option<Self> {
         let end = header_end(message, 0).unwrap_or(message.len());
         let header = message.get(..end).filter(|header| header.len() <= HEADER)?;
         let mut parser = Parser::new(Limits::default());
         parser.feed(message);
-        let mime = parser.finish();
-        look(&mime);
-        Some(Self::new(&mime, header.to_vec()))
+        Some(Self::new(&parser.finish(), header.to_vec()))
     }
 
     fn new(mime: &Mime, header: Vec<u8>) -> Self {
@@ -191,10 +184,17 @@ impl Head {
         Self { parser: Some(Parser::new(Limits::default())), header: Vec::new(), complete: false }
     }
 
-    /// Takes the next bytes.
-    pub(crate) fn feed(&mut self, text: &[u8]) {
-        let Some(parser) = &mut self.parser else { return };
-        parser.feed(text);
+    /// Takes the next bytes, and gives them to `look`: those of the bodies of base64 parts with the part, as far as the message
+    /// is not too much.
+    pub(crate) fn feed_with(&mut self, text: &[u8], look: &mut dyn FnMut(&[u8], Option<PartId>)) {
+        let Some(parser) = &mut self.parser else { return look(text, None) };
+        let mut rest = text;
+        while !rest.is_empty() {
+            let part = parser.base64_body();
+            let (now, later) = rest.split_at(parser.feed_some(rest));
+            look(now, part);
+            rest = later;
+        }
         if parser.held() > HELD || self.header.len() > HEADER {
             *self = Self { parser: None, header: Vec::new(), complete: true };
             return;
@@ -211,12 +211,10 @@ impl Head {
         }
     }
 
-    /// The message is complete, and `look` may look at its structure; `None` when it was too much.
-    pub(crate) fn finish(self, look: &mut dyn FnMut(&Mime)) -> Option<Facts> {
+    /// The message is complete; `None` when it was too much.
+    pub(crate) fn finish(self) -> Option<Facts> {
         let header = Some(self.header).filter(|header| header.len() <= HEADER)?;
-        let mime = self.parser?.finish();
-        look(&mime);
-        Some(Facts::new(&mime, header))
+        Some(Facts::new(&self.parser?.finish(), header))
     }
 }
 
@@ -339,8 +337,8 @@ mod tests {
         #[test]
         fn a_message_in_pieces_has_the_row_of_the_whole(message in message(), size in 1usize..40) {
             let mut head = Head::new();
-            message.chunks(size).for_each(|piece| head.feed(piece));
-            let row = head.finish(&mut |_| {}).unwrap().row(b"").unwrap();
+            message.chunks(size).for_each(|piece| head.feed_with(piece, &mut |_, _| {}));
+            let row = head.finish().unwrap().row(b"").unwrap();
             prop_assert_eq!(values(&row), values(&Facts::of(&message).unwrap().row(b"").unwrap()));
         }
 
@@ -372,19 +370,19 @@ mod tests {
         let huge = format!("{}\r\n", trace.repeat(20));
         assert!(Facts::of(huge.as_bytes()).is_none());
         let mut head = Head::new();
-        huge.as_bytes().chunks(1000).for_each(|piece| head.feed(piece));
-        assert!(head.finish(&mut |_| {}).is_none());
+        huge.as_bytes().chunks(1000).for_each(|piece| head.feed_with(piece, &mut |_, _| {}));
+        assert!(head.finish().is_none());
         let parts = format!(
             "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}",
             "--b\r\nContent-Type: text/plain\r\n\r\n".repeat(5000)
         );
         let mut head = Head::new();
         for piece in parts.as_bytes().chunks(1000) {
-            head.feed(piece);
+            head.feed_with(piece, &mut |_, _| {});
             let held = head.parser.as_ref().map_or(0, Parser::held) + head.header.capacity();
             assert!(held <= HELD + HEADER, "{held} bytes");
         }
-        assert!(head.finish(&mut |_| {}).is_none());
+        assert!(head.finish().is_none());
     }
 
     #[test]

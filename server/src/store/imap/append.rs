@@ -5,6 +5,7 @@ use crate::store::attachments::Cuts;
 use crate::store::body::{Body, Gather};
 use crate::store::delivery::Mail;
 use crate::store::error::StoreError;
+use crate::store::large::Ahead;
 use crate::store::store::Preparing;
 use imap_proto::date::DateTime;
 use imap_proto::{Answer, Flags, Keyword, MailboxName, Position, Uid, UidSet, UidValidity};
@@ -70,11 +71,11 @@ impl ImapUser {
         let gathered: u64 = append.messages.iter().map(|message| message.gather.len()).sum();
         let limit = if gathered + size > GATHER { 0 } else { self.store.config.gather_max };
         let date = date.map_or_else(|| self.store.now(), |date| date.seconds);
-        append.messages.push(Incoming {
-            gather: Gather::new(self.store.clone(), limit),
-            flags,
-            date,
-        });
+        // Of each keyword its name, and three bytes.
+        let keywords: usize = flags.keywords.iter().map(|keyword| keyword.as_str().len() + 3).sum();
+        let ahead = Ahead { prefix: Vec::new(), names: append.mailbox.len() + keywords };
+        let gather = Gather::new(self.store.clone(), limit, ahead);
+        append.messages.push(Incoming { gather, flags, date });
         Ok(Answer::Proceed)
     }
 

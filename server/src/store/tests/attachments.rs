@@ -92,14 +92,14 @@ fn whole() -> StoreConfig {
 }
 
 /// Bytes that no compressor makes anything of.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     random(seed)(&mut bytes);
     bytes
 }
 
 /// Base64 in lines of so many characters.
-fn encoded(content: &[u8], line: usize, ending: &str) -> String {
+pub(super) fn encoded(content: &[u8], line: usize, ending: &str) -> String {
     let base64 = STANDARD.encode(content);
     let lines = base64.as_bytes().chunks(line.max(1)).map(|line| str::from_utf8(line).unwrap());
     lines.collect::<Vec<_>>().join(ending)
@@ -147,7 +147,7 @@ fn fetch(user: &mut ImapUser, uid: u32, fixed: Fixed, section: Option<Section>) 
 }
 
 /// The literal of a section.
-fn section(
+pub(super) fn section(
     user: &mut ImapUser,
     uid: u32,
     path: &[u32],
