@@ -1,4 +1,4 @@
-//! New mail on its way in: gathered or spooled while it arrives, saved for all its recipients as one change.
+//! New mail on its way in: gathered while it arrives, saved for all its recipients as one change.
 //!
 //! A message up to [`StoreConfig::gather_max`](super::config::StoreConfig::gather_max) is held in memory and
 //! journalled. A larger one becomes a container of its own ([`large`](super::large)), which is synced before the journal
