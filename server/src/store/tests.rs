@@ -15,6 +15,7 @@ mod crashes;
 mod damage;
 mod deferred;
 mod faults;
+mod fetched;
 mod histories;
 mod idle;
 mod listing;

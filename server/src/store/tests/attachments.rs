@@ -1,20 +1,20 @@
 //! What FETCH gives of messages whose parts stand apart, what of them is written and read, and what nobody learns.
 
+use super::fetched::{self, gathered, literal};
 use super::world::{at_once, config, open_with, random};
 use crate::store::compact::Wanted;
 use crate::store::config::{Attachments, StoreConfig};
 use crate::store::delivery::Target;
-use crate::store::imap::{ImapUser, read_blob};
+use crate::store::imap::ImapUser;
 use crate::store::store::Store;
 use crate::store::{Account, Told};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dbox_format::attachment::Hash;
-use imap_proto::fetch::{FetchItems, Fixed, Piece, Section, SectionKind};
+use imap_proto::fetch::{Fixed, Section, SectionKind};
 use imap_proto::mime::{Kind, Limits, Parser, PartId};
 use imap_proto::{
-    Answer, Ask, FetchAsk, Flags, MailboxName, Run, Seq, StoreAction, StoredRows, SystemFlags, Uid,
-    UidSet,
+    Answer, Ask, Flags, MailboxName, StoreAction, StoredRows, SystemFlags, Uid, UidSet,
 };
 use proptest::prelude::*;
 use runtime_smol::fs::Fs as _;
@@ -117,33 +117,9 @@ fn message(content: &[u8]) -> Vec<u8> {
 
 /// What FETCH of these items of a message puts on the wire.
 fn fetch(user: &mut ImapUser, uid: u32, fixed: Fixed, section: Option<Section>) -> Option<Vec<u8>> {
-    let items = Arc::new(FetchItems { fixed, sections: section.into_iter().collect() });
-    let answer = at_once(user.ask(Ask::Fetch(FetchAsk {
-        runs: vec![Run { seq: Seq(1), uid: Uid(uid), count: 1 }],
-        items: items.clone(),
-        also_flags: UidSet::new(),
-        seen_items: items,
-        budget: 1 << 20,
-        by_uid: true,
-        recent: Arc::default(),
-    })));
+    let answer = fetched::fetch(user, uid, fixed, section.into_iter().collect());
     let Answer::Rows { pieces, .. } = answer else { return None };
-    let mut out = Vec::new();
-    for piece in pieces {
-        match piece {
-            Piece::Bytes(bytes) => out.extend_from_slice(&bytes),
-            Piece::Blob(blob, range) => {
-                let mut at = range.start;
-                while at < range.end {
-                    let start = out.len();
-                    let end = range.end.min(at + (64 << 10));
-                    read_blob(&blob, at..end, true, &mut out).ok()?;
-                    at += (out.len() - start) as u64;
-                }
-            }
-        }
-    }
-    Some(out)
+    gathered(pieces).ok()
 }
 
 /// The literal of a section.
@@ -156,10 +132,7 @@ pub(super) fn section(
 ) -> Option<Vec<u8>> {
     let section = Section::new(path.to_vec(), kind, partial, true);
     let row = fetch(user, uid, Fixed::UID, Some(section))?;
-    let open = row.iter().position(|byte| *byte == b'{')?;
-    let close = open + row[open..].iter().position(|byte| *byte == b'}')?;
-    let len: usize = str::from_utf8(&row[open + 1..close]).unwrap().parse().unwrap();
-    Some(row[close + 3..close + 3 + len].to_vec())
+    Some(literal(&row))
 }
 
 /// The paths of all leaf parts, as BODY[…] names them.
@@ -519,16 +492,7 @@ fn a_content_that_is_being_read_stays() {
     disk.store.flush();
     let mut user = disk.user("u1");
     let whole = Section::new(Vec::new(), SectionKind::Text, None, true);
-    let items = Arc::new(FetchItems { fixed: Fixed::UID, sections: vec![whole] });
-    let answer = at_once(user.ask(Ask::Fetch(FetchAsk {
-        runs: vec![Run { seq: Seq(1), uid: Uid(1), count: 1 }],
-        items: items.clone(),
-        also_flags: UidSet::new(),
-        seen_items: items,
-        budget: 1 << 20,
-        by_uid: true,
-        recent: Arc::default(),
-    })));
+    let answer = fetched::fetch(&mut user, 1, Fixed::UID, vec![whole]);
     let Answer::Rows { pieces, .. } = answer else { panic!("{answer:?}") };
     let free = || {
         disk.store.purge("u1", false).unwrap();
@@ -539,12 +503,7 @@ fn a_content_that_is_being_read_stays() {
     at_once(user.ask(Ask::Expunge { uids: None }));
     drop(user);
     free();
-    let mut read = Vec::new();
-    for piece in &pieces {
-        if let Piece::Blob(blob, range) = piece {
-            read_blob(blob, range.clone(), true, &mut read).unwrap();
-        }
-    }
+    let read = literal(&gathered(pieces.clone()).unwrap());
     assert!(text.ends_with(&read) && read.len() > 500_000);
     drop(pieces);
     free();

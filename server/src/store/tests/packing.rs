@@ -4,13 +4,14 @@
 use super::counted::Counted;
 use super::crashes::crash_everywhere_with;
 use super::faults::fail_everywhere;
+use super::fetched::{self, gathered, literal};
 use super::repair::findings;
 use super::world::{Op, World, at_once, config, open_with, packed, random};
 use crate::store::account::Account;
 use crate::store::config::StoreConfig;
 use crate::store::delivery::Target;
 use crate::store::error::StoreError;
-use crate::store::imap::{Handled, ImapUser, read_blob};
+use crate::store::imap::ImapUser;
 use crate::store::message::{Message, ReadError};
 use crate::store::planted::{Planted, plant};
 use crate::store::store::Store;
@@ -20,8 +21,8 @@ use dbox_format::container::Found;
 use dbox_format::container::{Compression, Frame, Record, RecordHead, Stored, walk};
 use dbox_format::map::MapId;
 use dbox_format::{Content, paths};
-use imap_proto::fetch::{FetchItems, Fixed, Piece, Section, SectionKind};
-use imap_proto::{Answer, Ask, Code, FetchAsk, MailboxName, Run, Seq, Uid, UidSet};
+use imap_proto::fetch::{Fixed, Section, SectionKind};
+use imap_proto::{Answer, Ask, Code, MailboxName};
 use proptest::prelude::*;
 use runtime_smol::sim::{SimFs, Variant};
 use std::path::{Path, PathBuf};
@@ -368,38 +369,12 @@ fn fetch_part(
     let mut user = ImapUser::new(store.clone(), account.clone(), Arc::default());
     at_once(user.ask(Ask::Select { mailbox: MailboxName::inbox(), examine: true }));
     let section = Section::new(Vec::new(), SectionKind::All, part, true);
-    let items = Arc::new(FetchItems { fixed: Fixed::default(), sections: vec![section] });
-    let handled: Handled = user.ask(Ask::Fetch(FetchAsk {
-        runs: vec![Run { seq: Seq(uid), uid: Uid(uid), count: 1 }],
-        items: items.clone(),
-        also_flags: UidSet::new(),
-        seen_items: items,
-        budget: 1 << 20,
-        by_uid: true,
-        recent: Arc::default(),
-    }));
-    let answer = at_once(handled);
+    let answer = fetched::fetch(&mut user, uid, Fixed::default(), vec![section]);
     let Answer::Rows { pieces, .. } = answer else {
         assert!(matches!(answer, Answer::No { code: Some(Code::Corruption), .. }), "{answer:?}");
         return None;
     };
-    let mut out = Vec::new();
-    for piece in pieces {
-        match piece {
-            Piece::Bytes(bytes) => out.extend_from_slice(&bytes),
-            Piece::Blob(blob, range) => {
-                let mut at = range.start;
-                while at < range.end {
-                    let end = (at + (64 << 10)).min(range.end);
-                    let start = out.len();
-                    read_blob(&blob, at..end, true, &mut out).unwrap();
-                    at += (out.len() - start) as u64;
-                }
-            }
-        }
-    }
-    let literal = out.windows(3).position(|bytes| bytes == b"}\r\n");
-    literal.map(|at| out[at + 3..].to_vec())
+    Some(literal(&gathered(pieces).unwrap()))
 }
 
 /// What a part of a large message costs: its head, its table, and the chunks that hold the part.
