@@ -22,7 +22,7 @@ pub use section::{FieldNames, Section, SectionKind};
 use std::ops::{BitOr, BitOrAssign, Range};
 
 use crate::date::DateTime;
-use crate::mime::Mime;
+use crate::mime::{Extent, Mime, Place};
 use crate::sort::SortKey;
 use crate::types::{Blob, Keyword, ModSeq, SystemFlags, Uid};
 
@@ -169,7 +169,7 @@ pub struct Needs {
     pub structure: bool,
     /// [`MessageSource::header`] will be asked.
     pub header: bool,
-    /// [`MessageSource::read`], [`MessageSource::blob`] or [`MessageSource::mime`] will be asked.
+    /// [`MessageSource::read`], [`MessageSource::blob`] or [`MessageSource::place`] will be asked.
     pub whole: bool,
 }
 
@@ -266,6 +266,14 @@ pub trait MessageSource {
     fn header_field(&mut self, name: &[u8]) -> Result<&[u8], SourceError> {
         let _ = name;
         self.header()
+    }
+
+    /// Where the part of these numbers is, or the message itself for none; `None` when it has no such part. What is beyond
+    /// `extent` need not be right: a source that knows where parts are, or reads no further than it has to, answers
+    /// without the whole message.
+    fn place(&mut self, path: &[u32], extent: Extent) -> Result<Option<Place>, SourceError> {
+        let _ = extent;
+        Ok(self.mime()?.place(path))
     }
 
     /// The parts.

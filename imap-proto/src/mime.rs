@@ -17,6 +17,7 @@ mod address;
 mod envelope;
 pub(crate) mod extended;
 mod field;
+mod layout;
 mod parser;
 mod structure;
 mod value;
@@ -26,12 +27,13 @@ use std::ops::Range;
 
 use field::Field;
 pub use field::FieldName;
+pub use layout::{Extent, Found, Layout, Place};
 pub use parser::Parser;
 pub use wire::write_nstring;
 
 /// Which rendering of messages this is. It is raised whenever ENVELOPE, BODY, BODYSTRUCTURE, a
-/// [search text](crate::search::field_text), a [sort key](crate::sort::text_key) or a [date](crate::sort::sent) of any
-/// message changes: what somebody keeps of them names it, and is believed only where it is the same.
+/// [search text](crate::search::field_text), a [sort key](crate::sort::text_key), a [date](crate::sort::sent) or the
+/// [layout](Layout) of any message changes: what somebody keeps of them names it, and is believed only where it is the same.
 pub const RENDERING: u16 = 2;
 
 /// Bounds on what is kept of a message and on the work done for it.
@@ -180,25 +182,12 @@ impl Mime {
     /// message inside.
     #[must_use]
     pub fn find(&self, path: &[u32]) -> Option<PartId> {
-        let (&first, rest) = path.split_first()?;
-        let mut at = self.member(PartId::ROOT, first)?;
-        for &number in rest {
-            let inside = match self.part(at).kind {
-                Kind::Message => self.part(at).first_child?,
-                Kind::Multipart => at,
-                Kind::Leaf | Kind::Opaque => return None,
-            };
-            at = self.member(inside, number)?;
+        if path.is_empty() {
+            return None;
         }
-        Some(at)
-    }
-
-    /// Part `number`, from 1, of a message or multipart.
-    fn member(&self, of: PartId, number: u32) -> Option<PartId> {
-        let index = (number as usize).checked_sub(1)?;
-        match self.part(of).kind {
-            Kind::Multipart => self.children(of).nth(index),
-            Kind::Leaf | Kind::Message | Kind::Opaque => (index == 0).then_some(of),
+        match layout::find(self, path, Extent::Whole) {
+            Found::Part(at) => Some(PartId(at as u32)),
+            Found::Nothing | Found::Unknown => None,
         }
     }
 

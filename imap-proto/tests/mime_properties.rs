@@ -7,7 +7,7 @@ mod mime_support;
 use imap_proto::Seq;
 use imap_proto::fetch::{FetchItems, Fixed, Rows, Section, SectionKind, render_row};
 use imap_proto::mime::header::{Initials, RawField, RawFields};
-use imap_proto::mime::{Kind, Limits, Mime, Parser, PartId};
+use imap_proto::mime::{Extent, Found, Kind, Layout, Limits, Mime, Parser, PartId, Place};
 use mime_support::{Stored, flatten, hostile_mail, meta, parse, parse_with, shown};
 use proptest::prelude::*;
 
@@ -42,6 +42,89 @@ fn check(mime: &Mime, message: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The message, all its parts, and some that it hasn't.
+fn more_paths(mime: &Mime) -> Vec<Vec<u32>> {
+    let mut all = [vec![vec![]], paths(mime)].concat();
+    let none = |path: &Vec<u32>| [0, 1, 9].map(|number| [path.as_slice(), &[number]].concat());
+    all.extend(all.clone().iter().flat_map(none));
+    all
+}
+
+/// A layout as it is read again.
+fn kept(layout: &Layout, len: usize) -> Result<Layout, TestCaseError> {
+    let mut bytes = Vec::new();
+    layout.write(&mut bytes);
+    let read = Layout::read(&bytes, len as u64);
+    prop_assert_eq!(read.as_ref(), Some(layout));
+    Ok(read.unwrap())
+}
+
+/// As much of a place as was asked for.
+fn seen(found: Found<Place>, extent: Extent) -> Found<Place> {
+    let Found::Part(mut place) = found else { return found };
+    if extent != Extent::Whole {
+        place.end = 0;
+        place.inside = place
+            .inside
+            .filter(|_| extent == Extent::Inside)
+            .map(|(header, body, _)| (header, body, 0));
+    }
+    Found::Part(place)
+}
+
+/// What is said of the parts of a message that comes in pieces is what is said of them in the end.
+fn check_known(message: &[u8], step: usize) -> Result<(), TestCaseError> {
+    let mime = parse(message);
+    let paths = more_paths(&mime);
+    let whole = mime.layout();
+    prop_assert!(whole.is_complete());
+    let mut parser = Parser::new(Limits::default());
+    for piece in message.chunks(step) {
+        parser.feed(piece);
+        let layout = kept(&parser.layout(), message.len())?;
+        prop_assert!(!layout.is_complete());
+        for path in &paths {
+            for extent in [Extent::Header, Extent::Inside, Extent::Whole] {
+                let found = seen(parser.place(path, extent), extent);
+                prop_assert_eq!(seen(layout.place(path, extent), extent), found);
+                if found != Found::Unknown {
+                    prop_assert_eq!(
+                        found,
+                        seen(whole.place(path, extent), extent),
+                        "{:?} {:?}",
+                        path,
+                        extent
+                    );
+                }
+            }
+        }
+    }
+    let read = kept(&whole, message.len())?;
+    for path in &paths {
+        let place = mime.place(path).map_or(Found::Nothing, Found::Part);
+        prop_assert_eq!(whole.place(path, Extent::Whole), place);
+        prop_assert_eq!(read.place(path, Extent::Whole), place);
+    }
+    // Lines in front of the message move everything but where it begins.
+    let moved = kept(&whole.clone().behind(9), message.len() + 9)?;
+    if !message.starts_with(b" ") && !message.starts_with(b"\t") {
+        let longer = parse(&[&b"X-To: 1\r\n"[..], message].concat());
+        prop_assert_eq!(moved, longer.layout());
+    }
+    Ok(())
+}
+
+/// The empty line behind a header may turn out to belong to a boundary.
+#[test]
+fn a_part_is_not_known_too_early() {
+    let mail = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX: y\r\n\r\n--b\r\n\
+                Content-Type: message/rfc822\r\n\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n\
+                Subject: z\r\n\r\n--b\r\n\r\n--b--\r\nthe end";
+    for (mail, step) in [(mail, 1), (mail, 3), (&mail.replace('\r', ""), 1)] {
+        check_known(mail.as_bytes(), step).unwrap();
+    }
+}
+
 proptest! {
     #[test]
     fn fields_found_by_their_initials_are_those_of_all(
@@ -69,6 +152,22 @@ proptest! {
             parser.feed(&message[pair[0]..pair[1]]);
         }
         prop_assert_eq!(parser.finish(), mime);
+    }
+
+    #[test]
+    fn what_is_said_of_a_part_stays_true(message in hostile_mail(), step in 1usize..40) {
+        check_known(&message, step)?;
+    }
+
+    #[test]
+    fn any_bytes_are_a_layout_inside_the_message_or_none(bytes in prop::collection::vec(any::<u8>(), 0..60), len in 0u64..500) {
+        if let Some(layout) = Layout::read(&bytes, len) {
+            for path in [&[][..], &[1], &[2], &[1, 1], &[1, 2, 1]] {
+                if let Found::Part(place) = layout.place(path, Extent::Whole) {
+                    prop_assert!(place.header <= place.body && place.body <= place.end && place.end <= len);
+                }
+            }
+        }
     }
 
     #[test]

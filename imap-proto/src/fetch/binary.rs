@@ -14,8 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use super::row::{COPIED, Rows, clip, write_literal};
 use super::section::Section;
 use super::{MessageSource, SourceError, number};
+use crate::mime::Extent;
 use crate::mime::decode::{Encoding, Transfer};
-use crate::mime::{Kind, Mime, PartId};
 use crate::types::Blob;
 
 /// Stored bytes decoded in one step.
@@ -206,19 +206,14 @@ impl Decoding {
         if section.path.is_empty() {
             return Ok(begin(0..len, Encoding::Identity, None));
         }
-        let mime = source.mime()?;
-        let Some(id) = mime.find(&section.path) else { return Ok(None) };
-        let part = mime.part(id);
-        let raw = part.body..part.end;
-        match part.kind {
-            Kind::Leaf => {
-                let (encoding, lines) = leaf(mime, id)?;
-                Ok(begin(raw, encoding, lines))
-            }
-            Kind::Multipart | Kind::Message | Kind::Opaque => {
-                Ok(begin(raw, Encoding::Identity, None))
-            }
-        }
+        let Some(place) = source.place(&section.path, Extent::Whole)? else { return Ok(None) };
+        let (encoding, text) = place.encoding.ok_or(SourceError::UnknownEncoding)?;
+        let lines = match encoding {
+            Encoding::Base64 => None,
+            Encoding::Identity => text.then(|| Lines::new(text, false)),
+            Encoding::QuotedPrintable => Some(Lines::new(text, true)),
+        };
+        Ok(begin(place.body..place.end, encoding, lines))
     }
 
     fn is_done(&self) -> bool {
@@ -250,16 +245,6 @@ impl Decoding {
         }
         self.at += (out.len() - before) as u64;
     }
-}
-
-fn leaf(mime: &Mime, id: PartId) -> Result<(Encoding, Option<Lines>), SourceError> {
-    let (encoding, text) = mime.encoding(id).ok_or(SourceError::UnknownEncoding)?;
-    let lines = match encoding {
-        Encoding::Base64 => None,
-        Encoding::Identity => text.then(|| Lines::new(text, false)),
-        Encoding::QuotedPrintable => Some(Lines::new(text, true)),
-    };
-    Ok((encoding, lines))
 }
 
 /// Mends the ends of encoded lines.

@@ -8,7 +8,7 @@ use super::{binary, number};
 use crate::date::DateTime;
 use crate::mime::header::{Initials, RawFields};
 use crate::mime::wire::copy_without_nul;
-use crate::mime::{Kind, Limits};
+use crate::mime::{Extent, Limits};
 use crate::object_id;
 use crate::thread::thread_id;
 use crate::types::{Blob, Seq, SystemFlags};
@@ -297,22 +297,25 @@ fn locate<S: MessageSource + ?Sized>(
             | SectionKind::HeaderFieldsNot(_) => 0..header_end(source)?,
         }));
     }
-    let mime = source.mime()?;
-    let Some(id) = mime.find(&section.path) else { return Ok(None) };
-    let part = mime.part(id);
-    // RFC 9051 §6.4.5.1: HEADER and TEXT of a part are those of the message inside message/rfc822.
-    let message = match part.kind {
-        Kind::Message => mime.children(id).next().map(|inside| mime.part(inside)),
-        Kind::Leaf | Kind::Multipart | Kind::Opaque => None,
+    let extent = match section.kind {
+        SectionKind::Mime => Extent::Header,
+        SectionKind::Header | SectionKind::HeaderFields(_) | SectionKind::HeaderFieldsNot(_) => {
+            Extent::Inside
+        }
+        SectionKind::All | SectionKind::Text | SectionKind::Binary | SectionKind::BinarySize => {
+            Extent::Whole
+        }
     };
+    let Some(place) = source.place(&section.path, extent)? else { return Ok(None) };
     Ok(match section.kind {
         SectionKind::All | SectionKind::Binary | SectionKind::BinarySize => {
-            Some(part.body..part.end)
+            Some(place.body..place.end)
         }
-        SectionKind::Mime => Some(part.header..part.body),
-        SectionKind::Text => message.map(|message| message.body..message.end),
+        SectionKind::Mime => Some(place.header..place.body),
+        // RFC 9051 §6.4.5.1: HEADER and TEXT of a part are those of the message inside message/rfc822.
+        SectionKind::Text => place.inside.map(|(_, body, end)| body..end),
         SectionKind::Header | SectionKind::HeaderFields(_) | SectionKind::HeaderFieldsNot(_) => {
-            message.map(|message| message.header..message.body)
+            place.inside.map(|(header, body, _)| header..body)
         }
     })
 }
@@ -326,7 +329,10 @@ fn header_end<S: MessageSource + ?Sized>(source: &mut S) -> Result<u64, SourceEr
         || matches!(header, b"\n" | b"\r\n");
     let end = header.len() as u64;
     // A longer header than the source gives at once: the parts know its end.
-    Ok(if whole || end >= len { end.min(len) } else { source.mime()?.root().body })
+    if whole || end >= len {
+        return Ok(end.min(len));
+    }
+    Ok(source.place(&[], Extent::Header)?.map_or(len, |message| message.body))
 }
 
 /// The octets of `range` that a partial asks for; none past its end, whatever the numbers (row 48).

@@ -5,6 +5,7 @@
 
 use super::decode::Encoding;
 use super::field::{Field, FieldName};
+use super::layout::{Found, Tree};
 use super::value::{ContentType, only_token};
 use super::{Kind, Limits, Mime, Part, PartId, header};
 
@@ -20,10 +21,8 @@ pub struct Parser {
     limits: Limits,
     /// Parts that haven't ended, outermost first; the last is the one being read. Never empty.
     open: Vec<Open>,
-    parts: Vec<Part>,
-    fields: Vec<Field>,
-    kept: Vec<u8>,
-    has_nul: bool,
+    /// What is known so far.
+    pub(super) mime: Mime,
 
     /// Bytes and line feeds taken.
     at: u64,
@@ -79,10 +78,13 @@ impl Parser {
         let mut parser = Parser {
             limits,
             open: Vec::new(),
-            parts: Vec::new(),
-            fields: Vec::new(),
-            kept: Vec::new(),
-            has_nul: false,
+            mime: Mime {
+                parts: Vec::new(),
+                fields: Vec::new(),
+                kept: Vec::new(),
+                has_nul: false,
+                addresses: limits.addresses,
+            },
             at: 0,
             lines: 0,
             line_start: 0,
@@ -99,7 +101,7 @@ impl Parser {
 
     /// Takes the next bytes of the message, any number of them.
     pub fn feed(&mut self, input: &[u8]) {
-        self.has_nul |= memchr::memchr(0, input).is_some();
+        self.mime.has_nul |= memchr::memchr(0, input).is_some();
         let mut rest = input;
         while !rest.is_empty() {
             rest = self.step(rest);
@@ -114,7 +116,7 @@ impl Parser {
             rest = self.step(rest);
         }
         let taken = input.get(..input.len() - rest.len()).unwrap_or_default();
-        self.has_nul |= memchr::memchr(0, taken).is_some();
+        self.mime.has_nul |= memchr::memchr(0, taken).is_some();
         taken.len()
     }
 
@@ -157,9 +159,9 @@ impl Parser {
         let open = self.open.iter().map(|open| {
             size_of::<Open>() + open.value.capacity() + open.boundary.as_ref().map_or(0, Vec::len)
         });
-        self.parts.capacity() * size_of::<Part>()
-            + self.fields.capacity() * size_of::<Field>()
-            + self.kept.capacity()
+        self.mime.parts.capacity() * size_of::<Part>()
+            + self.mime.fields.capacity() * size_of::<Field>()
+            + self.mime.kept.capacity()
             + self.line.capacity()
             + open.sum::<usize>()
     }
@@ -176,13 +178,7 @@ impl Parser {
             self.end_header(self.at);
         }
         self.close(0, self.at, 0, self.lines);
-        Mime {
-            parts: self.parts,
-            fields: self.fields,
-            kept: self.kept,
-            has_nul: self.has_nul,
-            addresses: self.limits.addresses,
-        }
+        self.mime
     }
 
     /// Whether the line, as far as it is known, may be a boundary.
@@ -281,7 +277,7 @@ impl Parser {
     fn boundary(&self, line: &[u8]) -> Option<(usize, bool)> {
         let text = line.strip_prefix(b"--")?;
         super::work(self.open.len());
-        if self.parts.len() >= self.limits.parts as usize {
+        if self.mime.parts.len() >= self.limits.parts as usize {
             return None; // row 29: the rest belongs to the last part
         }
         let mut longest: Option<(usize, usize, bool)> = None;
@@ -300,6 +296,12 @@ impl Parser {
         longest.map(|(_, index, closes)| (index, closes))
     }
 
+    /// Whether no other parts will be directly inside this one.
+    pub(super) fn has_all_children(&self, part: usize) -> bool {
+        let open = self.open.iter().find(|open| open.part.0 as usize == part);
+        open.is_none_or(|open| self.kind(part).is_some() && open.boundary.is_none())
+    }
+
     fn on_boundary(&mut self, index: usize, closes: bool) {
         // RFC 2046 §5.1.1: the line end in front of a boundary belongs to it.
         let end = self.line_start - self.line_end;
@@ -311,7 +313,7 @@ impl Parser {
         let Some(open) = self.open.last_mut() else { return };
         if closes {
             open.boundary = None; // what follows is the epilogue
-        } else if !self.ended && self.parts.len() < self.limits.parts as usize {
+        } else if !self.ended && self.mime.parts.len() < self.limits.parts as usize {
             // RFC 2046 §5.1.1: a part begins behind the boundary's line, and a line that doesn't end has nothing behind.
             self.begin_part(self.at);
         }
@@ -326,7 +328,7 @@ impl Parser {
     fn close(&mut self, from: usize, end: u64, line_end: u64, lines: u64) {
         while self.open.len() > from {
             let Some(open) = self.open.pop() else { return };
-            let Some(part) = self.parts.get_mut(open.part.0 as usize) else { return };
+            let Some(part) = self.mime.parts.get_mut(open.part.0 as usize) else { return };
             part.header = part.header.min(end);
             part.body = part.body.min(end);
             part.end = end;
@@ -336,11 +338,11 @@ impl Parser {
 
     /// Adds a part inside the innermost open one; its header is read next.
     fn begin_part(&mut self, start: u64) {
-        let id = PartId(self.parts.len() as u32);
+        let id = PartId(self.mime.parts.len() as u32);
         let parent = self.open.last().map(|open| open.part);
         let in_digest = self.open.last().is_some_and(|open| open.digest);
-        let fields = self.fields.len() as u32;
-        self.parts.push(Part {
+        let fields = self.mime.fields.len() as u32;
+        self.mime.parts.push(Part {
             header: start,
             body: start,
             end: start,
@@ -356,9 +358,11 @@ impl Parser {
             let previous = open.last_child.replace(id);
             let link = match previous {
                 Some(previous) => {
-                    self.parts.get_mut(previous.0 as usize).map(|part| &mut part.next)
+                    self.mime.parts.get_mut(previous.0 as usize).map(|part| &mut part.next)
                 }
-                None => self.parts.get_mut(open.part.0 as usize).map(|part| &mut part.first_child),
+                None => {
+                    self.mime.parts.get_mut(open.part.0 as usize).map(|part| &mut part.first_child)
+                }
             };
             if let Some(link) = link {
                 *link = Some(id);
@@ -381,7 +385,8 @@ impl Parser {
     fn on_header_line(&mut self, line: &[u8]) {
         self.headers += self.at - self.line_start;
         let Some(open) = self.open.last_mut() else { return };
-        let block = self.at - self.parts.get(open.part.0 as usize).map_or(0, |part| part.header);
+        let block =
+            self.at - self.mime.parts.get(open.part.0 as usize).map_or(0, |part| part.header);
         match line {
             b"\n" | b"\r\n" => {
                 self.lines += 1; // counted here, since the body's lines begin behind it
@@ -435,30 +440,30 @@ impl Parser {
             open.seen |= bit;
             self.limits.kept
         } else {
-            let parent = self.parts.get(part.0 as usize).and_then(|part| part.parent);
-            let in_message = parent.and_then(|parent| self.parts.get(parent.0 as usize));
+            let parent = self.mime.parts.get(part.0 as usize).and_then(|part| part.parent);
+            let in_message = parent.and_then(|parent| self.mime.parts.get(parent.0 as usize));
             if in_message.is_some_and(|parent| parent.kind != Kind::Message) {
                 return; // only messages have envelopes
             }
             self.limits.kept / 2 // so that addresses leave room for what the structure is made of
         };
-        if self.kept.len() + self.fields.len() * FIELD_COST + value.len() + FIELD_COST
+        if self.mime.kept.len() + self.mime.fields.len() * FIELD_COST + value.len() + FIELD_COST
             > room as usize
         {
             return;
         }
         super::work(value.len());
-        let start = self.kept.len() as u32;
-        header::unfold(value, self.limits.field as usize, &mut self.kept);
-        self.fields.push(Field { name, value: start..self.kept.len() as u32 });
+        let start = self.mime.kept.len() as u32;
+        header::unfold(value, self.limits.field as usize, &mut self.mime.kept);
+        self.mime.fields.push(Field { name, value: start..self.mime.kept.len() as u32 });
     }
 
     /// The first value kept of a field of the part being read.
     fn value(&self, part: PartId, name: FieldName) -> Option<&[u8]> {
-        let start = self.parts.get(part.0 as usize)?.fields.start as usize;
-        super::work(self.fields.len() - start);
-        let field = self.fields.get(start..)?.iter().find(|field| field.name == name)?;
-        self.kept.get(field.value.start as usize..field.value.end as usize)
+        let start = self.mime.parts.get(part.0 as usize)?.fields.start as usize;
+        super::work(self.mime.fields.len() - start);
+        let field = self.mime.fields.get(start..)?.iter().find(|field| field.name == name)?;
+        self.mime.kept.get(field.value.start as usize..field.value.end as usize)
     }
 
     /// The innermost header ended; the body begins at `body`.
@@ -466,9 +471,9 @@ impl Parser {
         self.end_field();
         let Some(open) = self.open.last_mut() else { return };
         open.lines = self.lines;
-        let Some(part) = self.parts.get_mut(open.part.0 as usize) else { return };
+        let Some(part) = self.mime.parts.get_mut(open.part.0 as usize) else { return };
         part.body = body.max(part.header);
-        part.fields.end = self.fields.len() as u32;
+        part.fields.end = self.mime.fields.len() as u32;
         let body = part.body;
         self.mode = Mode::Body;
         if self.classify() == Kind::Message {
@@ -479,7 +484,7 @@ impl Parser {
     /// Decides what the body of the innermost part is.
     fn classify(&mut self) -> Kind {
         let Some(id) = self.open.last().map(|open| open.part) else { return Kind::Leaf };
-        let in_digest = self.parts.get(id.0 as usize).is_some_and(|part| part.in_digest);
+        let in_digest = self.mime.parts.get(id.0 as usize).is_some_and(|part| part.in_digest);
         let value = self.value(id, FieldName::ContentType);
         let content_type = value.and_then(ContentType::parse);
         let multipart = content_type
@@ -505,7 +510,7 @@ impl Parser {
             .any(|known| known.eq_ignore_ascii_case(encoding));
         let base64 = Encoding::known(encoding) == Some(Encoding::Base64);
         let too_deep = self.open.len() > self.limits.depth as usize;
-        let too_many = self.parts.len() >= self.limits.parts as usize;
+        let too_many = self.mime.parts.len() >= self.limits.parts as usize;
         let kind = match (multipart, message) {
             (false, false) => Kind::Leaf,
             (true, _) | (_, true) if too_deep => Kind::Opaque,
@@ -519,10 +524,35 @@ impl Parser {
             open.base64 = base64 && kind == Kind::Leaf;
             open.boundary = boundary.filter(|_| kind == Kind::Multipart);
         }
-        if let Some(part) = self.parts.get_mut(id.0 as usize) {
+        if let Some(part) = self.mime.parts.get_mut(id.0 as usize) {
             part.kind = kind;
         }
         kind
+    }
+}
+
+impl Tree for Parser {
+    fn kind(&self, part: usize) -> Option<Kind> {
+        let found = self.mime.parts.get(part)?;
+        if self.has_ended(part) {
+            return Some(found.kind);
+        }
+        let is_read = self.mode == Mode::Header
+            && self.open.last().is_some_and(|open| open.part.0 as usize == part);
+        // A boundary right behind the header would take its empty line: see `close`.
+        let stays = self.mode == Mode::Skim || self.line_start > found.body;
+        (!is_read && stays).then_some(found.kind)
+    }
+
+    fn child(&self, of: usize, index: usize) -> Found<usize> {
+        match self.mime.child(of, index) {
+            Found::Nothing if !self.has_all_children(of) => Found::Unknown,
+            found => found,
+        }
+    }
+
+    fn has_ended(&self, part: usize) -> bool {
+        !self.open.iter().any(|open| open.part.0 as usize == part)
     }
 }
 

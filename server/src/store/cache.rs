@@ -58,6 +58,8 @@ const IDLE_MS: u64 = 10_000;
 const PASSING: usize = 16;
 /// The most bytes of one row; values beyond are left out.
 pub(crate) const ROW_MAX: usize = 16 << 10;
+/// The same of a message that is not read whole, but part by part: more than those are given while they come in.
+pub(crate) const LARGE_ROW_MAX: usize = 96 << 10;
 /// What a row in memory costs beside its bytes.
 const ROW_COST: usize = 96;
 
@@ -423,7 +425,7 @@ mod tests {
         let cache = Cache::new(&StoreConfig { cache_memory: memory, ..StoreConfig::default() });
         let (value, guid, wants) = ([b'x'; 4000], [7; 16], Wants::default());
         for stretch in 0..STRETCHES {
-            let row = encode(&[(Field::Envelope, &value)]).unwrap();
+            let row = encode(&[(Field::Envelope, &value)], 0).unwrap();
             cache.add(&home, (MapId(stretch * SPAN), guid), row);
         }
         cache.write(&files, true, &|| 99);
@@ -455,7 +457,7 @@ mod tests {
         let files = Files::new(Arc::new(SimFs::new()), 10);
         let home = Arc::new(Home { id: 1, dir: "/data/u1".into(), owner: Guid([1; 16]) });
         let cache = Cache::new(&StoreConfig::default());
-        let row = encode(&[(Field::Envelope, b"()")]).unwrap();
+        let row = encode(&[(Field::Envelope, b"()")], 0).unwrap();
         let (wants, guid) = (Wants::default(), [7; 16]);
         let hold = |id| cache.hold(&files, &home, MapId(id), &wants, true).unwrap();
         let knows = |held: &mut Held, id| loop {

@@ -108,7 +108,7 @@ impl Message {
 
     /// Whether it is small enough to be held whole.
     pub(crate) fn is_small(&self) -> bool {
-        self.size <= WHOLE
+        is_small(self.size)
     }
 
     /// The same, and it is to be read from its container.
@@ -387,6 +387,11 @@ impl Message {
             }
         }
     }
+}
+
+/// Whether a message of so many bytes is small enough to be held whole.
+pub(crate) fn is_small(size: u64) -> bool {
+    size <= WHOLE
 }
 
 /// What a session's `Blob` holds: a large message and the store's files.

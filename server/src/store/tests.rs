@@ -22,6 +22,7 @@ mod listing;
 mod modseq;
 mod once;
 mod packing;
+mod parts;
 mod reads;
 mod refusals;
 mod regrouping;

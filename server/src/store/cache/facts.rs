@@ -1,12 +1,13 @@
 //! What a row says of a message, and which header fields it has.
 
-use super::ROW_MAX;
 use super::kind::named;
+use super::{LARGE_ROW_MAX, ROW_MAX};
+use crate::store::message::is_small;
 use crate::store::threads::Words;
 use imap_proto::Blob;
 use imap_proto::fetch::{MessageSource, SourceError};
 use imap_proto::mime::header::RawFields;
-use imap_proto::mime::{FieldName, Limits, Mime, Parser, PartId};
+use imap_proto::mime::{FieldName, Layout, Limits, Mime, Parser, PartId};
 use imap_proto::search::{TEXT_FIELDS, field_text};
 use imap_proto::sort::{SortKey, sent, text_key};
 use imap_proto::thread::Said;
@@ -31,6 +32,9 @@ pub(crate) struct Facts {
     envelope: usize,
     header: Vec<u8>,
     compared: Compared,
+    /// Bytes of the message, and if it is large where its parts are.
+    len: u64,
+    layout: Option<Layout>,
 }
 
 /// What SORT and SEARCH compare, made once.
@@ -105,7 +109,9 @@ impl Facts {
         let envelope = wire.len();
         let compared = Compared::of(&wire, &header);
         mime.write_structure(true, &mut wire);
-        Self { wire, envelope, header, compared }
+        let len = mime.root().end;
+        let layout = (!is_small(len)).then(|| mime.layout());
+        Self { wire, envelope, header, compared, len, layout }
     }
 
     /// What the message says of itself that threads are made of, when it came at `came`.
@@ -127,10 +133,15 @@ impl Facts {
         let (envelope, structure) = self.wire.split_at_checked(self.envelope)?;
         let header = [prefix, &self.header].concat();
         let (field, value) = header_value(&header, HEADER_WHOLE);
+        let (before, mut layout) = (prefix.len() as u64, Vec::new());
         let mut fields = vec![(Field::Envelope, envelope), (Field::BodyStructure, structure)];
+        if let Some(known) = &self.layout {
+            known.clone().behind(before).write(&mut layout);
+            fields.push((Field::Layout, &layout));
+        }
         fields.extend(self.compared.fields());
         fields.push((field, value.as_deref().unwrap_or(&header)));
-        encode(&fields)
+        encode(&fields, self.len + before)
     }
 }
 
@@ -227,13 +238,14 @@ fn may_precede(prefix: &[u8], header: &[u8]) -> bool {
         && RawFields::new(prefix).all(|field| FieldName::of(field.name).is_none())
 }
 
-/// The bytes of a row, as many of its values as fit; `None` for none.
-pub(crate) fn encode(fields: &[(Field<'_>, &[u8])]) -> Option<Arc<[u8]>> {
+/// The bytes of the row of a message of `len` bytes, as many of its values as fit; `None` for none.
+pub(crate) fn encode(fields: &[(Field<'_>, &[u8])], len: u64) -> Option<Arc<[u8]>> {
+    let most = if is_small(len) { ROW_MAX } else { LARGE_ROW_MAX };
     let mut out = Vec::with_capacity(fields.iter().map(|(_, value)| value.len() + 8).sum());
     for field in fields {
         let before = out.len();
         let encoded = encode_fields(&[*field], &mut out);
-        if encoded.is_err() || out.len() > ROW_MAX {
+        if encoded.is_err() || out.len() > most {
             out.truncate(before);
         }
     }
@@ -395,8 +407,9 @@ mod tests {
     #[test]
     fn a_row_takes_the_values_that_fit() {
         let (small, large) = (vec![1; 100], vec![2; ROW_MAX]);
-        let row = encode(&[(Field::Envelope, &large), (Field::Header, &small)]).unwrap();
+        let row = encode(&[(Field::Envelope, &large), (Field::Header, &small)], 0).unwrap();
         assert_eq!(values(&row), [("Header".to_owned(), small)]);
-        assert!(encode(&[(Field::Envelope, &large)]).is_none());
+        assert!(encode(&[(Field::Envelope, &large)], 0).is_none());
+        assert_eq!(encode(&[(Field::Envelope, &large)], 1 << 20).unwrap().len(), ROW_MAX + 4);
     }
 }

@@ -143,6 +143,19 @@ impl Held {
         })
     }
 
+    /// Shows `answers` where the parts of a message are, the latest that is known first, until one of them is enough.
+    pub(crate) fn find_layout(
+        &self,
+        id: MapId,
+        guid: [u8; 16],
+        answers: &dyn Fn(&[u8]) -> bool,
+    ) -> Found<Spot> {
+        self.look(id, guid, Group::of(Field::Layout), |fields, _, _| {
+            let known = value_in(fields, Field::Layout)?;
+            answers(fields.get(known.clone())?).then_some(known)
+        })
+    }
+
     /// Whether a file has the header fields that are asked for most often: looked at once for each file.
     fn has_usual(&self, asked: Asked<'_>, names: Option<&Names>, file: Option<usize>) -> bool {
         // Rows that wait to be written count as a file of their own.

@@ -11,7 +11,7 @@ use crate::store::message::{Handle, Message, ReadError};
 use crate::store::store::Store;
 use imap_proto::Blob;
 use imap_proto::fetch::{FieldNames, MessageSource, SourceError};
-use imap_proto::mime::{Limits, Mime, Parser};
+use imap_proto::mime::{self, Extent, Layout, Limits, Mime, Parser, Place};
 use imap_proto::sort::SortKey;
 use index_format::Guid;
 use index_format::cache::Field;
@@ -68,11 +68,13 @@ struct Missed {
     header: bool,
     /// What SEARCH and SORT compare.
     compared: bool,
+    /// Where the parts of a large message are.
+    layout: bool,
 }
 
 impl Missed {
     fn is_any(self) -> bool {
-        self.wire || self.body || self.header || self.compared
+        self.wire || self.body || self.header || self.compared || self.layout
     }
 }
 
@@ -178,6 +180,11 @@ impl<'a> Source<'a> {
     }
 
     fn parse(&mut self) -> Result<(), SourceError> {
+        self.parse_until(&|_| false)
+    }
+
+    /// Parses the message, or as much of a large one as is enough: then what is known stays in `parsing`.
+    fn parse_until(&mut self, is_enough: &dyn Fn(&Parser) -> bool) -> Result<(), SourceError> {
         if self.mime.is_some() {
             return Ok(());
         }
@@ -189,6 +196,10 @@ impl<'a> Source<'a> {
             let size = self.message()?.size;
             let apart = self.message()?.apart.clone();
             while at < size {
+                if is_enough(&parser) {
+                    self.parsing = Some((parser, at));
+                    return Ok(());
+                }
                 let mut end = (at + STEP).min(size);
                 // Base64 that stands apart says nothing of the structure: it is not read for that.
                 if let Some((text, line_ends)) =
@@ -214,6 +225,27 @@ impl<'a> Source<'a> {
         }
         self.mime = Some(parser.finish());
         Ok(())
+    }
+
+    /// Where a part of a large message is, if the cache knows; else whether it knows of other parts.
+    fn kept_place(
+        &mut self,
+        path: &[u32],
+        extent: Extent,
+    ) -> Result<Result<Option<Place>, bool>, SourceError> {
+        let size = self.message()?.size;
+        let found = Cell::new(Err(false));
+        let answers = |value: &[u8]| {
+            let Some(layout) = Layout::read(value, size) else { return false };
+            found.set(match place_in(size, extent, |extent| layout.place(path, extent)) {
+                mime::Found::Part(place) => Ok(Some(place)),
+                mime::Found::Nothing => Ok(None),
+                mime::Found::Unknown => Err(true),
+            });
+            found.get().is_ok()
+        };
+        self.look(|held, message| held.find_layout(message.id, message.guid, &answers))?;
+        Ok(found.get())
     }
 
     /// Where the cache has a value of this message.
@@ -294,6 +326,7 @@ impl<'a> Source<'a> {
                 write(Field::Body, &|mime, out| mime.write_structure(false, out));
             }
         }
+        let layout = self.layout(missed);
         let known = matches!(self.find_header(Asked::Common), Ok(Some(_)));
         let header = if self.has_whole {
             let end = header_end(&self.whole, 0).unwrap_or(self.whole.len());
@@ -309,6 +342,7 @@ impl<'a> Source<'a> {
             values.push((field, value.unwrap_or_else(|| header.to_vec())));
         }
         values.retain(|(field, _)| self.lacks(*field));
+        values.extend(layout.map(|layout| (Field::Layout, layout)));
         let compared = self.compared();
         let compared =
             compared.as_ref().filter(|_| missed.compared || missed.header || missed.wire);
@@ -316,7 +350,31 @@ impl<'a> Source<'a> {
         let mut fields: Vec<(Field<'_>, &[u8])> = compared.collect();
         fields.retain(|(field, _)| self.lacks(*field));
         fields.extend(values.iter().map(|(field, value)| (*field, value.as_slice())));
-        encode(&fields)
+        encode(&fields, self.message.map_or(0, |message| message.size))
+    }
+
+    /// Where the parts of a large message are, as far as that was learnt and is not in the cache.
+    fn layout(&mut self, missed: Missed) -> Option<Vec<u8>> {
+        let layout = match (&self.mime, &self.parsing) {
+            _ if self.message?.is_small() => return None,
+            (Some(mime), _) => mime.layout(),
+            (None, Some((parser, _))) if missed.layout => parser.layout(),
+            (None, _) => return None,
+        };
+        let mut value = Vec::new();
+        if layout.is_complete() {
+            let size = self.message?.size;
+            let complete =
+                |value: &[u8]| Layout::read(value, size).is_some_and(|layout| layout.is_complete());
+            let look = |held: &Held, message: &Message| {
+                held.find_layout(message.id, message.guid, &complete)
+            };
+            if !matches!(self.look(look), Ok(None)) {
+                return None;
+            }
+        }
+        layout.write(&mut value);
+        Some(value)
     }
 
     /// Whether the cache doesn't have this yet.
@@ -362,6 +420,27 @@ impl<'a> Source<'a> {
             Ok(Some(spot)) => Some(Compared::of(&envelope, self.value(spot))),
             Ok(None) | Err(_) => None,
         }
+    }
+}
+
+/// Where a part of a message of `size` bytes is that was not seen whole: the message itself, which may be its own part 1,
+/// ends with its last byte.
+fn place_in(
+    size: u64,
+    extent: Extent,
+    look: impl Fn(Extent) -> mime::Found<Place>,
+) -> mime::Found<Place> {
+    let found = look(extent);
+    if found != mime::Found::Unknown || extent != Extent::Whole {
+        return found;
+    }
+    match look(Extent::Inside) {
+        mime::Found::Part(mut message) if message.header == 0 => {
+            message.end = size;
+            message.inside = message.inside.map(|(header, body, _)| (header, body, size));
+            mime::Found::Part(message)
+        }
+        _ => mime::Found::Unknown,
     }
 }
 
@@ -450,6 +529,28 @@ impl MessageSource for Source<'_> {
             Some(spot) => Ok(self.value(spot)),
             None => self.header(),
         }
+    }
+
+    fn place(&mut self, path: &[u32], extent: Extent) -> Result<Option<Place>, SourceError> {
+        let mut stops = true;
+        if self.mime.is_none() && !self.message()?.is_small() {
+            match self.kept_place(path, extent)? {
+                Ok(known) => return Ok(known),
+                // Who asks for a second part asks for a third: it is parsed to its end, once.
+                Err(others) => stops = !others,
+            }
+            self.missed.layout = true;
+        }
+        let size = self.message()?.size;
+        let look = |parser: &Parser| place_in(size, extent, |extent| parser.place(path, extent));
+        self.parse_until(&|parser| stops && look(parser) != mime::Found::Unknown)?;
+        if let Some(mime) = &self.mime {
+            return Ok(mime.place(path));
+        }
+        Ok(match self.parsing.as_ref().map(|(parser, _)| look(parser)) {
+            Some(mime::Found::Part(place)) => Some(place),
+            Some(mime::Found::Nothing | mime::Found::Unknown) | None => None,
+        })
     }
 
     fn mime(&mut self) -> Result<&Mime, SourceError> {
