@@ -99,6 +99,9 @@ pub enum Event {
     Shutdown,
     /// Whoever runs the server wants this session to end: the same, in other words.
     Kick,
+    /// What the server knew of the account is given up, as after a disk's failure or for a repair: the same, so that the
+    /// client comes back to what there is.
+    Reopened,
     /// The connection has to make room for another: say BYE now.
     Evicted,
 }
@@ -215,6 +218,8 @@ enum Why {
     Shutdown,
     /// Somebody wants it to.
     Kick,
+    /// Its account is opened anew.
+    Reopened,
 }
 
 /// What the session wants beside writing.
@@ -366,6 +371,7 @@ impl Session {
             }
             Event::Shutdown => self.on_farewell(Why::Shutdown),
             Event::Kick => self.on_farewell(Why::Kick),
+            Event::Reopened => self.on_farewell(Why::Reopened),
             Event::Evicted => {
                 // RFC 5530 §3: a resource that is temporarily not there.
                 self.bye(Some(Code::Unavailable), "Too many connections, try again later");

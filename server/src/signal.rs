@@ -24,6 +24,8 @@ pub const ANSWER: u8 = 4;
 pub const SHUTDOWN: u8 = 8;
 /// Whoever runs the server wants the session to end.
 pub const KICK: u8 = 16;
+/// What memory has of the account is not to be used any more.
+pub const GIVEN_UP: u8 = 32;
 
 impl Signal {
     /// Sets `bits` and wakes the task, if it waits.

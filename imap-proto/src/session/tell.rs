@@ -195,6 +195,10 @@ impl Session {
                 self.bye(Some(Code::Unavailable), "Server is shutting down")
             }
             End::Bye(Why::Kick) if between => self.bye(None, "Session ended by the administrator"),
+            // RFC 9051 §7.1.5: who is told why comes back, to the account as it is then.
+            End::Bye(Why::Reopened) if between => {
+                self.bye(Some(Code::Unavailable), "The account is being opened anew, connect again")
+            }
             End::Eof if matches!(self.work, Work::Nothing) => {
                 if self.out.is_empty() {
                     self.close();

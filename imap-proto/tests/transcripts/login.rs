@@ -302,6 +302,31 @@ fn kicked() {
 }
 
 #[test]
+fn rfc9051_7_1_5_the_account_is_given_up() {
+    insta::assert_snapshot!(play_user("C: a IDLE | E: reopened"), @r"
+    C: a IDLE
+    S: + idling
+    E: reopened
+    S: * BYE [UNAVAILABLE] The account is being opened anew, connect again
+    X: close
+    ");
+    // A command that runs is answered first.
+    let append = r"C: a APPEND INBOX {5} | E: reopened | B: hello\r\n";
+    insta::assert_snapshot!(play_user(append), @r"
+    C: a APPEND INBOX {5}
+    Q: append 5 to INBOX
+    S: + OK
+    E: reopened
+    B: hello\r\n
+    Q: body 5
+    Q: commit
+    S: a OK [APPENDUID 7 4] Appended
+    S: * BYE [UNAVAILABLE] The account is being opened anew, connect again
+    X: close
+    ");
+}
+
+#[test]
 fn shutdown() {
     insta::assert_snapshot!(play_user("E: shutdown"), @r#"
     E: shutdown

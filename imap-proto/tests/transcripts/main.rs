@@ -6,7 +6,7 @@
 //! - `M: deliver`, `M: expunge 3`, `M: flag 2` another session changes the INBOX; `M: delete x` it deletes a mailbox
 //! - `M: mail Subject: a\nFrom: b` a message with this header comes to the INBOX
 //! - `A: no TEXT` the next question is refused
-//! - `E: eof`, `E: shutdown`, `E: kick`, `E: tls`, `E: hold`, `E: silent`, `E: durable`, `E: lost`, `E: stall`, `E: read`
+//! - `E: eof`, `E: shutdown`, `E: kick`, `E: reopened`, `E: tls`, `E: hold`, `E: silent`, `E: durable`, `E: lost`, `E: stall`, `E: read`
 //!
 //! In the transcript `S:` is what the server sends, `Q:` what it asks the store, `X:` what else it does.
 

@@ -150,6 +150,7 @@ fn act(driver: &mut Driver, step: &str, piece: usize) {
         ("E:", "shutdown") => driver.event(Event::Shutdown),
         ("E:", "evicted") => driver.event(Event::Evicted),
         ("E:", "kick") => driver.event(Event::Kick),
+        ("E:", "reopened") => driver.event(Event::Reopened),
         ("E:", "tls") => driver.upgraded(),
         ("E:", "hold") => driver.hold = true,
         ("E:", "silent") => driver.silent = true,

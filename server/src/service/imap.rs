@@ -575,6 +575,10 @@ impl Machine for Imap {
             info!("ended by the administrator");
             self.session.handle_event(to_proto(now), Event::Kick);
         }
+        if raised & signal::GIVEN_UP != 0 {
+            info!("its account is opened anew");
+            self.session.handle_event(to_proto(now), Event::Reopened);
+        }
         let worked = self.poll_work(now, cx);
         let read = self.poll_step(cx);
         if raised != 0 || worked {

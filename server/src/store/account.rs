@@ -13,6 +13,7 @@ use super::files::Files;
 use super::logfile::{Begin, Item, LogFile, LogPosition};
 use super::mailbox::Mbox;
 use super::rebuild;
+use crate::signal::{self, Signal};
 use dbox_format::container::{Compression, FILE_HEADER_LEN};
 use dbox_format::map::{self, Map};
 use dbox_format::{Seed, paths};
@@ -46,6 +47,8 @@ pub struct Account {
     logs: Mutex<Logs>,
     pending: Mutex<HashMap<u32, Pending>>,
     dead: AtomicBool,
+    /// The sessions that are told when it is.
+    sessions: Mutex<Vec<(u64, Arc<Signal>)>>,
     /// Why its files can't be written: what is durable of it waits, and no changes are taken.
     stuck: Mutex<Option<StoreError>>,
     /// Somebody has asked for it lately: it is not to leave memory yet.
@@ -190,6 +193,7 @@ impl Account {
             logs: Mutex::new(logs),
             pending: Mutex::default(),
             dead: AtomicBool::new(false),
+            sessions: Mutex::default(),
             stuck: Mutex::default(),
             used: AtomicBool::new(true),
             unapplied: AtomicU64::new(0),
@@ -246,9 +250,38 @@ impl Account {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state in memory is not to be used any more.
+    /// The state in memory is not to be used any more: sessions are told ([`signal::GIVEN_UP`]).
     pub(crate) fn kill(&self) {
         self.dead.store(true, Ordering::Release);
+        for (_, signal) in self.sessions().iter() {
+            signal.raise(signal::GIVEN_UP);
+        }
+    }
+
+    /// A session with this number has `signal` raised when the account is given up, now if it is already.
+    pub(crate) fn enter(&self, session: u64, signal: &Arc<Signal>) {
+        let mut sessions = self.sessions();
+        // Most accounts have one.
+        let first = sessions.is_empty();
+        sessions.reserve_exact(usize::from(first));
+        sessions.push((session, signal.clone()));
+        // Looked at under the lock that `kill` takes behind it.
+        if self.is_dead() {
+            signal.raise(signal::GIVEN_UP);
+        }
+    }
+
+    /// That session has ended.
+    pub(crate) fn leave(&self, session: u64) {
+        let mut sessions = self.sessions();
+        sessions.retain(|(number, _)| *number != session);
+        if sessions.is_empty() {
+            *sessions = Vec::new();
+        }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Vec<(u64, Arc<Signal>)>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the state in memory was given up.

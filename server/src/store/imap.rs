@@ -49,6 +49,8 @@ const COLUMN_INLINE: u64 = 64 * INLINE;
 pub struct ImapUser {
     store: Arc<Store>,
     account: Arc<Account>,
+    /// Whether the account knows this session: not of its work on other threads.
+    entered: bool,
     signal: Arc<Signal>,
     /// Tells this connection from others in a mailbox's feed; never 0.
     session: u64,
@@ -82,13 +84,16 @@ pub enum Handled {
 
 impl ImapUser {
     /// A session of `account`; [`signal::CHANGED`](crate::signal::CHANGED) is raised on `signal` when its selected
-    /// mailbox changes.
+    /// mailbox changes, [`signal::GIVEN_UP`](crate::signal::GIVEN_UP) when nothing more can be had of the account: whoever
+    /// asks is refused then.
     pub fn new(store: Arc<Store>, account: Arc<Account>, signal: Arc<Signal>) -> Self {
         static SESSIONS: AtomicU64 = AtomicU64::new(1);
         let session = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        account.enter(session, &signal);
         Self {
             store,
             account,
+            entered: true,
             signal,
             session,
             selected: None,
@@ -141,6 +146,7 @@ impl ImapUser {
         let mut this = Self {
             store: self.store.clone(),
             account: self.account.clone(),
+            entered: false,
             signal: self.signal.clone(),
             session: self.session,
             selected: self.selected.as_ref().map(|view| View { recent: UidSet::new(), ..*view }),
@@ -433,6 +439,9 @@ impl ImapUser {
 impl Drop for ImapUser {
     fn drop(&mut self) {
         self.unselect();
+        if self.entered {
+            self.account.leave(self.session);
+        }
     }
 }
 

@@ -82,6 +82,23 @@ impl Connection {
         }
         panic!("no {:?} in {:?}", until.escape_ascii(), out.escape_ascii());
     }
+    /// What comes before the connection is closed, without another word from the client.
+    fn ended(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            self.machine.poll_events(Time(0), &mut cx);
+            match self.machine.poll_output(Time(0)) {
+                Wish::Transmit(bytes) => {
+                    out.extend_from_slice(bytes);
+                    let sent = bytes.len();
+                    self.machine.transmitted(sent);
+                }
+                Wish::Close => return out,
+                Wish::Wait { .. } | Wish::Upgrade => panic!("it goes on behind {out:?}"),
+            }
+        }
+    }
 }
 
 #[test]
@@ -115,5 +132,26 @@ fn a_body_that_memory_does_not_have_is_read_on_another_thread() {
         assert!(warm == cold, "{} and {} bytes", warm.len(), cold.len());
         let steps = warm.len() / (64 << 10);
         assert!(connection.waits >= waited + steps, "{} waits", connection.waits - waited);
+    }
+}
+
+/// RFC 9051 §7.1.5: who is logged in when the account is given up is told so, waits for nothing, and comes back to it.
+#[test]
+fn an_account_that_is_given_up_says_bye_to_its_sessions() {
+    let bye = b"* BYE [UNAVAILABLE] The account is being opened anew, connect again\r\n";
+    for commands in 0..3 {
+        let mut connection = Connection::new();
+        connection.talk(b"", b"* OK");
+        connection.talk(b"a LOGIN u1 pw\r\n", b"a OK");
+        let before: [(&[u8], &[u8]); 2] =
+            [(b"b SELECT INBOX\r\n", b"b OK"), (b"c IDLE\r\n", b"+ idling")];
+        for (command, until) in before.into_iter().take(commands) {
+            connection.talk(command, until);
+        }
+        let store = connection.machine.shared.store.clone();
+        store.account("u1").unwrap().kill();
+        assert_eq!(connection.ended(), bye, "behind {commands} commands");
+        // Who comes back has the account anew.
+        assert!(store.account("u1").unwrap().lock().is_ok());
     }
 }
