@@ -1,6 +1,7 @@
 //! The numbers that must not be mixed up.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// 128 random bits that name a mailbox, a store or a message; outlives every name.
 #[derive(Clone, Copy, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -15,6 +16,39 @@ impl fmt::Display for Guid {
 impl fmt::Debug for Guid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a text is no [`Guid`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a GUID has 32 hexadecimal digits")]
+pub struct NoGuid;
+
+impl FromStr for Guid {
+    type Err = NoGuid;
+
+    /// From 32 hexadecimal digits in either case and nothing else. [`Guid`]'s `Display` writes them in lower case: where a
+    /// GUID is the name of a file, only that is its name.
+    ///
+    /// ```
+    /// # use loft_index_format as index_format;
+    /// use index_format::Guid;
+    ///
+    /// let guid: Guid = "000102030405060708090A0B0C0D0E0F".parse().unwrap();
+    /// assert_eq!(guid.to_string(), "000102030405060708090a0b0c0d0e0f");
+    /// ```
+    fn from_str(text: &str) -> Result<Guid, NoGuid> {
+        let mut guid = Guid::default();
+        if text.len() != 2 * guid.0.len() {
+            return Err(NoGuid);
+        }
+        let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(NoGuid);
+        for (byte, pair) in guid.0.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            for &sign in pair {
+                *byte = *byte << 4 | digit(sign)? as u8;
+            }
+        }
+        Ok(guid)
     }
 }
 
@@ -125,4 +159,24 @@ pub struct ItemId {
     pub server: u8,
     /// That server's count of items.
     pub sequence: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_guid_is_read_as_it_is_written(guid: [u8; 16]) {
+            let text = Guid(guid).to_string();
+            prop_assert_eq!(text.parse(), Ok(Guid(guid)));
+            prop_assert_eq!(text.to_ascii_uppercase().parse(), Ok(Guid(guid)));
+        }
+
+        #[test]
+        fn other_texts_are_none(text in "[0-9a-f]{31}|[0-9a-f]{33}|[0-9a-f]{31}[+g é-]|[+-][0-9a-f]{31}|") {
+            prop_assert_eq!(text.parse::<Guid>(), Err(NoGuid));
+        }
+    }
 }

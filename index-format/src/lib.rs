@@ -30,5 +30,5 @@ pub mod uidset;
 
 pub use error::Error;
 pub use few::Few;
-pub use ids::{Flags, Guid, ItemId, Keywords, MapId, ModSeq};
+pub use ids::{Flags, Guid, ItemId, Keywords, MapId, ModSeq, NoGuid};
 pub use uidset::{Uid, UidSet};

@@ -5,7 +5,6 @@ use super::create::{TOLD, Tell, Told};
 use super::error::Error;
 use super::manifest::{Generation, Saved};
 use super::repository::Repository;
-use super::verify::parse_guid;
 use crate::store::{Outside, Over, Random, Store, make_store};
 use dbox_format::attachment::Hash;
 use dbox_format::paths;
@@ -87,7 +86,7 @@ pub(crate) fn prepare(
     let journal = root.join("journal");
     let there = fs.metadata(&journal).map_err(Error::io("look at", &journal))?.is_some();
     if !there {
-        let guid = parse_guid(&generation.store).unwrap_or_default();
+        let guid = generation.store.parse().unwrap_or_default();
         make_store(fs.clone(), root, (guid, generation.epoch), random)?;
     }
     share(repository, &generation, &**fs, root, true)
@@ -209,7 +208,7 @@ impl One<'_> {
         let place = paths::account(&saved.user).map_err(|error| Error::Name(error.to_string()))?;
         let top = root.join(place);
         let archive = Archive::new(repository.clone(), &manifest, &top);
-        let guid = parse_guid(&self.generation.store).unwrap_or_default();
+        let guid = self.generation.store.parse().unwrap_or_default();
         let files = Arc::new(ArchiveFs(archive.clone()));
         let outside = Outside::read(files, root, guid, &saved.user)?;
         store.raise_epoch(outside.epoch())?;

@@ -6,7 +6,6 @@ use super::error::Error;
 use super::manifest::{Generation, Manifest, Name, Object};
 use super::repository::Repository;
 use crate::store;
-use index_format::Guid;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -199,7 +198,7 @@ impl Verify<'_> {
         let Ok(place) = dbox_format::paths::account(user) else { return Ok(()) };
         let top = root.join(place);
         let archive = Archive::new(self.repository.clone(), manifest, &top);
-        let guid = parse_guid(guid).unwrap_or_default();
+        let guid = guid.parse().unwrap_or_default();
         let mut damages = Vec::new();
         let messages = store::inspect(
             Arc::new(ArchiveFs(archive)),
@@ -220,16 +219,4 @@ impl Verify<'_> {
         }
         Ok(())
     }
-}
-
-/// A GUID in 32 digits.
-pub(crate) fn parse_guid(text: &str) -> Option<Guid> {
-    if text.len() != 32 {
-        return None;
-    }
-    let mut guid = Guid::default();
-    for (byte, digits) in guid.0.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(guid)
 }

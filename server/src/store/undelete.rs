@@ -26,7 +26,6 @@ use index_format::{Flags, Guid, Uid};
 use memory::Memory;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Which expunged messages are meant.
@@ -124,7 +123,7 @@ impl Store {
             }
             all.push(Expunged {
                 user: user.to_owned(),
-                guid: hex(message.message.guid),
+                guid: Guid(message.message.guid).to_string(),
                 mailbox: message.mailbox.clone(),
                 expunged: i64::from(message.gone.time),
                 received: message.received,
@@ -293,7 +292,9 @@ impl Store {
             let messages = later.filter_map(|(id, gone)| {
                 Some((Message::find(account, state, &pending, id)?, gone))
             });
-            let named = |message: &Message| guids.is_empty() || guids.contains(&hex(message.guid));
+            let named = |message: &Message| {
+                guids.is_empty() || guids.contains(&Guid(message.guid).to_string())
+            };
             let wanted: Vec<_> = messages.filter(|(message, _)| named(message)).collect();
             drop(pending);
             let memory = self.what_mailboxes_say(account, state, &wanted)?;
@@ -369,13 +370,6 @@ fn flag_names(message: &Found) -> Vec<String> {
     let system = system.iter().filter(|(flag, _)| message.flags.contains(*flag));
     let system = system.map(|(_, name)| (*name).to_owned());
     system.chain(message.keywords.iter().cloned()).collect()
-}
-
-pub(crate) fn hex(guid: [u8; 16]) -> String {
-    guid.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The value of the first Subject field in the header at the front of a message, unfolded (RFC 5322 §2.2.3).

@@ -244,16 +244,9 @@ fn read(files: &Files, path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     }
 }
 
+/// The mailbox whose directory has this name.
 fn guid_of(name: &str) -> Option<Guid> {
-    let bytes = name.as_bytes();
-    let mut guid = [0; 16];
-    if bytes.len() != 32 {
-        return None;
-    }
-    for (byte, digits) in guid.iter_mut().zip(bytes.chunks(2)) {
-        *byte = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(Guid(guid)).filter(|guid| guid.to_string() == name)
+    name.parse().ok().filter(|guid: &Guid| guid.to_string() == name)
 }
 
 fn below(dir: &Path, path: &Path) -> String {
