@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod admission;
+pub mod alone;
 pub mod assembly;
 pub mod backup;
 

@@ -3,6 +3,7 @@
 //! Invariant: a reload takes all of the new file that can be taken while running, or nothing of it.
 
 use crate::accounts::directory::{self, Directory};
+use crate::alone;
 use crate::assembly::{self, Plan, Socket};
 use crate::certificate::{self, Current};
 use crate::config::{
@@ -13,7 +14,6 @@ use crate::logging;
 use crate::service::{Settings, Shared};
 use crate::store::StoreConfig;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tracing::{error, info, warn};
@@ -39,12 +39,9 @@ pub enum Error {
     /// The certificate can't be used.
     #[error(transparent)]
     Certificate(#[from] certificate::Error),
-    /// The mail is somebody else's.
-    #[error("no server runs, and the mail in {} belongs to another user: run this as that user", data.display())]
-    Owner {
-        /// The data directory.
-        data: PathBuf,
-    },
+    /// No server runs, and the mail is somebody else's.
+    #[error(transparent)]
+    Alone(#[from] alone::Error),
     /// Something else.
     #[error(transparent)]
     Start(#[from] assembly::Error),
@@ -57,7 +54,7 @@ impl Error {
         match self {
             Self::Wrong(report) => report.to_string(),
             Self::Accounts(errors) => errors.iter().map(|error| format!("{error}\n")).collect(),
-            Self::Read { .. } | Self::Certificate(_) | Self::Owner { .. } | Self::Start(_) => {
+            Self::Read { .. } | Self::Certificate(_) | Self::Alone(_) | Self::Start(_) => {
                 String::new()
             }
         }
@@ -129,13 +126,10 @@ pub fn run(path: &Path) -> Result<(), Error> {
 /// Serves the control socket alone, for a tool that needs the mail while no server runs.
 ///
 /// # Errors
-/// When it can't start; nothing runs then. Who is not the owner of the mail would leave files that the server can't use.
+/// When it can't start, or the mail is somebody else's; nothing runs then.
 pub(crate) fn alone(path: &Path) -> Result<assembly::Running, Error> {
     let config = read(path)?.config;
-    let owner = std::fs::metadata(&config.data_dir).map(|meta| meta.uid());
-    if owner.is_ok_and(|owner| owner != rustix::process::geteuid().as_raw()) {
-        return Err(Error::Owner { data: config.data_dir });
-    }
+    alone::check_owner(&config.data_dir)?;
     let accounts = Directory::open(&config.sources, config.remember).map_err(Error::Accounts)?;
     let files = runtime_smol::raise_open_files().unwrap_or(1024);
     Ok(assembly::begin(plan(&config, Arc::new(accounts)), files)?)

@@ -2,8 +2,8 @@
 //!
 //! Where a server runs, it makes and restores, since it alone writes its store; else the store is opened here.
 
-use super::mailbox::alone;
 use super::operate::{self, Place, json, visible};
+use crate::alone;
 use crate::assembly;
 use crate::backup::manifest::Generation;
 use crate::backup::repository::Repository;
@@ -138,7 +138,7 @@ pub enum Error {
     Ask(#[from] AskError),
     /// The store can't be opened here.
     #[error(transparent)]
-    Alone(#[from] super::mailbox::Error),
+    Alone(#[from] alone::Error),
     /// The backup is of no use.
     #[error(transparent)]
     Backup(#[from] backup::Error),
@@ -215,7 +215,7 @@ fn create(task: Task, json: bool, place: &Place) -> Result<(), Error> {
     let Task { dir, users, keep } = task.clone();
     match client::ask(&data, Ask::Backup { dir, users, keep }, |reply| told.reply(reply)) {
         Err(AskError::NotRunning { .. }) => {
-            alone(&data, config, |store| {
+            alone::with_store(&data, config, |store| {
                 backups::create(store, &task, &mut |reply| {
                     told.reply(reply);
                     true
@@ -246,7 +246,7 @@ fn restore(
             let repository = Arc::new(Repository::open(fs.clone(), &task.dir)?);
             prepare(&repository, &task, &fs, &data, Arc::new(assembly::random))?;
             drop(repository);
-            alone(&data, config, |store| {
+            alone::with_store(&data, config, |store| {
                 backups::restore(store, &task, With::Nobody, &mut |reply| {
                     told.reply(reply);
                     true

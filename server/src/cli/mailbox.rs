@@ -4,20 +4,14 @@
 
 use super::message;
 use super::operate::{self, Place, json, visible};
-use crate::assembly;
+use crate::alone;
 use crate::control::client::{self, Error as AskError};
 use crate::control::mailboxes::{self, Task};
 use crate::control::protocol::{Command as Ask, Reply};
-use crate::store::{
-    Finding, Harm, Rebuilt, Revived, Store, StoreConfig, StoreError, messages as messages_in,
-};
+use crate::store::{Finding, Harm, Rebuilt, Revived, messages as messages_in};
 use clap::{Args, Subcommand};
-use runtime_smol::Clock;
-use runtime_smol::fs::RealFs;
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 pub(super) const EXAMPLE: &str = "\
 Example:
@@ -117,24 +111,9 @@ pub enum Error {
     /// The server is of no use.
     #[error(transparent)]
     Ask(#[from] AskError),
-    /// No server runs, and there is no store.
-    #[error("there is no mail in {}: no store was ever made there", data.display())]
-    NoStore {
-        /// The data directory.
-        data: PathBuf,
-    },
-    /// Files that are made would not be the server's.
-    #[error("{} belongs to another user: run this as that user", data.display())]
-    Owner {
-        /// The data directory.
-        data: PathBuf,
-    },
-    /// No server runs, and the store can't be opened.
-    #[error("no server runs, and the store can't be opened: {0}")]
-    Store(#[from] StoreError),
-    /// It can't be done.
-    #[error("{0}")]
-    Refused(String),
+    /// No server runs, and it can't be done here.
+    #[error(transparent)]
+    Alone(#[from] alone::Error),
     /// It was looked at, and this is wrong.
     #[error("{}", found(*wrong, *lost))]
     Found {
@@ -176,9 +155,11 @@ impl Command {
         let mut told = Teller::new(json);
         let task = Task { rebuild, user, mailbox };
         match ask(&data, &task, &mut told) {
-            Err(Error::Ask(AskError::NotRunning { .. })) => alone(&data, config, |store| {
-                mailboxes::run(store, &task, &mut |reply| told.reply(reply))
-            })?,
+            Err(Error::Ask(AskError::NotRunning { .. })) => {
+                alone::with_store(&data, config, |store| {
+                    mailboxes::run(store, &task, &mut |reply| told.reply(reply))
+                })?
+            }
             result => result?,
         }
         told.end(rebuild)
@@ -198,7 +179,7 @@ impl Purge {
             told.reply(reply)
         });
         match asked {
-            Err(AskError::NotRunning { .. }) => alone(&data, config, |store| {
+            Err(AskError::NotRunning { .. }) => alone::with_store(&data, config, |store| {
                 mailboxes::purge(store, (user.as_deref(), forget), &mut |reply| told.reply(reply))
             })?,
             Err(error) => return Err(error.into()),
@@ -217,28 +198,6 @@ fn ask(data: &Path, task: &Task, told: &mut Teller) -> Result<(), Error> {
     };
     client::ask(data, command, |reply| told.reply(reply))?;
     Ok(())
-}
-
-/// Does it here: no server runs.
-pub(super) fn alone(
-    data: &Path,
-    config: StoreConfig,
-    work: impl FnOnce(&Arc<Store>) -> Result<u64, String>,
-) -> Result<(), Error> {
-    // Opening would make a store where there is none.
-    let owner = match std::fs::metadata(data.join("journal")) {
-        Ok(found) => found.uid(),
-        Err(_) => return Err(Error::NoStore { data: data.to_owned() }),
-    };
-    if owner != rustix::process::geteuid().as_raw() {
-        return Err(Error::Owner { data: data.to_owned() });
-    }
-    let clock = Clock::new();
-    let wall = Box::new(move || i64::try_from(clock.wall()).unwrap_or(i64::MAX));
-    let store = Store::open(Arc::new(RealFs), data, config, Arc::new(assembly::random), wall)?;
-    let done = work(&store);
-    store.last_checkpoint(&clock);
-    done.map(|_| ()).map_err(Error::Refused)
 }
 
 /// Tells what comes, as it comes.

@@ -1,7 +1,8 @@
 //! `loft message`: lists expunged mail, and brings it back.
 
-use super::mailbox::{Error, Teller, alone};
+use super::mailbox::{Error, Teller};
 use super::operate::{Place, json, size, visible};
+use crate::alone;
 use crate::control::client::{self, Error as AskError};
 use crate::control::mailboxes;
 use crate::control::protocol::{Command as Ask, Reply};
@@ -129,10 +130,12 @@ impl Command {
             told.reply(reply);
         };
         match client::ask(&data, ask, &mut each) {
-            Err(AskError::NotRunning { .. }) => alone(&data, config, |store| match list {
-                true => mailboxes::expunged(store, (&user, &which), &mut each),
-                false => mailboxes::undelete(store, (&user, &which, to.as_deref()), &mut each),
-            })?,
+            Err(AskError::NotRunning { .. }) => {
+                alone::with_store(&data, config, |store| match list {
+                    true => mailboxes::expunged(store, (&user, &which), &mut each),
+                    false => mailboxes::undelete(store, (&user, &which, to.as_deref()), &mut each),
+                })?
+            }
             Err(error) => return Err(error.into()),
             Ok(_) => {}
         }
