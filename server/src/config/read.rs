@@ -275,8 +275,9 @@ pub(super) fn allowed(kind: &Kind) -> String {
             format!("write a size from \"{min}\" to \"{max}\", in B, KiB, MiB or GiB")
         }
         Kind::Time(min, max) => {
+            let units = value::time_units(*max);
             let (min, max) = (value::show_time(*min), value::show_time(*max));
-            format!("write a time from \"{min}\" to \"{max}\", in ms, s, min or h")
+            format!("write a time from \"{min}\" to \"{max}\", in {units}")
         }
         Kind::Count(min, max) => format!("write a number from {min} to {max}"),
         Kind::Hostname => "write a name of letters, digits, - and ., at most 255".to_owned(),

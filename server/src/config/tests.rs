@@ -307,6 +307,7 @@ fn values_of_every_kind() {
         ("remember = \"10 min\"", "remember = 600"),
         ("driver = \"passwd-file\"", "driver = \"ldap\""),
         ("message = \"64 MiB\"", "message = \"64 MB\""),
+        ("idle_time = \"45 min\"", "idle_time = \"5 min\""),
         ("recipients = 200", "recipients = -1"),
         ("mode = \"power-loss\"", "mode = \"none\""),
         ("flags = \"synced\"", "flags = \"never\""),
@@ -322,6 +323,7 @@ fn values_of_every_kind() {
     loft.toml:20:12: error: remember = 600: write a time from "0 s" to "24 h", in ms, s, min or h
     loft.toml:23:10: error: driver = "ldap": write "passwd-file"
     loft.toml:27:11: error: message = "64 MB": write a size from "1 MiB" to "2 GiB", in B, KiB, MiB or GiB
+    loft.toml:31:13: error: idle_time = "5 min": write a time from "30 min" to "30 d", in ms, s, min, h or d
     loft.toml:34:14: error: recipients = -1: write a number from 100 to 100000
     loft.toml:37:8: error: mode = "none": write one of "power-loss", "process-crash"
     loft.toml:38:9: error: flags = "never": write one of "synced", "deferred"

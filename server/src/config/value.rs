@@ -40,6 +40,11 @@ pub(super) fn show_time(millis: u64) -> String {
     show(millis, units, "s")
 }
 
+/// The units that a time up to so many milliseconds is written in, in words.
+pub(super) fn time_units(max: u64) -> &'static str {
+    if max < 2 * DAY { "ms, s, min or h" } else { "ms, s, min, h or d" }
+}
+
 fn show(value: u64, units: &[(&str, u64)], zero: &str) -> String {
     let fits = units.iter().find(|(_, unit)| value > 0 && value.is_multiple_of(*unit));
     match fits {
