@@ -192,8 +192,11 @@ impl Store {
         mails: &[Mail<'_>],
         session: u64,
     ) -> (u64, Vec<Result<Saved, StoreError>>) {
-        let guid = self.random();
         let all = session != 0;
+        // Each message of a MULTIAPPEND has a GUID of its own; copies of one delivery share theirs. Records have them, too.
+        let shared = self.random();
+        let guid = |_: &Mail<'_>| Guid(if all { self.random() } else { shared });
+        let guids: Vec<Guid> = mails.iter().map(guid).collect();
         // Looked at before large messages are written somewhere, too.
         if all && let Err(error) = self.check_append(mails) {
             return (0, vec![Err(error); mails.len()]);
@@ -207,7 +210,7 @@ impl Store {
             return (0, vec![Err(error.clone()); mails.len()]);
         }
         // Files are removed behind the locks, but for those that were saved.
-        let (ways, files): (Vec<_>, Vec<_>) = self.ways(mails, Guid(guid)).unzip();
+        let (ways, files): (Vec<_>, Vec<_>) = self.ways(mails, &guids).unzip();
         if all && let Some(error) = ways.iter().find_map(|way| way.as_ref().err()) {
             return (0, vec![Err(error.clone()); mails.len()]);
         }
@@ -226,10 +229,8 @@ impl Store {
         let mut results = Vec::with_capacity(mails.len());
         let mut touched = Vec::new();
         let mut saved = Vec::new();
-        for ((mail, way), link) in mails.iter().zip(ways).zip(&links) {
+        for (((mail, &guid), way), link) in mails.iter().zip(&guids).zip(ways).zip(&links) {
             let way = link.as_ref().map_err(Clone::clone).and(way);
-            // Each message of a MULTIAPPEND has a GUID of its own; copies of one delivery share theirs.
-            let guid = Guid(if all { self.random() } else { guid });
             let state = locked.iter_mut().find(|(account, _)| Arc::ptr_eq(account, mail.account));
             let result = match (state, way) {
                 (Some((_, Ok(state))), Ok(way)) => self.writable_by(mail.account).and_then(|()| {
@@ -286,10 +287,10 @@ impl Store {
     fn ways<'s>(
         &'s self,
         mails: &[Mail<'_>],
-        guid: Guid,
+        guids: &[Guid],
     ) -> impl Iterator<Item = (Result<Way, StoreError>, Option<Unsaved<'s>>)> {
         let mut texts = self.stored_texts(mails).into_iter();
-        mails.iter().map(move |mail| match mail.body {
+        mails.iter().zip(guids).map(move |(mail, &guid)| match mail.body {
             Body::Memory(_) => (texts.next().map(Way::Journal).ok_or(StoreError::Lost), None),
             Body::Large { text, .. } => match self.place_large(mail, text, guid) {
                 Ok((place, file)) => (Ok(Way::Written(place)), Some(file)),

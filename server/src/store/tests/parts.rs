@@ -3,7 +3,8 @@
 
 use super::attachments::{encoded, noise};
 use super::fetched::{fetch, gathered, literal};
-use super::world::{at_once, config, open_with};
+use super::repair::findings;
+use super::world::{World, at_once, config, open_with};
 use crate::store::config::{Attachments, StoreConfig};
 use crate::store::delivery::Target;
 use crate::store::imap::ImapUser;
@@ -48,12 +49,15 @@ impl Disk {
         self.store.flush();
     }
 
-    fn append(&self, text: &[u8]) {
-        let (mut user, mailbox, size) = (self.user(), MailboxName::inbox(), text.len() as u64);
-        let flags = Flags::default();
-        let open = Ask::AppendOpen { mailbox, flags, date: None, size, binary: true, first: true };
-        assert!(matches!(at_once(user.ask(open)), Answer::Proceed));
-        text.chunks(50_000).for_each(|piece| user.body(piece));
+    fn append(&self, texts: &[&[u8]]) {
+        let mut user = self.user();
+        for (at, text) in texts.iter().enumerate() {
+            let (mailbox, size, first) = (MailboxName::inbox(), text.len() as u64, at == 0);
+            let flags = Flags::default();
+            let open = Ask::AppendOpen { mailbox, flags, date: None, size, binary: true, first };
+            assert!(matches!(at_once(user.ask(open)), Answer::Proceed));
+            text.chunks(50_000).for_each(|piece| user.body(piece));
+        }
         assert!(matches!(at_once(user.ask(Ask::AppendCommit)), Answer::Appended { .. }));
         self.store.flush();
     }
@@ -217,7 +221,7 @@ fn a_part_is_read_by_reading_about_that_part() {
         let what = format!("{:?} {:?}", config.attachments, config.compression);
         let disk = Disk::open(SimFs::new(), &config);
         disk.deliver(&text);
-        disk.append(&text);
+        disk.append(&[&text]);
         let texts = [[PREFIX, &text].concat(), text.clone()];
         let about = |len: u64, _| len + BESIDE;
         check(&disk, &texts, &about, &format!("{what}, as it came"));
@@ -251,7 +255,7 @@ fn without_a_cache_nothing_is_read_behind_the_part() {
         let config = StoreConfig { cache_memory: 0, ..config };
         let what = format!("{:?} {:?}, no cache", config.attachments, config.compression);
         let disk = Disk::open(SimFs::new(), &config);
-        disk.append(&text);
+        disk.append(&[&text]);
         let most = |len: u64, end: u64| end + len + BESIDE;
         check(&disk, &[text.clone()], &most, &what);
     }
@@ -277,4 +281,18 @@ fn the_structure_of_a_message_with_many_parts_is_kept() {
     let last = Section::new(vec![200], SectionKind::All, None, true);
     let (found, read) = disk.fetch(&mut disk.user(), 1, &last);
     assert!(found.len() == 2000 && read < 5000, "{read} bytes read");
+}
+
+/// Their containers say of them what the map says.
+#[test]
+fn large_messages_that_are_appended_are_sound() {
+    for config in configs() {
+        let disk = Disk::open(SimFs::new(), &config);
+        let (one, other) = (mail(), [b"X-Other: 1\r\n".as_slice(), &mail()].concat());
+        disk.append(&[&one, &other, b"Subject: small\r\n\r\n"]);
+        disk.deliver(&one);
+        let account = disk.store.account("u1").unwrap();
+        let world = World::of(disk.fs.clone(), disk.store.clone(), account);
+        assert_eq!(findings(&world), []);
+    }
 }
