@@ -16,6 +16,7 @@ mod apply;
 mod assemble;
 mod id_set;
 mod op;
+mod slots;
 mod snapshot;
 mod state;
 mod transaction;

@@ -11,6 +11,7 @@ mod apply;
 mod arranged;
 mod attachments;
 mod body;
+mod breath;
 mod cache;
 mod change;
 mod check;

@@ -1,13 +1,16 @@
 //! Applying transactions: each step checks, then changes; a step that fails takes back those before it.
 
-use super::state::Slot;
+use super::slots::Slot;
 use super::{Added, ContainerState, Entry, Gone, IdSet, Map, MapId, Moved, Op, Transaction};
 use crate::Seed;
+use std::ops::RangeInclusive;
 
 /// Offsets and lengths stay below this: no sum of two of them overflows.
 pub(super) const LEN_MAX: u64 = i64::MAX as u64 / 2;
-/// Freed slots are swept out when they are more than this and more than half.
-const GONE_MIN: usize = 64;
+/// Slots that are swept past with one transaction: little work, and more than most add.
+const SWEPT: usize = 4096;
+
+const KNOWN: &str = "entries lie in known containers";
 
 /// Why a transaction does not fit the map.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -155,9 +158,8 @@ impl Map {
             }
         }
         self.transactions += 1;
-        if self.gone > GONE_MIN && self.gone > self.slots.len() / 2 {
-            self.sweep();
-        }
+        let extras = &mut self.extras;
+        self.slots.sweep(SWEPT, |id| _ = extras.remove(&id));
         Ok(())
     }
 
@@ -267,7 +269,7 @@ impl Map {
     /// What was known of those that had none and have one now.
     fn shift_refs(&mut self, ids: &IdSet, shift: Shift) -> Result<Vec<(u32, Gone)>, ApplyError> {
         for range in ids.ranges() {
-            for slot in self.all_of(range)? {
+            for slot in self.all_of(&range)? {
                 match shift {
                     Shift::Up if slot.entry.refs == u32::MAX => {
                         return Err(ApplyError::Overflow { id: slot.id });
@@ -279,31 +281,28 @@ impl Map {
                 }
             }
         }
+        let (containers, zero) = (&mut self.containers, &mut self.zero);
         let mut before = Vec::new();
         for range in ids.ranges() {
-            let places = self.places(&range);
-            for slot in self.slots.get_mut(places).unwrap_or_default() {
-                let Slot { id, entry, .. } = slot;
+            let places = self.slots.places(&range);
+            self.slots.each_mut(places, |Slot { id, entry, .. }| {
                 let was = entry.refs;
                 entry.refs = if shift == Shift::Up { was + 1 } else { was - 1 };
                 // Only the first and the last reference make a difference to anything else.
                 if was == 0 || entry.refs == 0 {
-                    let state = self
-                        .containers
-                        .get_mut(&entry.container)
-                        .expect("entries lie in known containers");
+                    let state = containers.get_mut(&entry.container).expect(KNOWN);
                     match shift {
                         Shift::Up => {
                             state.live_bytes += entry.record_len;
-                            before.extend(self.zero.remove(id).map(|gone| (*id, gone)));
+                            before.extend(zero.remove(id).map(|gone| (*id, gone)));
                         }
                         Shift::Down(gone) => {
                             state.live_bytes -= entry.record_len;
-                            self.zero.insert(*id, gone);
+                            zero.insert(*id, gone);
                         }
                     }
                 }
-            }
+            });
         }
         Ok(before)
     }
@@ -316,12 +315,11 @@ impl Map {
             }
             last = id;
             let unknown = ApplyError::UnknownId { id, next: self.next_id };
-            let place = self.find(id).ok_or(unknown.clone())?;
+            let place = self.slots.find(id).ok_or(unknown.clone())?;
             let slot = *self.slots.get(place).filter(|slot| !slot.gone).ok_or(unknown)?;
             let to = (container, *self.room(container, offset, record_len)?);
             let old = slot.entry;
-            let source =
-                self.containers.get_mut(&old.container).expect("entries lie in known containers");
+            let source = self.containers.get_mut(&old.container).expect(KNOWN);
             let from = (old.container, *source);
             source.let_go(&old);
             let entry = Entry { container, offset, record_len, ..old };
@@ -339,11 +337,11 @@ impl Map {
     /// What was known of them.
     fn free(&mut self, ids: &IdSet) -> Result<Vec<(u32, Gone)>, ApplyError> {
         for range in ids.ranges() {
-            if let Some(slot) = self.all_of(range)?.iter().find(|slot| slot.entry.refs > 0) {
+            if let Some(slot) = self.all_of(&range)?.find(|slot| slot.entry.refs > 0) {
                 return Err(ApplyError::Referenced { id: slot.id, refs: slot.entry.refs });
             }
         }
-        let known = |range: std::ops::RangeInclusive<MapId>| {
+        let known = |range: RangeInclusive<MapId>| {
             self.zero.range(range.start().0..=range.end().0).map(|(id, gone)| (*id, *gone))
         };
         let before = ids.ranges().flat_map(known).collect();
@@ -352,23 +350,22 @@ impl Map {
     }
 
     fn set_gone(&mut self, ids: &IdSet, gone: bool) {
+        let (containers, zero) = (&mut self.containers, &mut self.zero);
         for range in ids.ranges() {
-            let places = self.places(&range);
-            for Slot { id, gone: is_gone, entry } in self.slots.get_mut(places).unwrap_or_default()
-            {
+            let places = self.slots.places(&range);
+            let count = places.len();
+            self.slots.each_mut(places, |Slot { id, gone: is_gone, entry }| {
                 *is_gone = gone;
-                let state = self
-                    .containers
-                    .get_mut(&entry.container)
-                    .expect("entries lie in known containers");
+                let state = containers.get_mut(&entry.container).expect(KNOWN);
                 if gone {
-                    (self.gone, _) = (self.gone + 1, self.zero.remove(id));
+                    zero.remove(id);
                     state.let_go(entry);
                 } else {
-                    (self.gone, _) = (self.gone - 1, self.zero.insert(*id, Gone::default()));
+                    zero.insert(*id, Gone::default());
                     state.take_in(entry);
                 }
-            }
+            });
+            self.slots.note_gone(gone, count);
         }
     }
 
@@ -428,28 +425,20 @@ impl Map {
     }
 
     /// The slots of a range, if all its ids are there.
-    fn all_of(&self, range: std::ops::RangeInclusive<MapId>) -> Result<&[Slot], ApplyError> {
-        let slots = self.slots.get(self.places(&range)).unwrap_or_default();
+    fn all_of(
+        &self,
+        range: &RangeInclusive<MapId>,
+    ) -> Result<impl Iterator<Item = &Slot>, ApplyError> {
+        let places = self.slots.places(range);
         let wanted = u64::from(range.end().0) - u64::from(range.start().0) + 1;
-        if slots.len() as u64 == wanted && slots.iter().all(|slot| !slot.gone) {
+        let slots = self.slots.within(places.clone());
+        if places.len() as u64 == wanted && slots.clone().all(|slot| !slot.gone) {
             return Ok(slots);
         }
-        let there = slots.iter().filter(|slot| !slot.gone).zip(range.start().0..);
+        let there = slots.filter(|slot| !slot.gone).zip(range.start().0..);
         let missing = there.take_while(|(slot, id)| slot.id == *id).last();
         let id = missing.map_or(range.start().0, |(slot, _)| slot.id + 1);
         Err(ApplyError::UnknownId { id, next: self.next_id })
-    }
-
-    fn places(&self, range: &std::ops::RangeInclusive<MapId>) -> std::ops::Range<usize> {
-        self.lower_bound(u64::from(range.start().0))..self.lower_bound(u64::from(range.end().0) + 1)
-    }
-
-    fn sweep(&mut self) {
-        for slot in self.slots.iter().filter(|slot| slot.gone) {
-            self.extras.remove(&slot.id);
-        }
-        self.slots.retain(|slot| !slot.gone);
-        self.gone = 0;
     }
 }
 

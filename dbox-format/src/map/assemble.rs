@@ -1,7 +1,7 @@
 //! A map put together from what is known of its messages otherwise: for who rebuilds an account.
 
 use super::apply::LEN_MAX;
-use super::state::Slot;
+use super::slots::Slot;
 use super::{ContainerState, Entry, Extra, Gone, IdSet, Map, MapId};
 use crate::Seed;
 

@@ -8,7 +8,7 @@ mod write;
 use std::ops::Range;
 
 use super::apply::LEN_MAX;
-use super::state::Slot;
+use super::slots::Slot;
 use super::{ContainerState, Entry, Extra, Gone, IdSet, Map, MapId};
 use crate::checksum::crc32c;
 use crate::reader::{Reader, unzigzag};

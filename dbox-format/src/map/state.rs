@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::slots::Slots;
 use super::{Extra, Gone, IdSet, MapId};
 use crate::container::FILE_HEADER_LEN;
 use crate::{Guid, Seed};
 
 /// All messages of an account: where they lie and how many mailbox entries refer to them.
 ///
-/// 56 bytes a message, in one run of memory sorted by id.
+/// 56 bytes a message, in one run of memory sorted by id. What was freed is swept out of it a little with each
+/// transaction, so that none takes longer the more messages there are.
 #[derive(Clone, Debug)]
 pub struct Map {
-    pub(super) slots: Vec<Slot>,
-    /// Slots of freed ids, still in `slots`.
-    pub(super) gone: usize,
+    pub(super) slots: Slots,
     pub(super) next_id: u32,
     pub(super) extras: BTreeMap<u32, Extra>,
     pub(super) containers: BTreeMap<u32, ContainerState>,
@@ -60,13 +60,6 @@ pub struct ContainerState {
     pub live_bytes: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
-    pub(super) id: u32,
-    pub(super) gone: bool,
-    pub(super) entry: Entry,
-}
-
 impl Default for Map {
     fn default() -> Self {
         Self::new()
@@ -78,8 +71,7 @@ impl Map {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            slots: Vec::new(),
-            gone: 0,
+            slots: Slots::default(),
             next_id: 1,
             extras: BTreeMap::new(),
             containers: BTreeMap::new(),
@@ -94,7 +86,7 @@ impl Map {
     /// The message with this id, unless it was never given or is freed.
     #[must_use]
     pub fn get(&self, id: MapId) -> Option<Entry> {
-        let slot = self.slots.get(self.find(id.0)?)?;
+        let slot = self.slots.get(self.slots.find(id.0)?)?;
         (!slot.gone).then_some(slot.entry)
     }
 
@@ -115,16 +107,25 @@ impl Map {
         self.slots.iter().filter(|slot| !slot.gone).map(|slot| (MapId(slot.id), slot.entry))
     }
 
-    /// The messages from an id on, by ascending id.
-    pub fn iter_from(&self, id: MapId) -> impl Iterator<Item = (MapId, Entry)> + '_ {
-        let slots = self.slots.get(self.lower_bound(u64::from(id.0))..).unwrap_or_default();
-        slots.iter().filter(|slot| !slot.gone).map(|slot| (MapId(slot.id), slot.entry))
+    /// The messages from an id on, by ascending id, as far as `count` slots go; and where to go on, if that is not all.
+    ///
+    /// Slots of freed messages count until they are swept: no more than `count` are looked at, whatever was freed.
+    pub fn stretch(
+        &self,
+        from: MapId,
+        count: usize,
+    ) -> (impl Iterator<Item = (MapId, Entry)> + '_, Option<MapId>) {
+        let start = self.slots.lower_bound(u64::from(from.0));
+        let end = start.saturating_add(count);
+        let slots = self.slots.within(start..end).filter(|slot| !slot.gone);
+        let next = self.slots.get(end).map(|slot| MapId(slot.id));
+        (slots.map(|slot| (MapId(slot.id), slot.entry)), next)
     }
 
     /// The number of messages.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len() - self.gone
+        self.slots.messages()
     }
 
     /// Whether there are no messages.
@@ -160,6 +161,11 @@ impl Map {
         self.containers.get(&number)
     }
 
+    /// The containers from a number on, by ascending number.
+    pub fn containers_from(&self, number: u32) -> impl Iterator<Item = (u32, &ContainerState)> {
+        self.containers.range(number..).map(|(number, state)| (*number, state))
+    }
+
     /// All containers, by ascending number.
     pub fn containers(&self) -> impl DoubleEndedIterator<Item = (u32, &ContainerState)> + Clone {
         self.containers.iter().map(|(number, state)| (*number, state))
@@ -175,6 +181,11 @@ impl Map {
         self.zero.iter().map(|(id, gone)| (MapId(*id), *gone))
     }
 
+    /// Those of them from an id on, by ascending id.
+    pub fn expunged_from(&self, id: MapId) -> impl Iterator<Item = (MapId, Gone)> + '_ {
+        self.zero.range(id.0..).map(|(id, gone)| (MapId(*id), *gone))
+    }
+
     /// How many transactions were applied since the first of this account.
     #[must_use]
     pub fn transactions(&self) -> u64 {
@@ -185,22 +196,6 @@ impl Map {
     #[must_use]
     pub fn list_floor(&self) -> u64 {
         self.list_floor
-    }
-
-    /// The place of an id in `slots`, gone or not.
-    pub(super) fn find(&self, id: u32) -> Option<usize> {
-        let first = self.slots.first()?.id;
-        // Ids ascend, so an id stands no further from the first than their difference; without holes, there.
-        let guess = (id.checked_sub(first)? as usize).min(self.slots.len() - 1);
-        if self.slots.get(guess)?.id == id {
-            return Some(guess);
-        }
-        self.slots.get(..guess)?.binary_search_by_key(&id, |slot| slot.id).ok()
-    }
-
-    /// The place of the first slot whose id is not below `id`.
-    pub(super) fn lower_bound(&self, id: u64) -> usize {
-        self.slots.partition_point(|slot| u64::from(slot.id) < id)
     }
 }
 

@@ -236,7 +236,15 @@ impl Account {
             self.kill();
             poisoned.into_inner()
         });
+        #[cfg(test)]
+        super::breath::locked();
         if self.is_dead() { Err(StoreError::Lost) } else { Ok(state) }
+    }
+
+    /// Whether somebody has its lock.
+    #[cfg(test)]
+    pub(crate) fn is_locked(&self) -> bool {
+        self.state.try_lock().is_err()
     }
 
     pub(crate) fn logs(&self) -> MutexGuard<'_, Logs> {

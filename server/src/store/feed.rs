@@ -10,6 +10,7 @@ use crate::signal::{self, Signal};
 use imap_proto::{Cursor, UidSet};
 use index_format::Uid;
 use index_format::mailbox::Row;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub(crate) struct Feed {
     /// Ascending by session.
     sessions: Vec<Follower>,
     graves: BTreeMap<Uid, (u64, Row)>,
+    /// How many of them each message has, by map id.
+    buried: BTreeMap<u32, usize>,
 }
 
 struct Follower {
@@ -102,7 +105,10 @@ impl Feed {
         (change.number, change.first) = (self.last, self.last);
         change.unseen = self.sessions.len();
         change.by = session;
-        self.graves.extend(graves.map(|row| (row.uid, (self.last, row))));
+        for row in graves {
+            *self.buried.entry(row.map_id.0).or_default() += 1;
+            self.graves.insert(row.uid, (self.last, row));
+        }
         self.changes.push_back(change);
         if self.changes.len() > APART
             && let Some(oldest) = self.changes.pop_front()
@@ -156,9 +162,14 @@ impl Feed {
         (sum, cursor)
     }
 
-    /// The expunged rows that somebody's view may still hold.
-    pub(crate) fn graves(&self) -> impl Iterator<Item = &Row> {
-        self.graves.values().map(|(_, row)| row)
+    /// Whether there are expunged rows that somebody's view may still hold.
+    pub(crate) fn has_graves(&self) -> bool {
+        !self.graves.is_empty()
+    }
+
+    /// Whether one of them is of the message with this map id.
+    pub(crate) fn buries(&self, map_id: u32) -> bool {
+        self.buried.contains_key(&map_id)
     }
 
     /// An expunged row that somebody's view may still hold.
@@ -186,7 +197,17 @@ impl Feed {
             return;
         }
         let oldest = self.changes.front().map_or(u64::MAX, |change| change.first);
-        self.graves.retain(|_, (number, _)| *number >= oldest);
+        let buried = &mut self.buried;
+        self.graves.retain(|_, (number, row)| {
+            let stays = *number >= oldest;
+            if !stays && let Entry::Occupied(mut count) = buried.entry(row.map_id.0) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+            stays
+        });
         if self.changes.is_empty() {
             // Quiet again, perhaps for hours.
             self.changes = VecDeque::new();

@@ -28,6 +28,7 @@ mod refusals;
 mod regrouping;
 mod repair;
 mod revive;
+mod slices;
 mod snapshots;
 mod sorting;
 mod threads;

@@ -1,6 +1,7 @@
 //! What is left of containers that are mostly dead moves to a new one.
 
 use crate::store::account::{Account, Container};
+use crate::store::breath::{breathe, looked, slice};
 use crate::store::compact::Compacted;
 use crate::store::delivery::container_header;
 use crate::store::error::StoreError;
@@ -14,10 +15,6 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 
-/// Messages that have their new places named by one change.
-const MOVED_AT_ONCE: usize = if cfg!(test) { 2 } else { 2048 };
-/// Slots of the map that are looked at under one lock.
-const LOOKED_AT: usize = 16 << 10;
 /// Bytes that are written at once.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
 
@@ -55,8 +52,13 @@ impl Store {
         let mut out = Out { file: &*file, bytes: Vec::new(), at: 0 };
         container_header(account, container, self.now()).write(&mut out.bytes);
         let mut moves = Vec::new();
-        let mut next = MapId(0);
-        while let Some(entries) = entries(account, &rewrite.victims, &mut next)? {
+        let mut next = Some(MapId(0));
+        while let Some(from) = next {
+            let (entries, behind) = entries(account, &rewrite.victims, from)?;
+            next = behind;
+            if entries.is_empty() {
+                breathe();
+            }
             for (id, seed, from) in entries {
                 let offset = out.end();
                 let start = out.bytes.len();
@@ -126,11 +128,13 @@ impl Store {
         (moves, unsaved): (&[(Moved, Moved)], Unsaved<'_>),
     ) -> Result<u64, StoreError> {
         let mut unsaved = Some(unsaved);
-        for moves in moves.chunks(MOVED_AT_ONCE) {
+        for moves in moves.chunks(slice()) {
+            breathe();
             let mut state = account.lock()?;
             let state = &mut *state;
             // What was freed meanwhile is dead where it is now, too.
             let is_there = |from: &Moved| {
+                looked();
                 let entry = state.map.get(from.id);
                 entry.is_some_and(|is| (is.container, is.offset) == (from.container, from.offset))
             };
@@ -196,21 +200,23 @@ impl Out<'_> {
     }
 }
 
-/// The next messages in these containers from `next` on, with the seeds of those; `None` at the end.
-#[allow(clippy::type_complexity, reason = "taken apart at once")]
+/// Messages of an account, with the seeds of their containers and where they lie there.
+type Entries = Vec<(MapId, Seed, Moved)>;
+
+/// The messages in these containers from an id on, as far as one slice goes; and where to go on.
+///
+/// What comes into the map meanwhile goes to no victim, since those are sealed; what leaves it, or moves, is found out when the
+/// new places are named.
 fn entries(
     account: &Account,
     victims: &BTreeSet<u32>,
-    next: &mut MapId,
-) -> Result<Option<Vec<(MapId, Seed, Moved)>>, StoreError> {
+    from: MapId,
+) -> Result<(Entries, Option<MapId>), StoreError> {
     let state = account.lock()?;
-    if *next >= state.map.next_id() {
-        return Ok(None);
-    }
     let mut found = Vec::new();
-    let mut last = None;
-    for (id, entry) in state.map.iter_from(*next).take(LOOKED_AT) {
-        last = Some(id);
+    let (stretch, next) = state.map.stretch(from, slice());
+    for (id, entry) in stretch {
+        looked();
         if !victims.contains(&entry.container) {
             continue;
         }
@@ -219,6 +225,5 @@ fn entries(
         let from = Moved { id, container: entry.container, offset, record_len };
         found.push((id, container.seed, from));
     }
-    *next = last.map_or(state.map.next_id(), |id| MapId(id.0 + 1));
-    Ok(Some(found))
+    Ok((found, next))
 }

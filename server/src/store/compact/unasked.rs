@@ -67,7 +67,11 @@ impl Store {
         }
     }
 
-    fn compact_cheaply(&self, account: &Arc<Account>, wait: &dyn Fn(Option<u64>) -> bool) {
+    pub(crate) fn compact_cheaply(
+        &self,
+        account: &Arc<Account>,
+        wait: &dyn Fn(Option<u64>) -> bool,
+    ) {
         if let Err(error) = self.forget_deleted(account, false) {
             tracing::warn!(account = account.name(), %error, "the files of deleted mailboxes can't be taken away now");
         }

@@ -563,7 +563,7 @@ impl World {
         }
     }
 
-    fn inbox(&self) -> (index_format::Guid, UidSet) {
+    pub(super) fn inbox(&self) -> (index_format::Guid, UidSet) {
         let Ok(mut state) = self.account.lock() else { return Default::default() };
         let guid = state.list.by_name("INBOX").unwrap().guid;
         let mbox = self.account.mailbox(&self.store.files, &mut state, guid);
