@@ -21,7 +21,7 @@ mod list;
 
 pub use assemble::{Assembly, AssemblyError, Source};
 pub use cut::{Cutter, Options, Piece};
-pub use holdings::{Holdings, Reconciled};
+pub use holdings::Holdings;
 pub use lines::{LineEnding, Lines};
 pub use list::CutOut;
 pub(crate) use list::{read_cut_outs, write_cut_outs};

@@ -1,7 +1,6 @@
 //! Which attachments an account needs, by what its map says; and which of its links may go, in two phases.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::collections::BTreeMap;
 
 use super::{CutOut, Hash};
 use crate::Error;
@@ -26,15 +25,6 @@ struct Leaving {
     transactions: u64,
     /// Seconds since 1970.
     since: i64,
-}
-
-/// What [`Holdings::reconcile`] found.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Reconciled {
-    /// Needed by messages, but without a link: these messages lack a part.
-    pub missing: Vec<Hash>,
-    /// Links that no message needs, which are leaving from now on: a crash left them, between link and journal.
-    pub orphans: Vec<Hash>,
 }
 
 impl Holdings {
@@ -96,9 +86,9 @@ impl Holdings {
         self.needed.get(hash).copied().unwrap_or(0)
     }
 
-    /// All attachments that are needed, ascending.
-    pub fn needed(&self) -> impl Iterator<Item = Hash> + '_ {
-        self.needed.keys().copied()
+    /// The attachments that are needed, ascending, from a hash on.
+    pub fn needed_from(&self, hash: Hash) -> impl Iterator<Item = Hash> + '_ {
+        self.needed.range(hash..).map(|(hash, _)| *hash)
     }
 
     /// A change that is being made relies on this link: it is not removed before as many [`unpin`](Self::unpin)s.
@@ -116,16 +106,26 @@ impl Holdings {
     }
 
     /// Links that may be removed: nothing needs or relies on them, for `grace` seconds, and the first `checkpointed`
-    /// transactions of the map, that of their leaving among them, are covered by a checkpoint.
+    /// transactions of the map, that of their leaving among them, are covered by a checkpoint. They are looked for among the
+    /// `count` leaving ones from a hash on; the other hash is where to go on.
     ///
     /// Under the account's lock: remove the link, then call [`removed`](Self::removed).
-    pub fn due(&self, checkpointed: u64, now: i64, grace: i64) -> impl Iterator<Item = Hash> + '_ {
-        let due = move |hash: &Hash, leaving: &Leaving| {
+    pub fn due(
+        &self,
+        (from, count): (Hash, usize),
+        checkpointed: u64,
+        now: i64,
+        grace: i64,
+    ) -> (Vec<Hash>, Option<Hash>) {
+        let is_due = |hash: &Hash, leaving: &Leaving| {
             leaving.transactions <= checkpointed
                 && now.saturating_sub(leaving.since) >= grace
                 && !self.pinned.contains_key(hash)
         };
-        self.leaving.iter().filter(move |(hash, leaving)| due(hash, leaving)).map(|(hash, _)| *hash)
+        let mut leaving = self.leaving.range(from..);
+        let some = leaving.by_ref().take(count);
+        let due = some.filter(|(hash, leaving)| is_due(hash, leaving)).map(|(hash, _)| *hash);
+        (due.collect(), leaving.next().map(|(hash, _)| *hash))
     }
 
     /// Whether nothing is leaving, and no change relies on a link.
@@ -139,42 +139,18 @@ impl Holdings {
         self.leaving.remove(hash);
     }
 
-    /// Holds what is needed against the links that are there: at start, and when the store is checked.
+    /// There is a link: unless it is needed or relied on, it is leaving from now on. Whether nobody knew that it should, so
+    /// that a crash must have left it, between link and journal.
     ///
     /// `transactions` is the map's count now: what is found leaving waits for the next checkpoint.
-    pub fn reconcile(
-        &mut self,
-        links: impl IntoIterator<Item = Hash>,
-        transactions: u64,
-        now: i64,
-    ) -> Reconciled {
-        self.reconcile_in(0..=u8::MAX, links, transactions, now)
-    }
-
-    /// The same for those whose hash begins with one of these bytes, `links` being all links of that kind: so that it can be
-    /// done directory by directory.
-    pub fn reconcile_in(
-        &mut self,
-        first: RangeInclusive<u8>,
-        links: impl IntoIterator<Item = Hash>,
-        transactions: u64,
-        now: i64,
-    ) -> Reconciled {
-        let within = |hash: &Hash| hash.0.first().is_some_and(|byte| first.contains(byte));
-        let links: BTreeSet<Hash> = links.into_iter().filter(within).collect();
-        let lacks = |hash: &Hash| within(hash) && !links.contains(hash);
-        let missing = self.needed().filter(lacks).collect();
-        let nobodys = |hash: &Hash| self.needs(hash) == 0 && !self.pinned.contains_key(hash);
-        let orphans: Vec<Hash> = links
-            .iter()
-            .filter(|hash| nobodys(hash) && !self.leaving.contains_key(hash))
-            .copied()
-            .collect();
-        // Without a link there is nothing left to remove.
-        self.leaving.retain(|hash, _| !within(hash) || links.contains(hash));
-        let leaving = Leaving { transactions, since: now };
-        self.leaving.extend(orphans.iter().map(|hash| (*hash, leaving)));
-        Reconciled { missing, orphans }
+    pub fn found(&mut self, link: Hash, transactions: u64, now: i64) -> bool {
+        let is_known = self.needs(&link) > 0
+            || self.pinned.contains_key(&link)
+            || self.leaving.contains_key(&link);
+        if !is_known {
+            self.leaving.insert(link, Leaving { transactions, since: now });
+        }
+        !is_known
     }
 
     fn need(&mut self, list: &[CutOut]) {

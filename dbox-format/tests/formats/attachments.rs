@@ -5,7 +5,7 @@ use std::ops::Range;
 use dbox_format::Error;
 use dbox_format::attachment::{
     Assembly, AssemblyError, CutOut, Cutter, Hash, Hasher, Holdings, LineEnding, Lines, Options,
-    Piece, Reconciled, Source,
+    Piece, Source,
 };
 use dbox_format::map::{Added, Draft, Extra, LogPosition, Map, MapId, Op, Snapshot, Transaction};
 use proptest::prelude::*;
@@ -451,7 +451,9 @@ impl World {
     }
 
     fn due(&self, checkpointed: u64, grace: i64) -> Vec<Hash> {
-        self.holdings.due(checkpointed, self.now, grace).collect()
+        let (due, next) = self.holdings.due((hash(0), usize::MAX), checkpointed, self.now, grace);
+        assert_eq!(next, None);
+        due
     }
 }
 
@@ -551,37 +553,36 @@ fn start_finds_what_a_crash_left() {
     world.holdings = Holdings::of(&world.map).unwrap();
     world.holdings.pin(hash(9));
     world.now = 50;
-    let found = world.holdings.reconcile([2, 3, 9].map(hash), world.map.transactions(), world.now);
-    assert_eq!(found, Reconciled { missing: vec![hash(1)], orphans: vec![hash(3)] });
-    assert_eq!(world.due(world.map.transactions(), 1), []);
+    let links = [2, 3, 9].map(hash);
+    let transactions = world.map.transactions();
+    let orphans = links.map(|link| world.holdings.found(link, transactions, world.now));
+    assert_eq!(orphans, [false, true, false]);
+    assert!(world.holdings.needed_from(hash(2)).eq([hash(2)]), "the other one is missing");
+    assert_eq!(world.due(transactions, 1), []);
     world.now = 51;
-    assert_eq!(world.due(world.map.transactions(), 1), [hash(3)]);
-    // Somebody else removed it: there is nothing left to do.
-    let found = world.holdings.reconcile([1, 2].map(hash), 2, 60);
-    assert_eq!((found, world.due(u64::MAX, 0)), (Reconciled::default(), vec![]));
+    assert_eq!(world.due(transactions, 1), [hash(3)]);
+    // Another look at it does not begin anew.
+    assert!(!world.holdings.found(hash(3), transactions + 1, world.now));
+    assert_eq!(world.due(transactions, 1), [hash(3)]);
 }
 
 #[test]
-fn start_looks_at_one_directory_after_the_other() {
-    let starts = |byte| {
-        let mut hash = hash(byte);
-        hash.0[0] = byte;
-        hash
-    };
+fn what_is_due_is_found_a_few_at_a_time() {
     let mut holdings = Holdings::default();
-    for byte in [1, 2, 3] {
-        holdings.pin(starts(byte));
-        holdings.unpin(starts(byte), 5, 0);
+    for byte in 1..8 {
+        holdings.pin(hash(byte));
+        holdings.unpin(hash(byte), 5, i64::from(byte) / 4 * 10);
     }
     assert!(!holdings.is_settled());
-    let links = [2, 7, 9].map(starts);
-    let found = holdings.reconcile_in(2..=7, links, 5, 0);
-    assert_eq!(found, Reconciled { missing: vec![], orphans: vec![starts(7)] });
-    let due = |holdings: &Holdings| holdings.due(5, 0, 0).collect::<Vec<Hash>>();
-    assert_eq!(due(&holdings), [1, 2, 7].map(starts), "nothing is known of others");
-    for byte in [1, 2, 7] {
-        holdings.removed(&starts(byte));
-    }
+    let due = |holdings: &Holdings, from, count| holdings.due((hash(from), count), 5, 9, 0);
+    assert_eq!(due(&holdings, 0, 2), ([1, 2].map(hash).to_vec(), Some(hash(3))));
+    assert_eq!(
+        due(&holdings, 3, 2),
+        (vec![hash(3)], Some(hash(5))),
+        "those behind have not been gone long enough"
+    );
+    assert_eq!(due(&holdings, 5, 3), (vec![], None));
+    (1..8).for_each(|byte| holdings.removed(&hash(byte)));
     assert!(holdings.is_settled());
 }
 
@@ -607,9 +608,9 @@ proptest! {
                 world.holdings.removed(&due);
             }
             // Whatever is needed is there, always; and it is what a start would derive.
-            prop_assert!(world.holdings.needed().all(|hash| links.contains(&hash)));
+            prop_assert!(world.holdings.needed_from(hash(0)).all(|hash| links.contains(&hash)));
             let derived = Holdings::of(&world.map).unwrap();
-            prop_assert!(derived.needed().eq(world.holdings.needed()));
+            prop_assert!(derived.needed_from(hash(0)).eq(world.holdings.needed_from(hash(0))));
             let mut file = Vec::new();
             world.map.write_snapshot(LogPosition::default(), &mut file);
             let loaded = Snapshot::parse(&file).unwrap().load().unwrap();

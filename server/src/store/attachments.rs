@@ -24,6 +24,8 @@ mod verify;
 pub(super) use apart::Apart;
 pub(super) use cut::{Cuts, Intake};
 pub(super) use keep::Shared;
+#[cfg(test)]
+pub(super) use keep::Tended;
 pub(super) use link::Pinned;
 pub(super) use verify::VerifiedContents;
 

@@ -2,8 +2,14 @@
 //!
 //! Each step is one link, one rename or one unlink of names for the same content: a crash between two of them leaves what
 //! the next start's look at the directories finds.
+//!
+//! An account's links are seen to in slices, its lock let go of between two and while directories are read. Only this thread
+//! removes links, so what was needed under the lock and is looked for afterwards is there; all else is decided again for each
+//! link under the hold that changes it: one that was found is leaving only if nothing needs or relies on it then, and one is
+//! removed only if it may go then. Links that come meanwhile are those of changes that rely on them, and know.
 
 use crate::store::account::{Account, State};
+use crate::store::breath::{breathe, looked, slice};
 use crate::store::config::{Attachments, Compared};
 use crate::store::error::StoreError;
 use crate::store::planted::{Planted, planted};
@@ -12,7 +18,7 @@ use crate::store::store::Store;
 use dbox_format::attachment::Hash;
 use dbox_format::paths;
 use runtime_smol::fs::{self, Meta, Open};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,8 +28,8 @@ use std::time::Duration;
 const ROUND: Duration = Duration::from_secs(5);
 /// Between two contents that are shared.
 const BREATH: Duration = Duration::from_millis(5);
-/// Links that are removed under one lock.
-const AT_ONCE: usize = 64;
+/// Links that are removed under one lock: each is a call to the file system.
+const AT_ONCE: usize = 4;
 /// Bytes that are compared in one step.
 const STEP: usize = 64 << 10;
 /// Copies of one content: a file system that takes two links to a file would need that many for as many accounts.
@@ -97,24 +103,21 @@ impl Store {
         self.look_at_links(account)?;
         let mut done = Tended { removed: self.remove_links(account)?, ..Tended::default() };
         if self.config.attachments != Attachments::Shared {
-            account.lock()?.attachments.unshared.clear();
+            // Dropped behind the lock.
+            let _unshared = std::mem::take(&mut account.lock()?.attachments.unshared);
             return Ok(done);
         }
         if self.free_space_low() {
             return Ok(done);
         }
-        let unshared: Vec<Hash> = {
-            let state = account.lock()?;
-            let attachments = &state.attachments;
-            let needed = |hash: &&Hash| attachments.holdings.needs(hash) > 0;
-            attachments.unshared.iter().filter(needed).copied().collect()
-        };
-        for hash in unshared {
-            // Not removed as long as it is being shared.
-            {
-                let mut state = account.lock()?;
-                state.attachments.holdings.pin(hash);
-            }
+        let mut next = Some(Hash::default());
+        while let Some(from) = next {
+            let hash;
+            (hash, next) = pin_unshared(account, from)?;
+            let Some(hash) = hash else {
+                breathe();
+                continue;
+            };
             let shared = self.share(account, &hash);
             {
                 let mut state = account.lock()?;
@@ -135,119 +138,142 @@ impl Store {
 
     /// Holds the account's links against what its map needs, once after it was loaded: a crash may have left some.
     fn look_at_links(&self, account: &Arc<Account>) -> Result<(), StoreError> {
+        const DONE: usize = u8::MAX as usize + 1;
         let att = account.dir().join("att");
-        loop {
-            let mut guard = account.lock()?;
-            let state = &mut *guard;
-            let unseen = state.attachments.unseen;
-            if unseen > usize::from(u8::MAX) {
-                return Ok(());
-            }
+        let mut unseen = account.lock()?.attachments.unseen;
+        while unseen < DONE {
             let there = names(self.files.fs(), &att)?;
             let there = there.iter().filter_map(|name| u8::from_str_radix(name, 16).ok());
-            let needed = state.attachments.holdings.needed();
-            let needed = needed.filter_map(|hash| hash.0.first().copied());
-            let next = there.chain(needed).filter(|first| usize::from(*first) >= unseen).min();
-            let Some(first) = next else {
-                state.attachments.unseen = usize::from(u8::MAX) + 1;
-                return Ok(());
+            let there = there.filter(|first| usize::from(*first) >= unseen).min();
+            let needed = match u8::try_from(unseen) {
+                Ok(first) => account.lock()?.attachments.holdings.needed_from(least(first)).next(),
+                Err(_) => None,
             };
-            let missing = self.look_at_directory(account, state, first)?;
-            state.attachments.unseen = usize::from(first) + 1;
-            drop(guard);
-            for hash in missing {
-                let path = account.home().attachment_path(&hash);
-                tracing::error!(account = account.name(), file = %path.display(), "an attachment is missing: `loft mailbox check` names the messages that have it");
+            let needed = needed.and_then(|hash| hash.0.first().copied());
+            let first = there.into_iter().chain(needed).min();
+            if let Some(first) = first {
+                self.look_at_directory(account, first)?;
+                breathe();
             }
+            unseen = first.map_or(DONE, |first| usize::from(first) + 1);
+            account.lock()?.attachments.unseen = unseen;
         }
+        Ok(())
     }
 
-    /// The same for one directory; what messages need and it does not have.
-    fn look_at_directory(
-        &self,
-        account: &Account,
-        state: &mut State,
-        first: u8,
-    ) -> Result<Vec<Hash>, StoreError> {
+    /// The same for one directory. What messages need and it does not have is told.
+    fn look_at_directory(&self, account: &Account, first: u8) -> Result<(), StoreError> {
         let below = format!("att/{first:02x}");
-        let (mut links, mut lone) = (Vec::new(), Vec::new());
+        let mut links = BTreeMap::new();
         for name in names(self.files.fs(), &account.dir().join(&below))? {
             let path = format!("{below}/{name}");
             let Ok(hash) = paths::parse_attachment_link(&path) else { continue };
-            links.push(hash);
-            if self.meta(&account.dir().join(&path))?.is_some_and(|meta| meta.links == 1) {
-                lone.push(hash);
-            }
+            let meta = self.meta(&account.dir().join(&path))?;
+            links.insert(hash, meta.is_some_and(|meta| meta.links == 1));
         }
-        let (transactions, now) = (state.map.transactions(), self.now());
-        let attachments = &mut state.attachments;
-        let found = attachments.holdings.reconcile_in(first..=first, links, transactions, now);
-        attachments.unshared.extend(lone);
-        Ok(found.missing)
+        let found: Vec<(Hash, bool)> = links.iter().map(|(hash, lone)| (*hash, *lone)).collect();
+        for found in found.chunks(slice()) {
+            let mut state = account.lock()?;
+            let (transactions, now) = (state.map.transactions(), self.now());
+            let attachments = &mut state.attachments;
+            for &(hash, lone) in found {
+                looked();
+                attachments.holdings.found(hash, transactions, now);
+                attachments.unshared.extend(lone.then_some(hash));
+            }
+            drop(state);
+            breathe();
+        }
+        let mut next = Some(least(first));
+        while let Some(from) = next {
+            let (missing, behind) = needed_without(account, (first, from), &links)?;
+            next = behind;
+            for hash in missing {
+                let path = account.home().attachment_path(&hash);
+                // It may have come since the directory was read.
+                if self.meta(&path)?.is_none() {
+                    tracing::error!(account = account.name(), file = %path.display(), "an attachment is missing: `loft mailbox check` names the messages that have it");
+                }
+            }
+            breathe();
+        }
+        Ok(())
     }
 
     /// Removes links that may go; how many.
     fn remove_links(&self, account: &Arc<Account>) -> Result<u64, StoreError> {
         let mut removed = 0;
-        loop {
-            let mut guard = account.lock()?;
-            // Files are being copied as of a moment that the lock has ended, or not begun.
-            if self.pins.cover(account.dir()) {
-                return Ok(removed);
+        let mut next = Some(Hash::default());
+        while let Some(from) = next {
+            {
+                let mut state = account.lock()?;
+                // Files are being copied as of a moment that the lock has ended, or not begun.
+                if self.pins.cover(account.dir()) {
+                    return Ok(removed);
+                }
+                let count;
+                (count, next) = self.remove_some(account, &mut state, from)?;
+                removed += count;
             }
-            let state = &mut *guard;
-            let checkpointed = if planted(Planted::LinkGoesEarly) {
-                u64::MAX
-            } else {
-                account.logs().map.durable_transactions()
-            };
-            let count = self.remove_some(account, state, checkpointed)?;
-            removed += count;
-            if count < AT_ONCE as u64 {
-                return Ok(removed);
+            if next.is_some() {
+                breathe();
             }
         }
+        Ok(removed)
     }
 
+    /// The same for one slice, from a hash on: how many, and where to go on.
     fn remove_some(
         &self,
         account: &Account,
         state: &mut State,
-        checkpointed: u64,
-    ) -> Result<u64, StoreError> {
-        let grace = self.grace();
-        let holdings = &state.attachments.holdings;
-        let due: Vec<Hash> = holdings.due(checkpointed, self.now(), grace).collect();
+        from: Hash,
+    ) -> Result<(u64, Option<Hash>), StoreError> {
+        let checkpointed = if planted(Planted::LinkGoesEarly) {
+            u64::MAX
+        } else {
+            account.logs().map.durable_transactions()
+        };
+        let (now, grace) = (self.now(), self.grace());
+        let (due, mut next) =
+            state.attachments.holdings.due((from, slice()), checkpointed, now, grace);
         // One that is needed again begins anew.
-        state.attachments.going.retain(|hash, _| due.binary_search(hash).is_ok());
-        if due.is_empty() {
-            return Ok(0);
+        let mut going = state.attachments.going.range(from..).map(|(hash, _)| *hash);
+        let stale: Vec<Hash> =
+            going.by_ref().take(slice()).filter(|hash| due.binary_search(hash).is_err()).collect();
+        next = next.into_iter().chain(going.next()).min();
+        let is_behind = |hash: &Hash| next.is_some_and(|next| *hash >= next);
+        for hash in stale.iter().filter(|hash| !is_behind(hash)) {
+            state.attachments.going.remove(hash);
         }
-        let readers = state.readers.turn();
+        let mut turned = None;
         let mut removed = 0;
-        for hash in due {
-            let readers = state.attachments.going.entry(hash).or_insert_with(|| readers.clone());
+        for hash in due.into_iter().filter(|hash| !is_behind(hash)) {
+            looked();
+            if removed == AT_ONCE as u64 {
+                return Ok((removed, Some(hash)));
+            }
+            let readers = state
+                .attachments
+                .going
+                .entry(hash)
+                .or_insert_with(|| turned.get_or_insert_with(|| state.readers.turn()).clone());
             // Who found a message before it was freed may be reading it.
             if readers.iter().any(|reader| reader.strong_count() > 0) {
                 continue;
             }
             let path = account.home().attachment_path(&hash);
             match self.files.fs().unlink(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(StoreError::io("remove", &path, error));
-                }
-                Ok(()) | Err(_) => {}
+                Ok(()) => removed += 1,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::io("remove", &path, error)),
             }
             self.files.forget_below(&path);
             state.attachments.going.remove(&hash);
             state.attachments.unshared.remove(&hash);
             state.attachments.holdings.removed(&hash);
-            removed += 1;
-            if removed == AT_ONCE as u64 {
-                break;
-            }
         }
-        Ok(removed)
+        Ok((removed, next))
     }
 
     /// Makes the account's link one to the copy that other accounts have, or its file the first such copy. Whether it is
@@ -392,4 +418,40 @@ impl Store {
     fn meta(&self, path: &Path) -> Result<Option<Meta>, StoreError> {
         self.files.fs().metadata(path).map_err(|error| StoreError::io("look at", path, error))
     }
+}
+
+/// The least of the hashes that begin with this byte.
+fn least(first: u8) -> Hash {
+    let mut hash = Hash::default();
+    let [byte, ..] = &mut hash.0;
+    *byte = first;
+    hash
+}
+
+/// The next link from a hash on that is not shared yet and that messages need, if there is one in the next slice; and where to
+/// go on. It is not removed before it is unpinned.
+fn pin_unshared(account: &Account, from: Hash) -> Result<(Option<Hash>, Option<Hash>), StoreError> {
+    let mut state = account.lock()?;
+    let attachments = &mut state.attachments;
+    let mut unshared = attachments.unshared.range(from..).inspect(|_| looked());
+    let holdings = &attachments.holdings;
+    let hash = unshared.by_ref().take(slice()).find(|hash| holdings.needs(hash) > 0).copied();
+    let next = unshared.next().copied();
+    hash.into_iter().for_each(|hash| attachments.holdings.pin(hash));
+    Ok((hash, next))
+}
+
+/// What messages need of the hashes that begin with `first`, and `links` has not, in the slice from `from` on; and where to go
+/// on.
+fn needed_without(
+    account: &Account,
+    (first, from): (u8, Hash),
+    links: &BTreeMap<Hash, bool>,
+) -> Result<(Vec<Hash>, Option<Hash>), StoreError> {
+    let state = account.lock()?;
+    let needed = state.attachments.holdings.needed_from(from);
+    let mut needed = needed.take_while(|hash| hash.0.first() == Some(&first)).inspect(|_| looked());
+    let some = needed.by_ref().take(slice());
+    let missing = some.filter(|hash| !links.contains_key(hash)).collect();
+    Ok((missing, needed.next()))
 }

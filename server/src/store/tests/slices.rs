@@ -1,7 +1,8 @@
 //! Compaction of an account holds its lock for a slice at a time, whatever was expunged; and what happens between two slices
 //! is neither missed nor harmed.
 
-use super::world::{Op, World, at_once, config};
+use super::world::{Op, World, at_once, config, with_attachments};
+use crate::store::attachments::Tended;
 use crate::store::breath::SLICE;
 use crate::store::breath::tests::watch;
 use crate::store::compact::Wanted;
@@ -15,7 +16,7 @@ use dbox_format::map::MapId;
 use imap_proto::{Answer, Ask, MailboxName, StoreAction, StoredRows, Uid, UidSet};
 use index_format::Flags;
 use runtime_smol::fs::Fs as _;
-use runtime_smol::sim::SimFs;
+use runtime_smol::sim::{SimFs, Variant};
 use std::sync::Arc;
 
 /// Messages in an account, of which nine of ten are expunged.
@@ -33,6 +34,18 @@ fn filled(config: StoreConfig, count: u32, len: usize) -> World {
         }
     }
     world.commit(last).unwrap();
+    world
+}
+
+/// The same with an attachment each.
+fn attached(count: u32) -> World {
+    let world = World::with(SimFs::new(), config());
+    for number in 0..count {
+        let content = format!("{number} ").repeat(40);
+        let text = with_attachments(number, &[content.as_bytes()]);
+        let position = world.deliver_to("INBOX", &text).unwrap();
+        world.commit(position).unwrap();
+    }
     world
 }
 
@@ -218,6 +231,42 @@ fn an_account_that_is_given_up_between_two_slices_is_looked_at_anew() {
     while step(&world, Wanted::All) {}
     assert_eq!(world.account.lock().unwrap().map.unreferenced().count(), 0);
     world.view().unwrap();
+}
+
+/// Attachments are shared, and go when no message needs them: the most that was looked at under one hold of the lock.
+fn tend_many(slice: usize) -> usize {
+    const COUNT: u32 = 300;
+    let world = attached(COUNT);
+    expunge(&world, |place| place > 20);
+    // As after a start: all that there is is held against what is needed.
+    world.store.checkpoint(0).unwrap();
+    let world = World::recover(world.fs.crashed(Variant::Nothing), 3).unwrap();
+    let account = world.account.clone();
+    let free = move || assert!(!account.is_locked(), "nobody gets the lock between two slices");
+    watch(|watch| {
+        (watch.slice, watch.most, watch.all) = (slice, 0, 0);
+        watch.between = Some(Box::new(free));
+    });
+    let tend = || world.store.tend_attachments(&world.account, &|| true).unwrap();
+    assert_eq!(tend(), Tended { shared: u64::from(COUNT), removed: 0 });
+    world.store.purge("u1", false).unwrap();
+    world.store.checkpoint(0).unwrap();
+    let left = world.inbox().1.len();
+    let tended = tend();
+    assert!(tended.shared == 0 && tended.removed > 250, "{tended:?}");
+    nothing_between();
+    assert!(watch(|watch| watch.all) > COUNT as usize * 2);
+    world.check_attachments().unwrap();
+    assert_eq!(world.view().unwrap().mailboxes["INBOX"].messages.len() as u64, left);
+    watch(|watch| watch.most)
+}
+
+#[test]
+fn attachments_are_seen_to_in_slices() {
+    let most = tend_many(16);
+    assert!(most <= 16, "{most}");
+    let most = tend_many(usize::MAX);
+    assert!(most > 250, "{most}");
 }
 
 /// Nobody expunges anything any more when it leaves the last view, and nobody asks.

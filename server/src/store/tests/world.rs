@@ -17,6 +17,7 @@ use crate::store::threads::{Now, Shelf, Words, fingerprints};
 use crate::store::undelete::Which;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dbox_format::attachment::Hash;
 use dbox_format::map::MapId;
 use imap_proto::fetch::MessageSource;
 use imap_proto::mime::header::RawFields;
@@ -512,7 +513,7 @@ impl World {
             let needed: BTreeSet<PathBuf> = state
                 .attachments
                 .holdings
-                .needed()
+                .needed_from(Hash::default())
                 .map(|hash| account.home().attachment_path(&hash))
                 .collect();
             let att = account.dir().join("att");
