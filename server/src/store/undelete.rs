@@ -10,12 +10,13 @@
 mod memory;
 
 use super::account::{Account, State};
+use super::breath::{breathe, looked, slice};
 use super::change::Change;
 use super::check::{Tell, Told};
 use super::delivery::flags_of;
 use super::error::StoreError;
 use super::message::Message;
-use super::ops::{APPENDS, keyword_error};
+use super::ops::keyword_error;
 use super::store::Store;
 use dbox_format::map::{Draft, Gone, MapId};
 use imap_proto::MailboxName;
@@ -78,8 +79,8 @@ pub struct Undeleted {
     pub as_saved: u64,
 }
 
-/// Messages brought back by one change.
-const AT_ONCE: usize = 4 * APPENDS;
+/// Messages brought back by one change: each is several records.
+const AT_ONCE: usize = 256;
 /// Bytes of a message in which its Subject is looked for.
 const HEADER: u64 = 16 << 10;
 /// Messages after which progress is told.
@@ -88,8 +89,10 @@ const STEP: u64 = 1024;
 /// What is known of an expunged message.
 #[derive(Clone)]
 struct Found {
-    message: Message,
+    id: MapId,
+    guid: [u8; 16],
     gone: Gone,
+    size: u64,
     mailbox: String,
     /// Where it stood in that mailbox.
     uid: Option<Uid>,
@@ -123,13 +126,13 @@ impl Store {
             }
             all.push(Expunged {
                 user: user.to_owned(),
-                guid: Guid(message.message.guid).to_string(),
+                guid: Guid(message.guid).to_string(),
                 mailbox: message.mailbox.clone(),
                 expunged: i64::from(message.gone.time),
                 received: message.received,
-                size: message.message.size,
+                size: message.size,
                 flags: flag_names(message),
-                subject: self.subject(&message.message),
+                subject: self.subject(&account, message.id)?,
             });
         }
         all.sort_by_key(|message| std::cmp::Reverse((message.expunged, message.received)));
@@ -151,21 +154,22 @@ impl Store {
         self.account_dir(user)?;
         self.writable()?;
         let account = self.account(user)?;
-        self.flush();
         let mut all: BTreeMap<String, Undeleted> = BTreeMap::new();
+        self.flush();
         let mut found = self.find_expunged(&account, which, tell)?;
-        while !found.is_empty() {
-            let rest = found.split_off(found.len().min(AT_ONCE));
+        // Those of a mailbox come back in the order they had there, some by each change.
+        found.sort_by(|one, other| {
+            let of = |is: &Found| (is.uid, is.id);
+            one.mailbox.cmp(&other.mailbox).then_with(|| of(one).cmp(&of(other)))
+        });
+        for some in found.chunks(AT_ONCE) {
+            self.writable_by(&account)?;
             let position = {
+                let _keeping = self.keeping();
                 let mut state = account.lock()?;
-                let state = &mut *state;
-                // Since they were looked for some may have been brought back or freed.
-                let still: BTreeMap<MapId, Gone> = state.map.expunged().collect();
-                found.retain(|message| still.get(&message.message.id) == Some(&message.gone));
-                self.bring_back(&account, state, (found, to), &mut all)?
+                self.bring_back(&account, &mut state, (some, to), &mut all)?
             };
             self.wait(position)?;
-            found = rest;
         }
         Ok(all.into_values().collect())
     }
@@ -175,11 +179,16 @@ impl Store {
         &self,
         account: &Arc<Account>,
         state: &mut State,
-        (found, to): (Vec<Found>, Option<&str>),
+        (found, to): (&[Found], Option<&str>),
         all: &mut BTreeMap<String, Undeleted>,
     ) -> Result<u64, StoreError> {
         let mut by_mailbox: BTreeMap<String, Vec<Found>> = BTreeMap::new();
-        for message in found {
+        // What was freed, or brought back by somebody else, since it was found is no more expunged.
+        let is_expunged = |message: &&Found| {
+            looked();
+            state.map.expunged_from(message.id).next() == Some((message.id, message.gone))
+        };
+        for message in found.iter().filter(is_expunged).cloned() {
             let name = to.map_or_else(|| message.mailbox.clone(), str::to_owned);
             by_mailbox.entry(name).or_default().push(message);
         }
@@ -212,9 +221,9 @@ impl Store {
                 None => self.add_mailbox(&mut change, account, state, &name, SpecialUse::NONE)?,
             };
             guids.push(guid);
-            messages.sort_by_key(|message| (message.uid, message.message.id));
+            messages.sort_by_key(|message| (message.uid, message.id));
             self.append_found(&mut change, account, state, guid, &messages)?;
-            let ids = messages.iter().map(|message| message.message.id);
+            let ids = messages.iter().map(|message| message.id);
             let mut draft = Draft::new(&state.map);
             draft.refs_add(ids);
             change.map(account, state, &draft.finish(), self.now())?;
@@ -244,69 +253,61 @@ impl Store {
         let mbox = account.mailbox_with(&self.files, state, guid, Parts::NONE)?;
         let mut names: BTreeSet<String> =
             mbox.mailbox.keywords().iter().map(str::to_owned).collect();
-        for messages in messages.chunks(APPENDS) {
-            let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
-            builder.epoch(self.epoch());
-            for message in messages {
-                // Where there is room for no more names the message comes back without.
-                let keywords = message.keywords.iter().filter(|name| {
-                    names.contains(*name)
-                        || (names.len() < KEYWORDS_MAX && names.insert((*name).clone()))
-                });
-                let keywords: Vec<&str> = keywords.map(String::as_str).collect();
-                let new = NewMessage {
-                    map_id: index_format::MapId(message.message.id.0),
-                    internal_date: message.received,
-                    save_date,
-                    size: message.message.size,
-                    flags: without_deleted(message.flags),
-                    keywords: &keywords,
-                };
-                builder.append(&new).map_err(|error| {
-                    account.kill();
-                    keyword_error(error)
-                })?;
-            }
-            let transaction = builder.finish();
-            change.mailbox(account, mbox, &transaction, 0)?;
+        let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
+        builder.epoch(self.epoch());
+        for message in messages {
+            // Where there is room for no more names the message comes back without.
+            let keywords = message.keywords.iter().filter(|name| {
+                names.contains(*name)
+                    || (names.len() < KEYWORDS_MAX && names.insert((*name).clone()))
+            });
+            let keywords: Vec<&str> = keywords.map(String::as_str).collect();
+            let new = NewMessage {
+                map_id: index_format::MapId(message.id.0),
+                internal_date: message.received,
+                save_date,
+                size: message.size,
+                flags: without_deleted(message.flags),
+                keywords: &keywords,
+            };
+            builder.append(&new).map_err(|error| {
+                account.kill();
+                keyword_error(error)
+            })?;
         }
+        let transaction = builder.finish();
+        change.mailbox(account, mbox, &transaction, 0)?;
         Ok(())
     }
 
-    /// What is expunged and meant, with what is known of it; by map id. Messages are looked at without the account's lock.
+    /// What is expunged and meant, with what is known of it; by map id. What becomes of it meanwhile is for the caller to see.
     fn find_expunged(
         &self,
         account: &Arc<Account>,
         which: &Which,
         tell: Tell<'_>,
     ) -> Result<Vec<Found>, StoreError> {
-        let since = which.since.unwrap_or(i64::MIN);
         let guids: BTreeSet<String> =
             which.guids.iter().map(|guid| guid.to_ascii_lowercase()).collect();
-        let (wanted, memory) = {
+        let mut wanted = Vec::new();
+        let mut next = Some(MapId(0));
+        while let Some(from) = next {
+            next = wanted_from(account, (which, &guids), from, &mut wanted)?;
+            breathe();
+        }
+        let memory = {
             let _keeping = self.keeping();
-            let mut state = account.lock()?;
-            let state = &mut *state;
-            let pending = account.pending();
-            let later = state.map.expunged().filter(|(_, gone)| i64::from(gone.time) >= since);
-            let messages = later.filter_map(|(id, gone)| {
-                Some((Message::find(account, state, &pending, id)?, gone))
-            });
-            let named = |message: &Message| {
-                guids.is_empty() || guids.contains(&Guid(message.guid).to_string())
-            };
-            let wanted: Vec<_> = messages.filter(|(message, _)| named(message)).collect();
-            drop(pending);
-            let memory = self.what_mailboxes_say(account, state, &wanted)?;
-            (wanted, memory)
+            self.what_mailboxes_say(account, &mut *account.lock()?, &wanted)?
         };
-        let (mut found, total) = (Vec::new(), wanted.len() as u64);
-        for (done, (message, gone)) in (0..).zip(wanted) {
+        let mut found = Vec::new();
+        for (done, &(id, gone)) in (0..).zip(&wanted) {
             if done % STEP == 0 {
                 let what = "expunged messages".to_owned();
-                tell(Told::Progress { done, total, what });
+                tell(Told::Progress { done, total: wanted.len() as u64, what });
             }
-            let message = self.one_expunged(message, gone, &memory);
+            let Some(message) = self.one_expunged(account, (id, gone), &memory)? else {
+                continue;
+            };
             if which.mailbox.as_ref().is_none_or(|name| *name == message.mailbox) {
                 found.push(message);
             }
@@ -314,7 +315,17 @@ impl Store {
         Ok(found)
     }
 
-    fn one_expunged(&self, message: Message, gone: Gone, memory: &Memory) -> Found {
+    fn one_expunged(
+        &self,
+        account: &Account,
+        (id, gone): (MapId, Gone),
+        memory: &Memory,
+    ) -> Result<Option<Found>, StoreError> {
+        let message = {
+            let state = account.lock()?;
+            Message::find(account, &state, &account.pending(), id)
+        };
+        let Some(message) = message else { return Ok(None) };
         // One that can't be read any more can be brought back all the same, and says so when it is read.
         let head = message.head(&self.files, true, |head| {
             let keywords: Vec<String> = head.keywords().map(str::to_owned).collect();
@@ -323,8 +334,10 @@ impl Store {
         });
         let head = head.ok();
         let mut found = Found {
-            message,
+            id,
+            guid: message.guid,
             gone,
+            size: message.size,
             mailbox: String::new(),
             uid: None,
             received: head.as_ref().map_or(i64::from(gone.time), |(_, received, ..)| *received),
@@ -332,11 +345,11 @@ impl Store {
             keywords: head.as_ref().map(|(_, _, _, keywords)| keywords.clone()).unwrap_or_default(),
             last: false,
         };
-        if let Some((name, said)) = memory.said.get(&found.message.id.0) {
+        if let Some((name, said)) = memory.said.get(&id.0) {
             (found.mailbox, found.uid, found.last) = (name.to_string(), Some(said.uid), true);
             (found.flags, found.keywords) = (said.flags, said.keywords.clone());
             found.received = said.received.unwrap_or(found.received);
-            return found;
+            return Ok(Some(found));
         }
         let named = |is: &dyn Fn(Guid) -> bool| {
             memory.names.iter().find(|(guid, _)| is(*guid)).map(|(_, name)| name.to_string())
@@ -344,15 +357,39 @@ impl Store {
         let last = named(&|guid| gone.is_in(super::ops::gone_from(guid)));
         let saved = head.map(|((saved, name), ..)| named(&|guid| guid == saved).unwrap_or(name));
         found.mailbox = last.or(saved).unwrap_or_else(|| "INBOX".to_owned());
-        found
+        Ok(Some(found))
     }
 
-    fn subject(&self, message: &Message) -> String {
+    fn subject(&self, account: &Arc<Account>, id: MapId) -> Result<String, StoreError> {
+        let message = {
+            let state = account.lock()?;
+            Message::find(account, &state, &account.pending(), id)
+        };
+        let Some(message) = message else { return Ok(String::new()) };
         let mut header = Vec::new();
         // What can't be read is said by who reads it.
         let _ = message.read_range(self, 0..message.size.min(HEADER), true, &mut header);
-        subject_of(&header)
+        Ok(subject_of(&header))
     }
+}
+
+/// The expunged messages that are meant, in the slice from an id on; and where to go on.
+fn wanted_from(
+    account: &Account,
+    (which, guids): (&Which, &BTreeSet<String>),
+    from: MapId,
+    wanted: &mut Vec<(MapId, Gone)>,
+) -> Result<Option<MapId>, StoreError> {
+    let state = account.lock()?;
+    let since = which.since.unwrap_or(i64::MIN);
+    let named = |id: MapId| {
+        let guid = || state.map.get(id).map(|entry| entry.guid.to_string());
+        guids.is_empty() || guid().is_some_and(|guid| guids.contains(&guid))
+    };
+    let mut expunged = state.map.expunged_from(from);
+    let some = expunged.by_ref().take(slice()).inspect(|_| looked());
+    wanted.extend(some.filter(|(id, gone)| i64::from(gone.time) >= since && named(*id)));
+    Ok(expunged.next().map(|(id, _)| id))
 }
 
 /// A client that sees it again with `\Deleted` would expunge it again.

@@ -433,9 +433,10 @@ fn least(first: u8) -> Hash {
 fn pin_unshared(account: &Account, from: Hash) -> Result<(Option<Hash>, Option<Hash>), StoreError> {
     let mut state = account.lock()?;
     let attachments = &mut state.attachments;
-    let mut unshared = attachments.unshared.range(from..).inspect(|_| looked());
+    let mut unshared = attachments.unshared.range(from..);
     let holdings = &attachments.holdings;
-    let hash = unshared.by_ref().take(slice()).find(|hash| holdings.needs(hash) > 0).copied();
+    let mut some = unshared.by_ref().take(slice()).inspect(|_| looked());
+    let hash = some.find(|hash| holdings.needs(hash) > 0).copied();
     let next = unshared.next().copied();
     hash.into_iter().for_each(|hash| attachments.holdings.pin(hash));
     Ok((hash, next))
@@ -450,8 +451,8 @@ fn needed_without(
 ) -> Result<(Vec<Hash>, Option<Hash>), StoreError> {
     let state = account.lock()?;
     let needed = state.attachments.holdings.needed_from(from);
-    let mut needed = needed.take_while(|hash| hash.0.first() == Some(&first)).inspect(|_| looked());
-    let some = needed.by_ref().take(slice());
+    let mut needed = needed.take_while(|hash| hash.0.first() == Some(&first));
+    let some = needed.by_ref().take(slice()).inspect(|_| looked());
     let missing = some.filter(|hash| !links.contains_key(hash)).collect();
     Ok((missing, needed.next()))
 }

@@ -269,6 +269,33 @@ fn attachments_are_seen_to_in_slices() {
     assert!(most > 250, "{most}");
 }
 
+#[test]
+fn expunged_mail_is_found_and_brought_back_in_slices() {
+    const COUNT: u32 = 600;
+    let world = filled(StoreConfig { segment_size: 1 << 20, ..config() }, COUNT, 20);
+    let before = world.view().unwrap();
+    let uids = &before.mailboxes["INBOX"].messages;
+    let texts: Vec<&String> = uids.values().map(|mail| &mail.text).skip(2).collect();
+    expunge(&world, |place| place > 1);
+    let account = world.account.clone();
+    let free = move || assert!(!account.is_locked(), "nobody gets the lock between two slices");
+    watch(|watch| {
+        (watch.slice, watch.most, watch.all) = (256, 0, 0);
+        watch.between = Some(Box::new(free));
+    });
+    let listed = world.store.expunged("u1", &Which::default(), &mut |_| ()).unwrap();
+    assert_eq!(listed.len(), COUNT as usize);
+    let back = world.store.undelete("u1", (&Which::default(), None), &mut |_| ()).unwrap();
+    nothing_between();
+    assert_eq!(back.iter().map(|some| some.messages).sum::<u64>(), u64::from(COUNT));
+    let (most, all) = watch(|watch| (watch.most, watch.all));
+    assert!(most <= 256 && all >= COUNT as usize * 3, "{most} of {all}");
+    // All of them, in the order that they had.
+    let after = world.view().unwrap();
+    let again = after.mailboxes["INBOX"].messages.values().map(|mail| &mail.text).skip(2);
+    assert!(again.eq(texts));
+}
+
 /// Nobody expunges anything any more when it leaves the last view, and nobody asks.
 #[test]
 fn what_somebody_had_in_view_goes_unasked_once_nobody_has() {

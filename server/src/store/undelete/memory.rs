@@ -3,10 +3,9 @@
 use super::super::account::{Account, State};
 use super::super::error::StoreError;
 use super::super::mailbox::{Mbox, directory, unlisted};
-use super::super::message::Message;
 use super::super::ops::gone_from;
 use super::super::store::Store;
-use dbox_format::map::Gone;
+use dbox_format::map::{Gone, MapId};
 use index_format::list::Entry;
 use index_format::mailbox::{Mailbox, Parts};
 use index_format::{Flags, Guid, Uid};
@@ -35,12 +34,11 @@ impl Store {
         &self,
         account: &Arc<Account>,
         state: &mut State,
-        wanted: &[(Message, Gone)],
+        wanted: &[(MapId, Gone)],
     ) -> Result<Memory, StoreError> {
         let mut memory = Memory::default();
         let places: BTreeSet<[u8; 3]> = wanted.iter().map(|(_, gone)| gone.mailbox).collect();
-        let gones: BTreeMap<u32, Gone> =
-            wanted.iter().map(|(message, gone)| (message.id.0, *gone)).collect();
+        let gones: BTreeMap<u32, Gone> = wanted.iter().map(|(id, gone)| (id.0, *gone)).collect();
         let is_meant =
             |guid: &Guid| guid.0.first_chunk::<3>().is_some_and(|it| places.contains(it));
         let there: Vec<(Guid, Arc<str>)> =
