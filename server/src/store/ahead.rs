@@ -309,8 +309,8 @@ mod tests {
         for key in 0..8 {
             assert!(row.push(key, Number(key, Some(gate.clone()))).is_ok());
         }
-        row.call();
-        while row.steps().helpers < 1 || !matches!(row.steps().steps[LEAD].state, State::Begun) {
+        while !matches!(row.steps().steps[LEAD].state, State::Begun) {
+            row.call();
             std::thread::yield_now();
         }
         assert_eq!(row.take(4), None);
