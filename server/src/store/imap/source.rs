@@ -554,6 +554,8 @@ impl MessageSource for Source<'_> {
     }
 
     fn mime(&mut self) -> Result<&Mime, SourceError> {
+        // Where its parts are is learnt on the way.
+        self.missed.layout |= self.mime.is_none() && !self.message()?.is_small();
         self.parse()?;
         self.mime.as_ref().ok_or(SourceError::Gone)
     }

@@ -11,6 +11,7 @@ use crate::store::imap::ImapUser;
 use crate::store::store::Store;
 use imap_proto::fetch::{FieldNames, Fixed, Section, SectionKind};
 use imap_proto::mime::{Limits, Mime, Parser};
+use imap_proto::search::{self, Key, Program};
 use imap_proto::{Answer, Ask, Flags, MailboxName};
 use runtime_smol::sim::{SimFs, Variant};
 use std::sync::Arc;
@@ -259,6 +260,22 @@ fn without_a_cache_nothing_is_read_behind_the_part() {
         let most = |len: u64, end: u64| end + len + BESIDE;
         check(&disk, &[text.clone()], &most, &what);
     }
+}
+
+/// Who searches through a large message has learnt where its parts are.
+#[test]
+fn a_search_tells_where_parts_are() {
+    let text = mail();
+    let disk = Disk::open(SimFs::new(), &configs()[3]);
+    disk.append(&[&text]);
+    let disk = disk.restarted(false);
+    let key = Key::Text("not there".into());
+    let program = Arc::new(Program::compile(&key, search::Limits::default()).unwrap());
+    let Answer::Found { uids, .. } = at_once(disk.user().ask(Ask::Search { program })) else {
+        panic!("no answer")
+    };
+    assert_eq!(uids.len(), 0);
+    check(&disk, &[text], &|len, _| len + BESIDE, "searched");
 }
 
 /// What is said of a message with many parts is as long as that of many small ones, and is kept all the same.
