@@ -78,7 +78,7 @@ pub(super) fn find(tree: &impl Tree, path: &[u32], extent: Extent) -> Found<usiz
                 Kind::Message => {
                     at = match tree.child(at, 0) {
                         Found::Part(inside) => inside,
-                        other => return other,
+                        none @ (Found::Nothing | Found::Unknown) => return none,
                     };
                     let Some(inside) = tree.kind(at) else { return Found::Unknown };
                     kind = inside;
@@ -89,7 +89,7 @@ pub(super) fn find(tree: &impl Tree, path: &[u32], extent: Extent) -> Found<usiz
         match kind {
             Kind::Multipart => match tree.child(at, index) {
                 Found::Part(child) => at = child,
-                other => return other,
+                none @ (Found::Nothing | Found::Unknown) => return none,
             },
             Kind::Leaf | Kind::Message | Kind::Opaque if index == 0 => {}
             Kind::Leaf | Kind::Message | Kind::Opaque => return Found::Nothing,

@@ -547,7 +547,7 @@ impl Tree for Parser {
     fn child(&self, of: usize, index: usize) -> Found<usize> {
         match self.mime.child(of, index) {
             Found::Nothing if !self.has_all_children(of) => Found::Unknown,
-            found => found,
+            found @ (Found::Part(_) | Found::Nothing | Found::Unknown) => found,
         }
     }
 

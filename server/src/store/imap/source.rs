@@ -355,15 +355,14 @@ impl<'a> Source<'a> {
 
     /// Where the parts of a large message are, as far as that was learnt and is not in the cache.
     fn layout(&mut self, missed: Missed) -> Option<Vec<u8>> {
+        let size = self.message.filter(|message| !message.is_small())?.size;
         let layout = match (&self.mime, &self.parsing) {
-            _ if self.message?.is_small() => return None,
             (Some(mime), _) => mime.layout(),
             (None, Some((parser, _))) if missed.layout => parser.layout(),
             (None, _) => return None,
         };
         let mut value = Vec::new();
         if layout.is_complete() {
-            let size = self.message?.size;
             let complete =
                 |value: &[u8]| Layout::read(value, size).is_some_and(|layout| layout.is_complete());
             let look = |held: &Held, message: &Message| {
@@ -440,7 +439,7 @@ fn place_in(
             message.inside = message.inside.map(|(header, body, _)| (header, body, size));
             mime::Found::Part(message)
         }
-        _ => mime::Found::Unknown,
+        mime::Found::Part(_) | mime::Found::Nothing | mime::Found::Unknown => mime::Found::Unknown,
     }
 }
 
@@ -554,9 +553,11 @@ impl MessageSource for Source<'_> {
     }
 
     fn mime(&mut self) -> Result<&Mime, SourceError> {
-        // Where its parts are is learnt on the way.
-        self.missed.layout |= self.mime.is_none() && !self.message()?.is_small();
-        self.parse()?;
+        if self.mime.is_none() {
+            self.parse()?;
+            // Where the parts of a large one are was learnt on the way.
+            self.missed.layout |= !self.message()?.is_small();
+        }
         self.mime.as_ref().ok_or(SourceError::Gone)
     }
 
