@@ -9,7 +9,9 @@ use super::attachments::{Cuts, Intake};
 use super::cache::Facts;
 use super::error::StoreError;
 use super::large::{Ahead, LargeText, LargeWriter};
+use super::message::read_exact;
 use super::store::Store;
+use dbox_format::attachment::Lines;
 use runtime_smol::fs::{File, Open};
 use std::io::IoSlice;
 use std::path::PathBuf;
@@ -18,6 +20,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes of a message in memory that are looked at in one step.
 const STEP: usize = 16 << 10;
+
+/// Bytes of a content that are put back while a message comes in, on an executor's thread: some milliseconds. Contents that
+/// large stand apart, unless the store is set up otherwise.
+const AT_ONCE: u64 = 1 << 20;
 
 /// The text of a message that has all come in.
 pub(crate) enum Body {
@@ -29,52 +35,62 @@ pub(crate) enum Body {
 
 /// The text of a message while it comes in.
 pub(crate) struct Gather {
-    store: Arc<Store>,
-    limit: usize,
-    ahead: Ahead,
     len: u64,
     /// What looks at a message that is not held in memory.
     intake: Option<Box<Intake>>,
-    left: Left,
+    skeleton: Skeleton,
 }
 
-/// What is not stored apart from a message, so far.
-enum Left {
+/// What is not stored apart from a message.
+pub(crate) struct Skeleton {
+    store: Arc<Store>,
+    /// So many bytes stay in memory.
+    limit: usize,
+    ahead: Ahead,
+    so_far: SoFar,
+    /// What comes behind that, where putting it there takes long: when the message is complete.
+    late: Vec<Late>,
+}
+
+enum SoFar {
     Memory(Vec<u8>),
     File(Box<LargeWriter>),
+}
+
+enum Late {
+    Text(Spool),
+    /// The base64 of this content.
+    Content(Spool, Lines),
 }
 
 impl Gather {
     /// Up to `limit` bytes stay in memory; of a record some is known `ahead`.
     pub(crate) fn new(store: Arc<Store>, limit: usize, ahead: Ahead) -> Self {
-        Self { store, limit, ahead, len: 0, intake: None, left: Left::Memory(Vec::new()) }
+        let skeleton = Skeleton::new(store, limit, ahead);
+        Self { len: 0, intake: None, skeleton }
     }
 
     pub(crate) fn write(&mut self, text: &[u8]) -> Result<(), StoreError> {
         if self.intake.is_none()
-            && let Left::Memory(memory) = &mut self.left
+            && let SoFar::Memory(memory) = &mut self.skeleton.so_far
         {
-            if memory.len() + text.len() <= self.limit {
+            if memory.len() + text.len() <= self.skeleton.limit {
                 memory.extend_from_slice(text);
                 self.len += text.len() as u64;
                 return Ok(());
             }
             let memory = std::mem::take(memory);
-            self.intake = Some(Box::new(Intake::new(&self.store)));
-            memory.chunks(STEP).try_for_each(|text| self.take_in(text))?;
+            let mut intake = Box::new(Intake::new(&self.skeleton.store));
+            memory.chunks(STEP).try_for_each(|text| intake.push(text, &mut self.skeleton))?;
+            self.intake = Some(intake);
         }
         self.len += text.len() as u64;
-        let max = self.store.config.message_max;
+        let max = self.skeleton.store.config.message_max;
         if self.len > max {
             return Err(StoreError::TooLarge { max });
         }
-        self.take_in(text)
-    }
-
-    fn take_in(&mut self, text: &[u8]) -> Result<(), StoreError> {
-        let Self { store, limit, ahead, intake, left, .. } = self;
-        let Some(intake) = intake else { return Ok(()) };
-        intake.push(text, &mut |bytes| left.push(bytes, store, *limit, ahead))
+        let Some(intake) = &mut self.intake else { return Ok(()) };
+        intake.push(text, &mut self.skeleton)
     }
 
     /// Bytes so far.
@@ -84,67 +100,94 @@ impl Gather {
 
     /// Whether saving it waits for a disk: it is in files, or parts of it may have to go to files.
     pub(crate) fn is_large(&self) -> bool {
-        self.intake.is_some() || self.store.may_be_cut(self.len)
+        self.intake.is_some() || self.skeleton.store.may_be_cut(self.len)
     }
 
     /// The message is complete; what is large enough of its parts stands apart from now on.
     ///
     /// # Errors
     /// A file of the spool directory can't be written, or read.
-    pub(crate) fn finish(mut self) -> Result<(Body, Option<Cuts>), StoreError> {
-        let Some(intake) = self.intake.take() else { return self.finish_small() };
-        let Self { store, limit, ahead, left, len, .. } = &mut self;
-        let (facts, cuts) =
-            intake.finish(*len, &mut |bytes| left.push(bytes, store, *limit, ahead))?;
-        let text = match self.left {
-            Left::Memory(text) => return Ok((Body::Memory(text.into()), cuts)),
-            Left::File(writer) => writer.finish()?,
-        };
-        Ok((Body::Large { text, facts }, cuts))
-    }
-
-    /// One that was held in memory.
-    fn finish_small(self) -> Result<(Body, Option<Cuts>), StoreError> {
-        let Left::Memory(text) = self.left else {
-            return Err(StoreError::Cannot("the message was not looked at"));
-        };
-        if self.store.may_be_cut(self.len) {
-            let (mut intake, mut left) = (Intake::new(&self.store), Vec::new());
-            let mut stays = |bytes: &[u8]| {
-                left.extend_from_slice(bytes);
-                Ok(())
-            };
-            text.chunks(STEP).try_for_each(|text| intake.push(text, &mut stays))?;
-            // The facts of a message that stays whole are made while its change is on its way.
-            if let (_, Some(cuts)) = intake.finish(self.len, &mut stays)? {
-                return Ok((Body::Memory(left.into()), Some(cuts)));
+    pub(crate) fn finish(self) -> Result<(Body, Option<Cuts>), StoreError> {
+        let Self { len, intake, mut skeleton } = self;
+        if let Some(intake) = intake {
+            let (facts, cuts) = intake.finish(len, &mut skeleton)?;
+            return Ok((skeleton.finish(facts)?, cuts));
+        }
+        // The facts of one that was held in memory and stays whole are made while its change is on its way.
+        let store = skeleton.store.clone();
+        let whole = skeleton.finish(None)?;
+        if let Body::Memory(text) = &whole
+            && store.may_be_cut(len)
+        {
+            let mut intake = Intake::new(&store);
+            let mut left = Skeleton::new(store, text.len(), Ahead::default());
+            text.chunks(STEP).try_for_each(|text| intake.push(text, &mut left))?;
+            if let (_, Some(cuts)) = intake.finish(len, &mut left)? {
+                return Ok((left.finish(None)?, Some(cuts)));
             }
         }
-        Ok((Body::Memory(text.into()), None))
+        Ok((whole, None))
     }
 }
 
-impl Left {
-    fn push(
-        &mut self,
-        bytes: &[u8],
-        store: &Arc<Store>,
-        limit: usize,
-        ahead: &Ahead,
-    ) -> Result<(), StoreError> {
-        match self {
-            Self::Memory(memory) if memory.len() + bytes.len() <= limit => {
+impl Skeleton {
+    fn new(store: Arc<Store>, limit: usize, ahead: Ahead) -> Self {
+        Self { store, limit, ahead, so_far: SoFar::Memory(Vec::new()), late: Vec::new() }
+    }
+
+    /// Goes on with these bytes.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        match self.late.last_mut() {
+            None => self.push_now(bytes),
+            Some(Late::Text(spool)) => spool.write(bytes),
+            Some(Late::Content(..)) => {
+                let mut spool = Spool::create(&self.store)?;
+                spool.write(bytes)?;
+                self.late.push(Late::Text(spool));
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on with the base64 of a content that is not worth a file.
+    pub(super) fn put_back(&mut self, content: Spool, lines: Lines) -> Result<(), StoreError> {
+        if content.len > AT_ONCE {
+            self.late.push(Late::Content(content, lines));
+            return Ok(());
+        }
+        content.lay_out(lines, &mut |text| self.push(text))
+    }
+
+    fn push_now(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        match &mut self.so_far {
+            SoFar::Memory(memory) if memory.len() + bytes.len() <= self.limit => {
                 memory.extend_from_slice(bytes);
                 Ok(())
             }
-            Self::Memory(memory) => {
-                let mut writer = LargeWriter::create(store, ahead)?;
+            SoFar::Memory(memory) => {
+                let mut writer = LargeWriter::create(&self.store, &self.ahead)?;
                 writer.push(memory)?;
                 writer.push(bytes)?;
-                *self = Self::File(Box::new(writer));
+                self.so_far = SoFar::File(Box::new(writer));
                 Ok(())
             }
-            Self::File(writer) => writer.push(bytes),
+            SoFar::File(writer) => writer.push(bytes),
+        }
+    }
+
+    /// All of it has come.
+    fn finish(mut self, facts: Option<Box<Facts>>) -> Result<Body, StoreError> {
+        for late in std::mem::take(&mut self.late) {
+            match late {
+                Late::Text(spool) => spool.each(&mut |text| self.push_now(text))?,
+                Late::Content(spool, lines) => {
+                    spool.lay_out(lines, &mut |text| self.push_now(text))?;
+                }
+            }
+        }
+        match self.so_far {
+            SoFar::Memory(text) => Ok(Body::Memory(text.into())),
+            SoFar::File(writer) => Ok(Body::Large { text: writer.finish()?, facts }),
         }
     }
 }
@@ -176,6 +219,23 @@ impl Spool {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.write_at(bytes, self.len)?;
         self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Gives its bytes, piece by piece.
+    fn each(
+        &self,
+        give: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (mut at, mut step) = (0, vec![0; 4 * STEP]);
+        while at < self.len {
+            let len = usize::try_from(self.len - at).unwrap_or(usize::MAX).min(step.len());
+            let bytes = step.get_mut(..len).unwrap_or_default();
+            read_exact(&*self.file, bytes, at, true)
+                .map_err(|error| StoreError::io("read", &self.path, error))?;
+            give(bytes)?;
+            at += len as u64;
+        }
         Ok(())
     }
 

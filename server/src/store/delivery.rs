@@ -72,11 +72,9 @@ impl Store {
     /// [`StoreError::Full`] and others that can be known before the text is taken.
     pub fn deliver(self: &Arc<Self>, targets: Vec<Target>) -> Result<Delivery, StoreError> {
         self.writable()?;
-        let first = targets.first();
-        let ahead = Ahead {
-            prefix: first.map(|target| target.prefix.clone()).unwrap_or_default(),
-            names: first.map_or(0, |target| target.mailbox.len()),
-        };
+        let of =
+            |target: &Target| Ahead { prefix: target.prefix.clone(), names: target.mailbox.len() };
+        let ahead = targets.first().map(of).unwrap_or_default();
         let body = Gather::new(self.clone(), self.config.gather_max, ahead);
         Ok(Delivery { store: self.clone(), targets, body, _preparing: self.preparing() })
     }

@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const LIST: usize = 512;
 
 /// What is known of the record of a message before its text comes.
+#[derive(Default)]
 pub(crate) struct Ahead {
     /// What stands before the text for its first recipient.
     pub(crate) prefix: Vec<u8>,

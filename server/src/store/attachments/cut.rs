@@ -1,6 +1,6 @@
 //! Taking a message apart while it comes in: its large base64 parts go to files of the spool directory, decoded.
 
-use crate::store::body::Spool;
+use crate::store::body::{Skeleton, Spool};
 use crate::store::cache::{Facts, Head};
 use crate::store::config::Attachments;
 use crate::store::error::StoreError;
@@ -9,6 +9,7 @@ use crate::store::planted::{Planted, planted};
 use crate::store::store::Store;
 use dbox_format::attachment::{Assembly, CutOut, Cutter, Hash, Lines, Options, Piece, Source};
 use imap_proto::mime::PartId;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of a content that are held in memory before it gets a file: most of those that are too short get none.
@@ -33,9 +34,6 @@ impl Cuts {
         self.list.iter().map(moved).collect()
     }
 }
-
-/// Gets what is left of a message.
-pub(crate) type Stays<'a> = dyn FnMut(&[u8]) -> Result<(), StoreError> + 'a;
 
 /// What a message goes through while it comes in.
 pub(crate) struct Intake {
@@ -74,13 +72,13 @@ impl Intake {
         }
     }
 
-    /// Takes the next bytes; what is left of them and of those before is given to `stays`.
-    pub(crate) fn push(&mut self, text: &[u8], stays: &mut Stays<'_>) -> Result<(), StoreError> {
+    /// Takes the next bytes; what is left of them and of those before goes to `skeleton`.
+    pub(crate) fn push(&mut self, text: &[u8], skeleton: &mut Skeleton) -> Result<(), StoreError> {
         let Self { head, cutter, part, contents } = self;
         let mut failed = None;
         let mut give = |piece: Piece<'_>| {
             if failed.is_none() {
-                failed = contents.take(piece, stays).err();
+                failed = contents.take(piece, skeleton).err();
             }
         };
         let mut look = |bytes: &[u8], of: Option<PartId>| {
@@ -105,13 +103,13 @@ impl Intake {
     pub(crate) fn finish(
         self,
         message_len: u64,
-        stays: &mut Stays<'_>,
+        skeleton: &mut Skeleton,
     ) -> Result<(Option<Box<Facts>>, Option<Cuts>), StoreError> {
         let Self { head, mut cutter, mut contents, .. } = self;
         let mut failed = None;
         cutter.end(&mut |piece| {
             if failed.is_none() {
-                failed = contents.take(piece, stays).err();
+                failed = contents.take(piece, skeleton).err();
             }
         });
         failed.map_or(Ok(()), Err)?;
@@ -140,9 +138,9 @@ struct Contents {
 }
 
 impl Contents {
-    fn take(&mut self, piece: Piece<'_>, stays: &mut Stays<'_>) -> Result<(), StoreError> {
+    fn take(&mut self, piece: Piece<'_>, skeleton: &mut Skeleton) -> Result<(), StoreError> {
         match piece {
-            Piece::Text(text) => stays(text),
+            Piece::Text(text) => skeleton.push(text),
             Piece::Content(bytes) => {
                 if self.file.is_none() && self.held.len() + bytes.len() <= HELD {
                     self.held.extend_from_slice(bytes);
@@ -158,7 +156,18 @@ impl Contents {
                 }
                 Ok(())
             }
-            Piece::Back(lines) => self.put_back(lines, stays),
+            Piece::Back(lines) => match self.file.take() {
+                Some(file) => skeleton.put_back(file, lines),
+                None => {
+                    let held = std::mem::take(&mut self.held);
+                    lay_out(
+                        held.len() as u64,
+                        lines,
+                        &mut |range| Ok(held.get(range).unwrap_or_default().to_vec()),
+                        &mut |text| skeleton.push(text),
+                    )
+                }
+            },
         }
     }
 
@@ -174,33 +183,42 @@ impl Contents {
         };
         Ok(self.file.insert(file))
     }
+}
 
-    /// Gives the base64 of a content that is not worth a file.
-    fn put_back(&mut self, lines: Lines, stays: &mut Stays<'_>) -> Result<(), StoreError> {
-        let (held, file) = (std::mem::take(&mut self.held), self.file.take());
-        let len = file.as_ref().map_or(held.len() as u64, |file| file.len);
-        let part = CutOut { len, lines, ..CutOut::default() };
-        let cannot = |_| StoreError::Cannot("an attachment can't be put back");
-        let assembly = Assembly::of_skeleton(&[part], 0).map_err(cannot)?;
-        let (mut bytes, mut text) = (Vec::new(), Vec::new());
-        for source in assembly.sources(0..assembly.len()) {
-            let Source::Attachment { content, .. } = &source else { continue };
-            let range = content.start as usize..content.end as usize;
-            match &file {
-                Some(file) => {
-                    bytes.resize(range.len(), 0);
-                    read_exact(&*file.file, &mut bytes, content.start, true)
-                        .map_err(|error| StoreError::io("read", &file.path, error))?;
-                }
-                None => {
-                    bytes.clear();
-                    bytes.extend_from_slice(held.get(range).unwrap_or_default());
-                }
-            }
-            text.clear();
-            assembly.encode(&source, &bytes, &mut text).map_err(cannot)?;
-            stays(&text)?;
-        }
-        Ok(())
+impl Spool {
+    /// Gives the base64 of a content in this file, piece by piece.
+    pub(crate) fn lay_out(
+        &self,
+        lines: Lines,
+        give: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let read = &mut |range: Range<usize>| {
+            let mut bytes = vec![0; range.len()];
+            read_exact(&*self.file, &mut bytes, range.start as u64, true)
+                .map_err(|error| StoreError::io("read", &self.path, error))?;
+            Ok(bytes)
+        };
+        lay_out(self.len, lines, read, give)
     }
+}
+
+/// Gives the base64 of a content of `len` bytes, piece by piece.
+fn lay_out(
+    len: u64,
+    lines: Lines,
+    read: &mut dyn FnMut(Range<usize>) -> Result<Vec<u8>, StoreError>,
+    give: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let cannot = |_| StoreError::Cannot("an attachment can't be put back");
+    let part = CutOut { len, lines, ..CutOut::default() };
+    let assembly = Assembly::of_skeleton(&[part], 0).map_err(cannot)?;
+    let mut text = Vec::new();
+    for source in assembly.sources(0..assembly.len()) {
+        let Source::Attachment { content, .. } = &source else { continue };
+        let bytes = read(content.start as usize..content.end as usize)?;
+        text.clear();
+        assembly.encode(&source, &bytes, &mut text).map_err(cannot)?;
+        give(&text)?;
+    }
+    Ok(())
 }
