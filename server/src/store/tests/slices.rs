@@ -17,6 +17,7 @@ use imap_proto::{Answer, Ask, MailboxName, StoreAction, StoredRows, Uid, UidSet}
 use index_format::Flags;
 use runtime_smol::fs::Fs as _;
 use runtime_smol::sim::{SimFs, Variant};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Messages in an account, of which nine of ten are expunged.
@@ -151,7 +152,7 @@ fn what_is_expunged_behind_a_look_is_not_missed() {
     while step(&world, Wanted::All) {}
     let (again, from) = garbage(&world);
     assert!(!again && from.is_some_and(|from| from > world.store.now()));
-    let (other, happened) = (world.clone(), Arc::new(std::cell::Cell::new(false)));
+    let (other, happened) = (world.clone(), Rc::new(std::cell::Cell::new(false)));
     let done = happened.clone();
     between(2, move || {
         // Lower ids than those that the look has come to.
