@@ -23,7 +23,7 @@ pub(super) struct Slot {
 pub(super) struct Slots {
     run: Vec<Slot>,
     gap: Range<usize>,
-    is_swept: bool,
+    sweeping: bool,
     /// Slots of freed ids.
     gone: usize,
 }
@@ -125,10 +125,10 @@ impl Slots {
 
     /// Goes on to sweep freed ones out, if there are enough of them, past `count` slots at most; `forget` is told which went.
     pub(super) fn sweep(&mut self, count: usize, mut forget: impl FnMut(u32)) {
-        if !self.is_swept && (self.gone <= GONE_MIN || self.gone <= self.len() / 2) {
+        if !self.sweeping && (self.gone <= GONE_MIN || self.gone <= self.len() / 2) {
             return;
         }
-        self.is_swept = true;
+        self.sweeping = true;
         for _ in 0..count {
             let Some(&slot) = self.run.get(self.gap.end) else { break };
             self.gap.end += 1;
@@ -142,7 +142,7 @@ impl Slots {
         }
         if self.gap.end == self.run.len() {
             self.run.truncate(self.gap.start);
-            (self.gap, self.is_swept) = (0..0, false);
+            (self.gap, self.sweeping) = (0..0, false);
         }
     }
 }
@@ -235,7 +235,7 @@ mod tests {
                 }
             }
             slots.sweep(usize::MAX, |_| ());
-            prop_assert!(!slots.is_swept && slots.gap.is_empty());
+            prop_assert!(!slots.sweeping && slots.gap.is_empty());
         }
     }
 }

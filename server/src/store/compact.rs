@@ -8,7 +8,7 @@
 //! - A message that has references, or is in a session's view, can be read at all times, before and after a crash at any
 //!   point: where it was, or where it is now. Who found it before it moved keeps the old file from going
 //!   ([`State::readers`]).
-//! - The account's lock is held for one step of bookkeeping, over no I/O.
+//! - The account's lock is held for a slice of bookkeeping at a time, over no I/O: `plan` says what may change between two.
 //! - A record is moved only after its checksums were found right; a damaged one stays where it is, and its container too.
 
 mod plan;
