@@ -236,14 +236,14 @@ fn serve(
     let of = shared.clone();
     match socket.service {
         Service::Imap => {
-            let options = doors.imap_options("imap", Tls::OnRequest(imap_tls.clone()));
+            let options = doors.options("imap", Tls::OnRequest(imap_tls.clone()));
             let door = doors.imap.clone();
             server.listen_behind(listener, options, door, move |now, peer, visitor| {
                 of.imap(peer, now, visitor)
             });
         }
         Service::Imaps => {
-            let options = doors.imap_options("imaps", Tls::Always(imap_tls.clone()));
+            let options = doors.options("imaps", Tls::Always(imap_tls.clone()));
             let door = doors.imap.silent();
             server.listen_behind(listener, options, door, move |now, peer, visitor| {
                 of.imap(peer, now, visitor)
@@ -287,11 +287,6 @@ impl Doors {
     fn options(&self, name: &'static str, tls: Tls) -> Options {
         let Self { handshake, stall, .. } = *self;
         Options { handshake, stall, ..Options::new(name, tls) }
-    }
-
-    /// A peer that has not logged in must not make the server hold more than 16 KiB of its input.
-    fn imap_options(&self, name: &'static str, tls: Tls) -> Options {
-        Options { read_max: 16 << 10, ..self.options(name, tls) }
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Account {
     used: AtomicBool,
     /// Changes queued and not yet written to the account's files.
     unapplied: AtomicU64,
+    /// Directories of containers that are durable themselves, by the low bytes of the containers' numbers.
+    durable_dirs: Mutex<BTreeSet<u8>>,
 }
 
 /// What the account's lock guards.
@@ -197,6 +199,7 @@ impl Account {
             stuck: Mutex::default(),
             used: AtomicBool::new(true),
             unapplied: AtomicU64::new(0),
+            durable_dirs: Mutex::default(),
         };
         Ok((account, known))
     }
@@ -224,6 +227,11 @@ impl Account {
     /// The path of a container.
     pub(crate) fn container_path(&self, number: u32) -> PathBuf {
         self.home.container_path(number)
+    }
+
+    /// Directories of containers whose own entries were synced since the account was loaded, and those above them.
+    pub(super) fn durable_dirs(&self) -> MutexGuard<'_, BTreeSet<u8>> {
+        self.durable_dirs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the account's lock.

@@ -597,8 +597,11 @@ pub fn read_blob(blob: &Blob, range: Range<u64>, wait: bool, out: &mut Vec<u8>) 
         Some(part) => part.read(range, out, |blob, range, out| read_stored(blob, range, wait, out)),
         None => {
             let result = read_stored(blob, range, wait, out);
-            // RFC 9051 §6.4.5: BODY[] shows no NUL; 0x80 keeps the octet count.
-            out.iter_mut().skip(start).filter(|byte| **byte == 0).for_each(|byte| *byte = 0x80);
+            // RFC 9051 §6.4.5: BODY[] shows no NUL; 0x80 keeps the octet count. Without a branch for each byte, which the
+            // compiler makes into vectors.
+            for byte in out.get_mut(start..).unwrap_or_default() {
+                *byte |= u8::from(*byte == 0) << 7;
+            }
             result
         }
     };

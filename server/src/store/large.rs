@@ -5,6 +5,7 @@
 //! come in; then the file is synced and renamed, and durable before the change that names it. For further recipients, whose own
 //! header lines stand before the text, it is copied.
 
+use super::account::Account;
 use super::body::Spool;
 use super::change::Change;
 use super::commit::Outcome;
@@ -29,6 +30,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// of the message is copied.
 const LIST: usize = 512;
 
+/// Bytes of a text that show how hard it should be tried to make it smaller.
+const SAMPLE: usize = 64 << 10;
+
 /// What is known of the record of a message before its text comes.
 #[derive(Default)]
 pub(crate) struct Ahead {
@@ -44,8 +48,17 @@ pub(super) struct LargeWriter {
     start: u64,
     prefix: Vec<u8>,
     chunks: ChunkWriter,
+    effort: Effort,
     /// What was not written yet.
     out: Vec<u8>,
+}
+
+/// How hard compressing is tried.
+enum Effort {
+    /// Not known: this is the beginning of the text.
+    Sample(Vec<u8>),
+    /// At this level; `None` for not at all.
+    Known(Option<i32>),
 }
 
 /// The text of a large message: a container but for what stands before its chunks, and behind them.
@@ -70,16 +83,39 @@ impl LargeWriter {
     fn begin(store: &Arc<Store>, prefix: &[u8], start: u64) -> Result<Self, StoreError> {
         let mut spool = Spool::create(store)?;
         spool.len = start;
-        let (chunks, out) = (ChunkWriter::new(), Vec::new());
-        let mut writer = Self { spool, start, prefix: prefix.to_vec(), chunks, out };
+        let (chunks, out, effort) = (ChunkWriter::new(), Vec::new(), Effort::Sample(Vec::new()));
+        let mut writer = Self { spool, start, prefix: prefix.to_vec(), chunks, effort, out };
         writer.push(prefix)?;
         Ok(writer)
     }
 
     pub(super) fn push(&mut self, text: &[u8]) -> Result<(), StoreError> {
+        match &mut self.effort {
+            Effort::Sample(sample) => {
+                sample.extend_from_slice(text);
+                if sample.len() < SAMPLE { Ok(()) } else { self.try_sample() }
+            }
+            Effort::Known(level) => {
+                let level = *level;
+                self.push_at(level, text)
+            }
+        }
+    }
+
+    /// Goes on as hard as is worth it for what has come so far.
+    fn try_sample(&mut self) -> Result<(), StoreError> {
+        let Effort::Sample(sample) = &mut self.effort else { return Ok(()) };
+        let sample = std::mem::take(sample);
+        let level = self.spool.store.packing.stream_level(sample.get(..SAMPLE).unwrap_or(&sample));
+        self.effort = Effort::Known(level);
+        self.push_at(level, &sample)
+    }
+
+    fn push_at(&mut self, level: Option<i32>, text: &[u8]) -> Result<(), StoreError> {
         {
-            let mut encoder = self.spool.store.packing.stream_encoder();
-            self.chunks.push(text, encoder.as_deref_mut(), &mut self.out).map_err(not_packed)?;
+            let mut lent = level.and_then(|level| self.spool.store.packing.stream_encoder(level));
+            let encoder = lent.as_deref_mut().map(|lent| &mut lent.0);
+            self.chunks.push(text, encoder, &mut self.out).map_err(not_packed)?;
         }
         if self.out.len() >= STREAM_CHUNK as usize {
             self.spool.write(&self.out)?;
@@ -89,9 +125,12 @@ impl LargeWriter {
     }
 
     pub(super) fn finish(mut self) -> Result<LargeText, StoreError> {
+        self.try_sample()?;
+        let level = if let Effort::Known(level) = self.effort { level } else { None };
         let chunks = {
-            let mut encoder = self.spool.store.packing.stream_encoder();
-            self.chunks.finish(encoder.as_deref_mut(), &mut self.out).map_err(not_packed)?
+            let mut lent = level.and_then(|level| self.spool.store.packing.stream_encoder(level));
+            let encoder = lent.as_deref_mut().map(|lent| &mut lent.0);
+            self.chunks.finish(encoder, &mut self.out).map_err(not_packed)?
         };
         self.spool.write(&self.out)?;
         let Self { spool, start, prefix, .. } = self;
@@ -223,8 +262,8 @@ impl Store {
             .map_err(|error| StoreError::io("create", dir, error))?;
         // Its own name is removed by what it is called by until then.
         let mut unsaved = Unsaved::new(self, path.clone());
-        unsaved.is_called(path.clone(), position);
-        self.publish(&*own.spool.file, &own.spool.path, &path)?;
+        unsaved.is_called(path, position);
+        self.publish(mail.account, container.number, &*own.spool.file, &own.spool.path)?;
         own.spool.is_renamed();
         let (record_len, size) = (frame.record_len, mail.size(own.chunks.text_len()));
         Ok((Place { container: container.number, offset, record_len, size }, unsaved))
@@ -233,20 +272,32 @@ impl Store {
     /// Makes a container that was written under another name durable under its own.
     pub(super) fn publish(
         &self,
+        account: &Account,
+        number: u32,
         file: &dyn File,
         temporary: &Path,
-        path: &Path,
     ) -> Result<(), StoreError> {
+        let path = account.container_path(number);
         let (fs, synced) = (self.files.fs(), !planted(Planted::LargeBodyNotSynced));
         if synced {
             file.sync_data().map_err(|error| StoreError::io("write", temporary, error))?;
         }
-        fs.rename(temporary, path).map_err(|error| StoreError::io("rename to", path, error))?;
+        fs.rename(temporary, &path).map_err(|error| StoreError::io("rename to", &path, error))?;
         if synced {
-            // The directories above may be as new as the file.
-            for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root())) {
+            // The directories above may be as new as the file, until they were synced once.
+            let [dir, ..] = number.to_le_bytes();
+            let known = account.durable_dirs();
+            let new = match known.contains(&dir) {
+                true => 1,
+                false if known.is_empty() => usize::MAX,
+                false => 2,
+            };
+            drop(known);
+            let dirs = path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.root()));
+            for dir in dirs.take(new) {
                 fs.sync_dir(dir).map_err(|error| StoreError::io("sync", dir, error))?;
             }
+            account.durable_dirs().insert(dir);
         }
         Ok(())
     }

@@ -8,12 +8,14 @@ use super::error::StoreError;
 use super::files::Files;
 use super::message::ReadError;
 use dbox_format::Dictionary;
-use dbox_format::compress::{Decoder, Encoder};
+use dbox_format::compress::{Decoder, Encoder, pays};
 use dbox_format::container::Compression;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The level that costs least.
+const FAST: i32 = 1;
 /// The most of each that are kept.
 const KEPT: usize = 4;
 /// Milliseconds after which those that nobody has used go.
@@ -26,8 +28,12 @@ pub(crate) struct Packing {
     with_dictionary: bool,
     pub(crate) dictionaries: Dictionaries,
     encoders: Pool<Encoder>,
+    stream_encoders: Pool<StreamEncoder>,
     decoders: Pool<Decoder>,
 }
+
+/// An encoder without a dictionary, and its level.
+pub(super) struct StreamEncoder(pub(super) Encoder, i32);
 
 impl Packing {
     /// # Errors
@@ -42,6 +48,7 @@ impl Packing {
             with_dictionary: config.dictionaries,
             dictionaries: Dictionaries::open(files, root)?,
             encoders: Pool::default(),
+            stream_encoders: Pool::default(),
             decoders: Pool::default(),
         })
     }
@@ -53,9 +60,25 @@ impl Packing {
         self.lend_encoder(level, dictionary.as_deref())
     }
 
+    /// How hard to try with a message that streams, of which `sample` is the beginning: as hard as is set if that makes it
+    /// smaller by a sixteenth than hardly trying, which is a third of the work. `None` if it is stored as it comes.
+    pub(super) fn stream_level(&self, sample: &[u8]) -> Option<i32> {
+        let set = self.level?;
+        if set <= FAST {
+            return Some(set);
+        }
+        let packed = |level| {
+            let frames = self.stream_encoder(level)?.0.frame(sample, &mut Vec::new());
+            frames.ok().map(|frames| frames.stored.len())
+        };
+        let hard = packed(FAST).zip(packed(set)).is_none_or(|(fast, hard)| pays(fast, hard));
+        Some(if hard { set } else { FAST })
+    }
+
     /// One for messages that stream, whose chunks gain little from a dictionary and would cost its room.
-    pub(super) fn stream_encoder(&self) -> Option<Lent<'_, Encoder>> {
-        self.lend_encoder(self.level?, None)
+    pub(super) fn stream_encoder(&self, level: i32) -> Option<Lent<'_, StreamEncoder>> {
+        let made = || Encoder::new(level).map(|encoder| StreamEncoder(encoder, level));
+        self.stream_encoders.lend(|encoder| encoder.1 == level, made).ok()
     }
 
     fn lend_encoder(
@@ -96,6 +119,7 @@ impl Packing {
     /// Tells the time, in monotonic milliseconds; what nobody has used lately goes.
     pub(crate) fn forget_idle(&self, now: u64) {
         self.encoders.forget_idle(now);
+        self.stream_encoders.forget_idle(now);
         self.decoders.forget_idle(now);
     }
 }

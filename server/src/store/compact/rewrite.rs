@@ -81,7 +81,7 @@ impl Store {
             return Ok(None);
         }
         let moved = out.at;
-        self.publish(&*file, &temporary, &path)?;
+        self.publish(account, rewrite.number, &*file, &temporary)?;
         unsaved.is_called(path, rewrite.position);
         let freed = self.name_moved(account, rewrite, (&moves, unsaved))?;
         Ok(Some(Compacted { freed, moved }))

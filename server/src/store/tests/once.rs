@@ -302,3 +302,19 @@ fn a_full_disk_leaves_nothing_of_a_large_message() {
     }
     assert!(refused > 20, "{refused}");
 }
+
+/// Text in which hard work finds no more than little work is compressed with little.
+#[test]
+fn how_hard_is_tried_goes_by_the_beginning() {
+    let disk = Disk::new(StoreConfig { compression: Some(9), ..StoreConfig::default() });
+    let word = |byte: &u8| ["mail ", "server ", "container ", "of "][usize::from(byte % 4)];
+    let words: String = noise(5, 20_000).iter().map(word).collect();
+    let packing = &disk.store.packing;
+    let (noise, words) = (text(3, 64 << 10), &words.as_bytes()[..64 << 10]);
+    assert_eq!(packing.stream_level(noise.as_bytes()), Some(1));
+    assert_eq!(packing.stream_level(words), Some(9));
+    for (compression, level) in [(None, None), (Some(1), Some(1))] {
+        let disk = Disk::new(StoreConfig { compression, ..StoreConfig::default() });
+        assert_eq!(disk.store.packing.stream_level(words), level);
+    }
+}
