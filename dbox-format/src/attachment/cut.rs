@@ -219,9 +219,8 @@ impl Scan {
         self.last = self.raw.len();
         self.column += len as u32;
         self.quad = ((usize::from(self.quad) + len) % 4) as u8;
-        if self.padding && self.quad == 0 {
-            self.phase = Phase::Ended;
-        } else if self.chars.len() == BLOCK && !self.decode(give) {
+        let ended = self.padding && self.quad == 0;
+        if ended || self.chars.len() == BLOCK && !self.decode(give) {
             self.phase = Phase::Ended;
         }
         later
