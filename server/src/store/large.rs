@@ -260,6 +260,10 @@ impl Store {
             .fs()
             .create_dir_all(dir)
             .map_err(|error| StoreError::io("create", dir, error))?;
+        // No container is there before what makes it one of an account: where there is one, there was an account, even if
+        // nothing else is left of it.
+        self.wait(position)?;
+        self.sync_deferred()?;
         // Its own name is removed by what it is called by until then.
         let mut unsaved = Unsaved::new(self, path.clone());
         unsaved.is_called(path, position);

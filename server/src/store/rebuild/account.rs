@@ -6,7 +6,7 @@ use super::super::error::StoreError;
 use super::super::store::{Store, journal_dir};
 use super::known::Known;
 use super::plan::Plan;
-use super::scan::{Record, scan};
+use super::scan::scan;
 use super::{PAUSE, Rebuilt, TRIES, swap};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -146,8 +146,8 @@ impl Store {
 }
 
 impl Store {
-    /// Refuses to begin an account anew whose list and map are gone while its mail is not. (What a crash may have left of an
-    /// account that never was are large messages alone: they were on their way.)
+    /// Refuses to begin an account anew whose list and map are gone while its mail is not. No crash leaves a container of an
+    /// account that never was: even a large message gets its name when the account is durable.
     pub(crate) fn check_new(&self, dir: &Path) -> Result<(), StoreError> {
         let storage = dir.join("storage");
         let there = self.files.fs().metadata(&storage);
@@ -155,8 +155,7 @@ impl Store {
             return Ok(());
         }
         let scanned = scan(&self.files, dir, &|_| None, &mut |_| ())?;
-        let gathered = |record: &Record| record.size <= self.config.gather_max as u64;
-        if !scanned.records.iter().any(gathered) && scanned.unreadable.is_empty() {
+        if scanned.records.is_empty() && scanned.unreadable.is_empty() {
             return Ok(());
         }
         Err(StoreError::damaged(

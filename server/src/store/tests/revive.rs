@@ -356,3 +356,64 @@ fn a_crash_anywhere_in_a_rebuild_leaves_the_old_or_the_new() {
     println!("{crashes} crashes, {old} times the old was there, {new} times the new");
     assert!(old > 20 && new > 20, "{old} {new}");
 }
+
+/// The account is known by large messages alone, whose records are in no journal.
+#[test]
+fn large_messages_alone_do_not_pass_for_a_new_account() {
+    let mut world = World::new(SimFs::new());
+    world.run(Op::DeliverLarge).unwrap();
+    world.run(Op::DeliverLarge).unwrap();
+    let state = world.account.lock().unwrap();
+    let large: BTreeSet<u32> =
+        state.map.iter().filter(|(_, entry)| entry.size > 256).map(|(id, _)| id.0).collect();
+    drop(state);
+    assert!(large.len() >= 2);
+    let world = settled(&world);
+    let expected = all(&world.view().unwrap());
+    let image = world.fs.crashed(Variant::Everything);
+    // Of the small ones nothing is left either.
+    for path in image.files() {
+        let text = path.to_string_lossy().into_owned();
+        let is_small = is_container(&path) && read_all(&image, &path).unwrap().len() < 1000;
+        if text.contains("/users/") && (!is_container(&path) || is_small) {
+            image.unlink(&path).unwrap();
+        }
+    }
+    let store = super::world::open_with(&image, 3, config()).unwrap();
+    let refused = store.account("u1").map(|_| ());
+    assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
+    drop(store);
+    let (world, revived, _) = rebuild(image, 5).unwrap();
+    let left = all(&world.view().unwrap());
+    assert!(revived.is_some_and(|revived| revived.messages >= 2));
+    assert!(left.len() >= 2 && left.is_subset(&expected), "{left:?}");
+}
+
+/// A crash anywhere in the first delivery of an account, a large one, leaves the account or none: it can be opened.
+#[test]
+fn a_crash_anywhere_in_the_first_large_delivery_leaves_an_account_or_none() {
+    for sync_commits in [true, false] {
+        let config = || crate::store::StoreConfig { sync_commits, ..config() };
+        let fs = SimFs::new();
+        fs.keep_history();
+        let store = super::world::open_with(&fs, 1, config()).unwrap();
+        let begun = fs.ops();
+        let account = store.account("u1").unwrap();
+        let target = crate::store::Target { account, mailbox: "INBOX".into(), prefix: Vec::new() };
+        let mut delivery = store.deliver(vec![target]).unwrap();
+        delivery.write(["Subject: one\r\n\r\n", &"x".repeat(2000)].concat().as_bytes()).unwrap();
+        assert!(delivery.commit().results.iter().all(Result::is_ok));
+        store.flush();
+        let mut crashes = 0;
+        for at in fs.crash_points().into_iter().filter(|at| *at >= begun) {
+            for variant in Variant::sample(20, at) {
+                let Some(image) = fs.crashed_at(at, variant) else { continue };
+                let store = super::world::open_with(&image, 2, config()).unwrap();
+                let opened = store.account("u1").map(|_| ());
+                assert!(opened.is_ok(), "crash at operation {at}, {variant:?}: {opened:?}");
+                crashes += 1;
+            }
+        }
+        assert!(crashes > 100, "{crashes}");
+    }
+}
