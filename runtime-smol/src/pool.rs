@@ -88,6 +88,13 @@ impl Pool {
         self.shared.work.notify_one();
         true
     }
+
+    /// Whether jobs wait because all threads have something to do: an [offered](Self::offer) one that takes long ends then.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        let queue = self.shared.lock();
+        queue.jobs.len() > queue.idle
+    }
 }
 
 impl Drop for Pool {

@@ -138,3 +138,27 @@ fn the_limit_of_open_files_is_raised() {
     let now = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     assert_eq!(now, hard);
 }
+
+#[test]
+fn a_pool_takes_an_offer_only_for_a_thread_that_has_nothing_else_to_do() {
+    let pool = Pool::start("offered", 1, 4).unwrap();
+    let (let_it, gate) = mpsc::channel::<()>();
+    let gate = Arc::new(std::sync::Mutex::new(gate));
+    let taken = || {
+        let gate = gate.clone();
+        pool.offer(move || gate.lock().unwrap().recv().unwrap())
+    };
+    until("the thread is there", taken);
+    // It is busy from the moment of the offer on.
+    assert!(!taken() && !pool.is_short());
+    let second = pool.run(|| 2);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| smol::block_on(second));
+        until("somebody waits for it", || pool.is_short());
+        let_it.send(()).unwrap();
+        assert_eq!(waiting.join().unwrap(), 2);
+    });
+    // What panics leaves the thread alone.
+    until("it is idle", || pool.offer(|| panic!("on purpose")));
+    assert_eq!(smol::block_on(pool.run(|| 3)), 3);
+}

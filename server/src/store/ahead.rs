@@ -220,8 +220,13 @@ impl<W: Work> Helper<W> {
             let Some((number, work)) = row.steps().begin() else { return };
             drop(row);
             let made = work.make();
-            if let (Some(row), Some(made)) = (self.0.upgrade(), made) {
+            let Some(row) = self.0.upgrade() else { return };
+            if let Some(made) = made {
                 row.steps().put(number, made);
+            }
+            // Others wait for this thread: who needs the steps does them, too.
+            if row.pool.upgrade().is_none_or(|pool| pool.is_short()) {
+                return;
             }
         }
     }
@@ -238,6 +243,7 @@ impl<W: Work> Drop for Helper<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::Future;
     use std::sync::mpsc;
 
     /// Gives its number when it is let.
@@ -322,6 +328,34 @@ mod tests {
         }
         assert_eq!((row.take(5), row.take(6), row.take(7)), (None, None, None));
         assert_eq!(row.steps().bytes, 0);
+    }
+
+    #[test]
+    fn a_helper_stops_when_its_thread_is_needed() {
+        let pool = Arc::new(Pool::start("aside", 1, 8).unwrap());
+        let aside = Aside::default();
+        aside.set_two(&pool);
+        let row = aside.row().unwrap();
+        let (let_it, gate) = mpsc::channel();
+        let gate = Arc::new(Mutex::new(gate));
+        for key in 0..32 {
+            assert!(row.push(key, Number(key, Some(gate.clone()))).is_ok());
+        }
+        while !matches!(row.steps().steps[LEAD].state, State::Begun) {
+            row.call();
+            std::thread::yield_now();
+        }
+        let (done, other) = mpsc::channel();
+        let mut job = Box::pin(pool.run(move || done.send(()).unwrap()));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(job.as_mut().poll(&mut cx).is_pending());
+        let_it.send(()).unwrap();
+        // Another step would wait for ever.
+        other.recv().unwrap();
+        while row.steps().helpers > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(row.steps().open().count(), 32 - LEAD - 1);
     }
 
     #[test]
