@@ -197,10 +197,11 @@ fn messages_that_are_refused_leave_no_file_and_the_account_as_it_was() {
 #[test]
 fn a_large_message_that_the_disk_refuses_leaves_no_file() {
     for kind in [OpKind::Write, OpKind::SyncData, OpKind::Rename] {
-        let world = World::new(SimFs::new());
-        let files = containers(&world);
         let mut reached = false;
         for skip in 0..8 {
+            // Anew, since the journal may be what is struck.
+            let world = World::new(SimFs::new());
+            let files = containers(&world);
             let struck = world.fs.struck();
             let when = When::Kind { kind, skip };
             world.fs.inject(Fault { when, what: Failure::Io, lasting: false });
