@@ -31,7 +31,6 @@ impl FromStr for Guid {
     /// GUID is the name of a file, only that is its name.
     ///
     /// ```
-    /// # use loft_index_format as index_format;
     /// use index_format::Guid;
     ///
     /// let guid: Guid = "000102030405060708090A0B0C0D0E0F".parse().unwrap();
