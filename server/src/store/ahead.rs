@@ -14,7 +14,7 @@ const LEAD: usize = 4;
 /// Threads that help in one row, at most.
 const HELPERS: usize = 2;
 /// Bytes that one row makes ahead, at most.
-pub(crate) const WINDOW: usize = 256 << 10;
+const WINDOW: usize = 256 << 10;
 /// Rows there are at a time, of all sessions; the others go without help. A client that reads slowly keeps its own.
 const ROWS: usize = 128;
 
@@ -127,16 +127,16 @@ impl<W: Work> Row<W> {
         self.steps().bytes <= WINDOW / 2
     }
 
-    /// Adds a step at the end; gives it back if the row has all that it may.
-    pub(crate) fn push(&self, key: u32, work: W) -> Result<(), W> {
+    /// Adds a step at the end; `false`, and it is gone, if the row has all that it may.
+    pub(crate) fn push(&self, key: u32, work: W) -> bool {
         let mut steps = self.steps();
         let bytes = work.bytes();
         if steps.bytes + bytes > WINDOW {
-            return Err(work);
+            return false;
         }
         steps.bytes += bytes;
         steps.steps.push_back(Step { key, bytes, state: State::Open(work) });
-        Ok(())
+        true
     }
 
     /// Has threads help that have nothing else to do, if there is enough for them.
@@ -287,7 +287,7 @@ mod tests {
         for key in 0..10_000 {
             if row.is_low() {
                 let mut next = key.max(row.steps().steps.back().map_or(0, |step| step.key + 1));
-                while next < 10_000 && row.push(next, Number(next, None)).is_ok() {
+                while next < 10_000 && row.push(next, Number(next, None)) {
                     next += 1;
                 }
                 row.call();
@@ -313,7 +313,7 @@ mod tests {
         let (let_it, gate) = mpsc::channel();
         let gate = Arc::new(Mutex::new(gate));
         for key in 0..8 {
-            assert!(row.push(key, Number(key, Some(gate.clone()))).is_ok());
+            assert!(row.push(key, Number(key, Some(gate.clone()))));
         }
         while !matches!(row.steps().steps[LEAD].state, State::Begun) {
             row.call();
@@ -339,7 +339,7 @@ mod tests {
         let (let_it, gate) = mpsc::channel();
         let gate = Arc::new(Mutex::new(gate));
         for key in 0..32 {
-            assert!(row.push(key, Number(key, Some(gate.clone()))).is_ok());
+            assert!(row.push(key, Number(key, Some(gate.clone()))));
         }
         while !matches!(row.steps().steps[LEAD].state, State::Begun) {
             row.call();
@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(aside.rows.count.load(Ordering::Relaxed), 0);
         drop(pool);
         let row = aside.row().unwrap();
-        assert!((0..9).all(|key| row.push(key, Number(key, None)).is_ok()));
+        assert!((0..9).all(|key| row.push(key, Number(key, None))));
         row.call();
         assert_eq!(row.take(8), None, "there is nobody any more");
     }
@@ -377,7 +377,7 @@ mod tests {
     fn a_row_has_a_most() {
         let (_pool, aside) = aside();
         let row = aside.row().unwrap();
-        let most = (0..).find(|key| row.push(*key, Number(*key, None)).is_err()).unwrap();
+        let most = (0..).find(|key| !row.push(*key, Number(*key, None))).unwrap();
         assert_eq!(most as usize, WINDOW >> 10);
         assert!(!row.is_low());
         assert_eq!(row.take(most / 2), None);

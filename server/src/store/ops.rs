@@ -14,7 +14,9 @@ use dbox_format::map::{Draft, Gone, MapId};
 use imap_proto::{MailboxName, ModSeq, Position, StoreAction, Stored, StoredRows, UidSet};
 use index_format::list::{self, Outcome, SpecialUse};
 use index_format::mailbox::{KeywordError, NewMessage, Parts, TransactionBuilder};
+use index_format::record::KEYWORDS_MAX;
 use index_format::{Flags, Guid};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Appends in one transaction: keeps a frame well below its bound of 1 MiB.
@@ -528,18 +530,29 @@ fn check_keywords(mbox: &Mbox, mask: &u64, names: &[String]) -> Result<(), Store
     let table = mbox.mailbox.keywords();
     let used = names.iter().enumerate().filter(|(number, _)| mask & (1 << number) != 0);
     let fresh = used.filter(|(_, name)| table.number(name).is_none()).count();
-    if table.len() + fresh > index_format::record::KEYWORDS_MAX {
+    if table.len() + fresh > KEYWORDS_MAX {
         return Err(keyword_error(KeywordError::Full));
     }
     Ok(())
 }
 
+/// Those of a message's keywords that a mailbox has, by `names`, or has room for: these are in `names` then. A message that is
+/// put there anew comes without the others.
+pub(crate) fn keywords_with_room<'k>(
+    names: &mut BTreeSet<String>,
+    keywords: &'k [String],
+) -> Vec<&'k str> {
+    let has_room = |name: &&String| {
+        names.contains(*name) || (names.len() < KEYWORDS_MAX && names.insert((*name).clone()))
+    };
+    keywords.iter().filter(has_room).map(String::as_str).collect()
+}
+
 pub(crate) fn keyword_error(error: KeywordError) -> StoreError {
     match error {
-        KeywordError::Full => StoreError::Limit {
-            what: "keywords in a mailbox",
-            max: index_format::record::KEYWORDS_MAX as u64,
-        },
+        KeywordError::Full => {
+            StoreError::Limit { what: "keywords in a mailbox", max: KEYWORDS_MAX as u64 }
+        }
         KeywordError::Length { .. } | _ => StoreError::Cannot("that keyword is too long"),
     }
 }

@@ -160,7 +160,7 @@ impl<'m> Ahead<'m> {
         if self.row.is_low() {
             let next = |(number, text): (u32, &Arc<[u8]>)| {
                 let plain = Plain { packing: self.packing.clone(), text: text.clone() };
-                self.row.push(number, plain).is_ok()
+                self.row.push(number, plain)
             };
             // What has no room is made when its turn comes.
             self.coming.by_ref().all(next);

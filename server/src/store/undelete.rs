@@ -16,13 +16,12 @@ use super::check::{Tell, Told};
 use super::delivery::flags_of;
 use super::error::StoreError;
 use super::message::Message;
-use super::ops::keyword_error;
+use super::ops::{keyword_error, keywords_with_room};
 use super::store::Store;
 use dbox_format::map::{Draft, Gone, MapId};
 use imap_proto::MailboxName;
 use index_format::list::SpecialUse;
 use index_format::mailbox::{NewMessage, Parts, TransactionBuilder};
-use index_format::record::KEYWORDS_MAX;
 use index_format::{Flags, Guid, Uid};
 use memory::Memory;
 use serde::{Deserialize, Serialize};
@@ -256,12 +255,7 @@ impl Store {
         let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
         builder.epoch(self.epoch());
         for message in messages {
-            // Where there is room for no more names the message comes back without.
-            let keywords = message.keywords.iter().filter(|name| {
-                names.contains(*name)
-                    || (names.len() < KEYWORDS_MAX && names.insert((*name).clone()))
-            });
-            let keywords: Vec<&str> = keywords.map(String::as_str).collect();
+            let keywords = keywords_with_room(&mut names, &message.keywords);
             let new = NewMessage {
                 map_id: index_format::MapId(message.id.0),
                 internal_date: message.received,

@@ -63,11 +63,7 @@ impl Connection {
             self.machine.shared.store.flush();
             self.machine.poll_events(Time(0), &mut cx);
             match self.machine.poll_output(Time(0)) {
-                Wish::Transmit(bytes) => {
-                    out.extend_from_slice(bytes);
-                    let sent = bytes.len();
-                    self.machine.transmitted(sent);
-                }
+                Wish::Transmit(_) => self.transmit(&mut out),
                 Wish::Wait { wants_input: true, .. } if !rest.is_empty() => {
                     let taken = self.machine.handle_input(Time(0), rest);
                     rest = &rest[taken..];
@@ -82,6 +78,16 @@ impl Connection {
         }
         panic!("no {:?} in {:?}", until.escape_ascii(), out.escape_ascii());
     }
+
+    /// Takes what there is to be sent.
+    fn transmit(&mut self, out: &mut Vec<u8>) {
+        if let Wish::Transmit(bytes) = self.machine.poll_output(Time(0)) {
+            out.extend_from_slice(bytes);
+            let sent = bytes.len();
+            self.machine.transmitted(sent);
+        }
+    }
+
     /// What comes before the connection is closed, without another word from the client.
     fn ended(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -89,11 +95,7 @@ impl Connection {
         loop {
             self.machine.poll_events(Time(0), &mut cx);
             match self.machine.poll_output(Time(0)) {
-                Wish::Transmit(bytes) => {
-                    out.extend_from_slice(bytes);
-                    let sent = bytes.len();
-                    self.machine.transmitted(sent);
-                }
+                Wish::Transmit(_) => self.transmit(&mut out),
                 Wish::Close => return out,
                 Wish::Wait { .. } | Wish::Upgrade => panic!("it goes on behind {out:?}"),
             }

@@ -75,7 +75,7 @@ impl ReadAhead {
             for (uid, message) in look_up(state.upto) {
                 // One that is not in its container is at hand.
                 if let Some(message) = message.filter(Message::is_small_and_stored)
-                    && row.push(message.id.0, Text { store: store.clone(), message }).is_err()
+                    && !row.push(message.id.0, Text { store: store.clone(), message })
                 {
                     break;
                 }

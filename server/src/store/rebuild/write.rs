@@ -5,7 +5,7 @@ use super::super::check::{Tell, Told};
 use super::super::error::StoreError;
 use super::super::logfile::{LogFile, State};
 use super::super::mailbox::{Mbox, directory};
-use super::super::ops::{APPENDS, keyword_error};
+use super::super::ops::{APPENDS, keyword_error, keywords_with_room};
 use super::super::store::{Store, special_use_bits};
 use super::Rebuilt;
 use super::account::{Revived, messages};
@@ -17,7 +17,6 @@ use dbox_format::map::{self, Entry, Extra, Gone, Map, MapId};
 use index_format::list::{self, Counters, List, SpecialUse};
 use index_format::log::{Header, Kind};
 use index_format::mailbox::{NewMessage, TransactionBuilder};
-use index_format::record::KEYWORDS_MAX;
 use index_format::{Guid, ModSeq, Uid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -333,11 +332,7 @@ impl Store {
         for messages in messages.chunks(APPENDS) {
             let mut builder = TransactionBuilder::new(&mbox.mailbox, &mbox.names);
             for message in messages {
-                let keywords = message.keywords.iter().filter(|name| {
-                    names.contains(*name)
-                        || (names.len() < KEYWORDS_MAX && names.insert((*name).clone()))
-                });
-                let keywords: Vec<&str> = keywords.map(String::as_str).collect();
+                let keywords = keywords_with_room(&mut names, &message.keywords);
                 let new = NewMessage {
                     map_id: index_format::MapId(message.map_id),
                     internal_date: message.internal_date,
